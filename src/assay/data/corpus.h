@@ -1,0 +1,54 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "assay/core/options.h"
+#include "assay/data/shards.h"
+#include "assay/data/tokenizer.h"
+
+namespace assay::data {
+
+struct DataConfig {
+  std::string path = "grammar";    // an embedded corpus, a directory or glob of shards, a .txt or .jsonl file
+  std::string val_path;            // validation shards or text; empty: derived from path
+  std::string tokenizer = "auto";  // auto: the embedded corpus's own, a .model beside the shards, else bytes
+  int64_t vocab_size = 0;          // 0: the tokenizer's; shards without a tokenizer need it
+  int64_t corpus_tokens = 4000000;    // embedded corpora: training tokens to generate
+  int64_t corpus_val_tokens = 200000;
+  int64_t corpus_seed = 1;
+  double val_fraction = 0.05;      // of the documents of a .txt or .jsonl file, by a hash of each document's position
+  std::string order = "shuffled";  // shuffled | sequential | blocks (data/loader.h)
+  static const core::Schema& schema();  // section "data"; environment names DATA_PATH, TOKENIZER_PATH, VOCAB_SIZE, ...
+};
+
+// Everything a run reads.
+struct Corpus {
+  std::string name;  // for people
+  std::unique_ptr<TokenSource> train, val;
+  std::unique_ptr<Tokenizer> tokenizer;  // null: shards without one
+  int64_t vocab_size = 0;
+  std::string hash;  // of the contents and the tokenizer, 32 hex digits
+};
+
+// DataError / ConfigError that names the file and what was wanted: nothing there, an empty file, a directory without shards, an id
+// beyond the vocabulary, text that is not UTF-8 (with the byte offset), train and validation that are the same file.
+Corpus open_corpus(const DataConfig& config);
+
+// Documents of a text source: .txt (documents are separated by blank lines when `split_paragraphs`, else the file is one), or .jsonl
+// (one object a line with the string field "text"; other fields are ignored). Each is valid UTF-8.
+std::vector<std::string> read_documents(const std::string& path);
+
+struct EmbeddedCorpus {
+  const char* name;
+  const char* summary;
+};
+std::vector<EmbeddedCorpus> embedded_corpora();
+
+// The embedded corpus "grammar": English-like sentences from a seeded probabilistic grammar - agreement over distance, nested relative
+// clauses, names that recur through a paragraph, small sums. Document i of (seed, split) is a function of those numbers; train
+// and validation never share a document seed.
+std::string grammar_document(uint64_t seed, std::string_view split, uint64_t index);
+
+}  // namespace assay::data
