@@ -1,0 +1,39 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace assay::cli {
+
+// The arguments of one command (CLI11 behind it). Every command has --json, --quiet and --help without asking for them.
+class CommandLine {
+ public:
+  CommandLine(std::string name, std::string summary);
+  ~CommandLine();
+  CommandLine(const CommandLine&) = delete;
+  CommandLine& operator=(const CommandLine&) = delete;
+
+  void flag(const std::string& name, bool& target, const std::string& help);  // "--resume"
+  void option(const std::string& name, std::string& target, const std::string& help);
+  void option(const std::string& name, int64_t& target, const std::string& help);
+  void option(const std::string& name, double& target, const std::string& help);
+  void positional(const std::string& name, std::string& target, const std::string& help, bool required = true);
+  void rest(const std::string& name, std::vector<std::string>& target, const std::string& help, bool required = true);
+  void assignments(std::vector<std::string>& target, const std::string& help);  // KEY=VALUE words, anywhere
+  void epilog(std::string text);                                                // printed after the options by --help
+  bool given(const std::string& name) const;                                    // after parse
+
+  // True: go on. False: help was printed and the command is done. ConfigError (exit 2) for an unknown flag (with the nearest one), a
+  // missing or unreadable value, a word too many.
+  bool parse(const std::vector<std::string>& args);
+
+  bool json = false;   // --json: one document on stdout
+  bool quiet = false;  // --quiet: no progress
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace assay::cli

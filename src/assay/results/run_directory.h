@@ -1,0 +1,43 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "assay/core/value.h"
+
+namespace assay::results {
+
+// A run directory: config.toml, env.json, metrics.jsonl, checkpoints/, summary.json, log.txt (docs/run-directory.md).
+//
+// summary.json is written once, when the run ends in any way; a directory without it belongs to a run that was killed or still runs.
+//   status       "done" | "interrupted" | "failed"
+//   exit_code    what the program exited with
+//   error        the message, "" when done
+//   arch, name, seed, fingerprint (16 hex digits), data_hash
+//   steps, tokens, train_loss, val_loss (nats a token; null where not measured), val_bits_per_byte (null without a tokenizer)
+//   parameters, seconds (training time without validation), tokens_per_s, peak_bytes
+//   device, precision, threads, product_backend
+struct Summary {
+  std::string status = "done", error;
+  int exit_code = 0;
+  std::string arch, name, fingerprint, data_hash;
+  int64_t seed = 0, steps = 0, tokens = 0, parameters = 0, threads = 0;
+  std::optional<double> train_loss, val_loss, val_bits_per_byte;
+  double seconds = 0, tokens_per_s = 0;
+  int64_t peak_bytes = 0;
+  std::string device, precision, product_backend;
+  core::Value to_value() const;
+  static Summary from_value(const core::Value& v);  // DataError where a field is missing or of another kind
+};
+
+std::optional<Summary> read_summary(const std::string& run_directory);  // nullopt where there is none yet; DataError where unreadable
+void write_summary(const std::string& run_directory, const Summary& s);
+
+// One line of metrics.jsonl: {"step": n, "kind": "train" | "val", ...}. Fields that depend on the clock are in "time": {...}, so
+// that two runs are compared without them.
+std::vector<core::Value> read_metrics(const std::string& run_directory);
+// The environment of a run: program version, torch, build, processor, threads, host system.
+core::Value environment(const std::string& version, const std::string& torch_version);
+
+}  // namespace assay::results
