@@ -156,6 +156,8 @@ class Bound {
   Value fingerprinted() const;  // without the neutral ones
 
  private:
+  const Field& field(std::string_view name) const;  // ConfigError where there is none
+
   const Schema* schema_;
   void* object_;
   std::map<std::string, Source, std::less<>> sources_;
@@ -184,6 +186,8 @@ class Settings {
   std::string help() const;         // grouped by section: name, kind, default, range, help, environment name
 
  private:
+  Bound& section(std::string_view name);  // ConfigError with the nearest section
+
   std::vector<Bound> sections_;
 };
 

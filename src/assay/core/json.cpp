@@ -1,0 +1,165 @@
+#include <algorithm>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <unordered_set>
+
+#include "assay/core/error.h"
+#include "assay/core/value.h"
+
+namespace assay::core {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string position(std::string_view text, size_t offset) {
+  const std::string_view before = text.substr(0, std::min(offset, text.size()));
+  const auto line = 1 + std::count(before.begin(), before.end(), '\n');
+  const size_t line_start = before.rfind('\n') + 1;  // npos + 1 is 0
+  return "line " + std::to_string(line) + ", column " + std::to_string(before.size() - line_start);
+}
+
+// Reads the text and tells the handler how far the parser has come, which the library's events do not say.
+struct Cursor {
+  using iterator_category = std::input_iterator_tag;
+  using value_type = char;
+  using difference_type = std::ptrdiff_t;
+  using pointer = const char*;
+  using reference = const char&;
+
+  const char* at;
+  const char** furthest;
+  reference operator*() const { return *at; }
+  Cursor& operator++() {
+    *furthest = ++at;
+    return *this;
+  }
+  bool operator==(const Cursor& other) const { return at == other.at; }
+  bool operator!=(const Cursor& other) const { return at != other.at; }
+};
+
+// Builds a Value from the parser's events. The parser itself keeps its nesting on the heap, so this limit is the only one.
+class Builder {
+ public:
+  Builder(std::string_view text, std::string_view where, ParseLimits limits)
+      : text_(text), where_(where), limits_(limits), furthest_(text.data()) {}
+
+  Value run() {
+    const char* end = text_.data() + text_.size();
+    Json::sax_parse(Cursor{text_.data(), &furthest_}, Cursor{end, &furthest_}, this);
+    return std::move(root_);
+  }
+
+  bool null() { return add(Value()); }
+  bool boolean(bool v) { return add(Value(v)); }
+  bool number_integer(int64_t v) { return add(Value(v)); }
+  bool number_unsigned(uint64_t v) {
+    const bool fits = v <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
+    return add(fits ? Value(v) : Value(static_cast<double>(v)));
+  }
+  bool number_float(double v, const std::string&) { return add(Value(v)); }
+  bool string(std::string& v) { return add(Value(std::move(v))); }
+  bool binary(Json::binary_t&) { fail("binary data"); }
+  bool start_object(size_t) { return open(Value::object()); }
+  bool start_array(size_t) { return open(Value::array()); }
+  bool end_object() { return close(); }
+  bool end_array() { return close(); }
+
+  bool key(std::string& v) {
+    if (!open_.back().keys.insert(v).second) fail("the key '" + printable(v, 80) + "' comes twice in one object");
+    open_.back().value->as_object().emplace_back(v, Value());
+    return true;
+  }
+
+  bool parse_error(size_t, const std::string&, const Json::exception& e) {
+    const std::string what = e.what();  // "[json.exception.parse_error.101] parse error at line 1, column 2: ..."
+    fail(what.substr(std::min(what.size(), what.find("] ") + 2)));
+  }
+
+ private:
+  struct Open {
+    Value* value;  // stays put: only the innermost container grows
+    std::unordered_set<std::string> keys;
+  };
+
+  [[noreturn]] void fail(const std::string& what) const {
+    const std::string at = position(text_, static_cast<size_t>(furthest_ - text_.data()));
+    throw DataError("json", printable(where_, 120) + " at " + at + ": " + what);
+  }
+
+  Value* place(Value v) {
+    if (open_.empty()) {
+      root_ = std::move(v);
+      return &root_;
+    }
+    Value& parent = *open_.back().value;
+    if (parent.is_object()) return &(parent.as_object().back().second = std::move(v));
+    parent.push_back(std::move(v));
+    return &parent.as_array().back();
+  }
+
+  bool add(Value v) {
+    place(std::move(v));
+    return true;
+  }
+
+  bool open(Value v) {
+    if (static_cast<int>(open_.size()) >= limits_.depth)
+      fail("nested deeper than " + std::to_string(limits_.depth) + " levels");
+    open_.push_back({place(std::move(v)), {}});
+    return true;
+  }
+
+  bool close() {
+    open_.pop_back();
+    return true;
+  }
+
+  std::string_view text_;
+  std::string_view where_;
+  ParseLimits limits_;
+  const char* furthest_;
+  Value root_;
+  std::vector<Open> open_;
+};
+
+Json to_library(const Value& v) {
+  if (v.is_null()) return nullptr;
+  if (v.is_bool()) return v.as_bool();
+  if (v.is_int()) return v.as_int();
+  if (v.is_number()) return v.as_double();
+  if (v.is_string()) return v.as_string();
+  if (v.is_array()) {
+    Json::array_t out;
+    for (const Value& e : v.as_array()) out.push_back(to_library(e));
+    return out;
+  }
+  Json::object_t out;
+  for (const auto& [key, member] : v.as_object()) out.push_back({key, to_library(member)});
+  return out;
+}
+
+}  // namespace
+
+Value parse_json(std::string_view text, std::string_view where, ParseLimits limits) {
+  if (text.size() > limits.bytes)
+    throw DataError("json", printable(where, 120) + ": " + std::to_string(text.size()) + " bytes; at most " +
+                                std::to_string(limits.bytes) + " are read");
+  return Builder(text, where, limits).run();
+}
+
+bool is_utf8(std::string_view text) {
+  try {
+    Json(text).dump();
+    return true;
+  } catch (const Json::type_error&) {
+    return false;
+  }
+}
+
+std::string to_json(const Value& v, int indent) {
+  return to_library(v).dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace assay::core

@@ -1,0 +1,68 @@
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "assay/core/error.h"
+#include "assay/core/options.h"
+
+namespace assay::core {
+
+namespace {
+
+constexpr size_t kListed = 20;
+
+std::string lowered(std::string_view text) {
+  std::string out(text);
+  for (char& c : out)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return out;
+}
+
+// Damerau-Levenshtein distance in its optimal-string-alignment form: insert, delete, replace, swap two neighbours.
+size_t distance(const std::string& a, const std::string& b) {
+  std::array<std::vector<size_t>, 3> rows;  // row i is rows[i % 3]
+  for (auto& row : rows) row.resize(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) rows[0][j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    auto& row = rows[i % 3];
+    const auto& up = rows[(i - 1) % 3];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      row[j] = std::min({up[j] + 1, row[j - 1] + 1, up[j - 1] + (a[i - 1] != b[j - 1])});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) row[j] = std::min(row[j], rows[(i - 2) % 3][j - 2] + 1);
+    }
+  }
+  return rows[a.size() % 3][b.size()];
+}
+
+}  // namespace
+
+std::string nearest(std::string_view word, const std::vector<std::string>& known) {
+  const std::string low = word.size() <= 256 ? lowered(word) : std::string();  // nobody's name is longer
+  std::string best;
+  size_t best_distance = std::string::npos;
+  for (const std::string& name : known) {
+    const size_t longer = std::max(low.size(), name.size());
+    const size_t apart = longer - std::min(low.size(), name.size());
+    if (low.empty() || apart > longer / 3) continue;
+    const size_t d = distance(low, lowered(name));
+    if (d > longer / 3 || d >= best_distance) continue;
+    best = name;
+    best_distance = d;
+  }
+  return best;
+}
+
+std::string unknown_name(std::string_view what, std::string_view word, const std::vector<std::string>& known) {
+  std::string out = "unknown " + std::string(what) + " '" + printable(word, 80) + "'; ";
+  if (const std::string near = nearest(word, known); !near.empty()) return out + "did you mean '" + near + "'?";
+  if (known.empty()) return out + "there are none";
+  out += "known: ";
+  for (size_t i = 0; i < std::min(known.size(), kListed); ++i) out += (i ? ", " : "") + known[i];
+  if (known.size() > kListed) out += " and " + std::to_string(known.size() - kListed) + " more";
+  return out;
+}
+
+}  // namespace assay::core
