@@ -1,0 +1,189 @@
+// Row tiles over the causal half: the T x T table never exists, tiles above the diagonal are never computed, and keys so far
+// away that their weight is below the smallest normal float are skipped (their weight is taken as 0).
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/zeros_like.h>
+#include <torch/library.h>
+
+#include <cmath>
+#include <limits>
+
+#include "assay/ops/decay_attention/decay_attention.h"
+#include "assay/tensor/product.h"
+
+namespace assay::ops {
+namespace {
+
+using tensor::Precision;
+using tensor::raw_product;
+
+constexpr int64_t kRows = 64;  // rows of a tile: 64 x T scores stay in the second-level cache
+
+// lambda^n for n = 0 .. T-1, as far as it is a normal number.
+template <class T>
+std::vector<T> decay_powers(double logit, int64_t length) {
+  const double log_lambda = -std::log1p(std::exp(-logit));
+  std::vector<T> powers;
+  for (int64_t n = 0; n < length; ++n) {
+    const double p = std::exp(static_cast<double>(n) * log_lambda);
+    if (p < static_cast<double>(std::numeric_limits<T>::min())) break;
+    powers.push_back(static_cast<T>(p));
+  }
+  return powers;
+}
+
+struct Tile {
+  int64_t row, rows, key, keys;  // rows [row, row + rows) against keys [key, key + keys)
+};
+
+// The keys that any row of the tile can see: s <= t - 1 for the last row, s >= t - reach for the first.
+std::vector<Tile> tiles(int64_t length, int64_t reach) {
+  std::vector<Tile> all;
+  for (int64_t row = 0; row < length; row += kRows) {
+    const int64_t rows = std::min(kRows, length - row), key = std::max<int64_t>(0, row - reach);
+    all.push_back({row, rows, key, row + rows - key});
+  }
+  return all;
+}
+
+// For each row, f(row of scores, first key, one past the last key that the row sees, t); what lies outside must be zeroed by f's caller.
+template <class T>
+void weigh(T* scores, const Tile& tile, const std::vector<T>& powers) {
+  for (int64_t i = 0; i < tile.rows; ++i) {
+    T* row = scores + i * tile.keys;
+    const int64_t t = tile.row + i - tile.key;  // the row's own column
+    const int64_t first = std::max<int64_t>(0, t - static_cast<int64_t>(powers.size())), last = std::min(t, tile.keys);
+    std::fill(row, row + first, T(0));
+    for (int64_t s = first; s < last; ++s) row[s] *= powers[static_cast<size_t>(t - s - 1)];
+    std::fill(row + last, row + tile.keys, T(0));
+  }
+}
+
+// scores P = q k^T and G = g v^T become w P and w G in place; returns sum (t-s-1) w P G.
+template <class T>
+double weigh_both(T* p, T* g, const Tile& tile, const std::vector<T>& powers) {
+  double total = 0;
+  for (int64_t i = 0; i < tile.rows; ++i) {
+    T *prow = p + i * tile.keys, *grow = g + i * tile.keys;
+    const int64_t t = tile.row + i - tile.key;
+    const int64_t first = std::max<int64_t>(0, t - static_cast<int64_t>(powers.size())), last = std::min(t, tile.keys);
+    double sum = 0;
+    for (int64_t s = first; s < last; ++s) {
+      const T w = powers[static_cast<size_t>(t - s - 1)], wp = prow[s] * w;
+      sum += static_cast<double>(t - s - 1) * static_cast<double>(wp) * static_cast<double>(grow[s]);
+      prow[s] = wp;
+      grow[s] *= w;
+    }
+    for (T* row : {prow, grow}) {
+      std::fill(row, row + first, T(0));
+      std::fill(row + last, row + tile.keys, T(0));
+    }
+    total += sum;
+  }
+  return total;
+}
+
+// Tasks are (batch, head) pairs: their results do not depend on how many threads there are, except where a single pair leaves the
+// threads to the product library.
+void for_each_head(const Tensor& q, const std::function<void(int64_t b, int64_t h)>& work) {
+  const int64_t heads = q.size(1);
+  at::parallel_for(0, q.size(0) * heads, 1, [&](int64_t begin, int64_t end) {
+    const at::NoGradGuard no_grad;
+    const at::AutoDispatchBelowADInplaceOrView below_autograd;  // worker threads do not inherit either
+    for (int64_t i = begin; i < end; ++i) work(i / heads, i % heads);
+  });
+}
+
+template <class T>
+void forward_head(const Tensor& q, const Tensor& k, const Tensor& v, const std::vector<T>& powers, Precision p, Tensor out) {
+  for (const Tile& t : tiles(q.size(0), static_cast<int64_t>(powers.size()))) {
+    const Tensor scores = raw_product(q.narrow(0, t.row, t.rows), k.narrow(0, t.key, t.keys).t(), p).contiguous();
+    weigh(scores.data_ptr<T>(), t, powers);
+    out.narrow(0, t.row, t.rows).copy_(raw_product(scores, v.narrow(0, t.key, t.keys), p));
+  }
+}
+
+struct HeadGrads {
+  Tensor q, k, v;
+};
+
+template <class T>
+double backward_head(const Tensor& g, const Tensor& q, const Tensor& k, const Tensor& v, const std::vector<T>& powers, Precision p,
+                     const HeadGrads& d) {
+  double distance_sum = 0;
+  for (const Tile& t : tiles(q.size(0), static_cast<int64_t>(powers.size()))) {
+    const Tensor q_t = q.narrow(0, t.row, t.rows), g_t = g.narrow(0, t.row, t.rows);
+    const Tensor k_t = k.narrow(0, t.key, t.keys), v_t = v.narrow(0, t.key, t.keys);
+    const Tensor qk = raw_product(q_t, k_t.t(), p).contiguous(), gv = raw_product(g_t, v_t.t(), p).contiguous();
+    distance_sum += weigh_both(qk.data_ptr<T>(), gv.data_ptr<T>(), t, powers);
+    d.q.narrow(0, t.row, t.rows).copy_(raw_product(gv, k_t, p));
+    d.k.narrow(0, t.key, t.keys).add_(raw_product(gv.t(), q_t, p));
+    d.v.narrow(0, t.key, t.keys).add_(raw_product(qk.t(), g_t, p));
+  }
+  return distance_sum;
+}
+
+template <class T>
+std::vector<std::vector<T>> powers_of_heads(const Tensor& decay_logit, int64_t length) {
+  std::vector<std::vector<T>> all;
+  const Tensor logits = decay_logit.contiguous();
+  for (int64_t h = 0; h < logits.numel(); ++h) all.push_back(decay_powers<T>(static_cast<double>(logits.data_ptr<T>()[h]), length));
+  return all;
+}
+
+template <class T>
+Tensor forward(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& decay_logit, Precision p) {
+  const auto powers = powers_of_heads<T>(decay_logit, q.size(2));
+  const Tensor out = at::empty_like(v, v.options(), at::MemoryFormat::Contiguous);
+  for_each_head(q, [&](int64_t b, int64_t h) {
+    forward_head<T>(q[b][h], k[b][h], v[b][h], powers[static_cast<size_t>(h)], p, out[b][h]);
+  });
+  return out;
+}
+
+template <class T>
+DecayAttentionGrads backward(const Tensor& g, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& decay_logit,
+                             Precision p) {
+  const auto powers = powers_of_heads<T>(decay_logit, q.size(2));
+  const auto contiguous = at::MemoryFormat::Contiguous;
+  const Tensor dq = at::empty_like(q, q.options(), contiguous), dk = at::zeros_like(k, k.options(), contiguous),
+               dv = at::zeros_like(v, v.options(), contiguous), dlogit = at::zeros_like(decay_logit, decay_logit.options(), contiguous);
+  const int64_t heads = q.size(1);
+  std::vector<double> sums(static_cast<size_t>(q.size(0) * heads));
+  for_each_head(q, [&](int64_t b, int64_t h) {
+    sums[static_cast<size_t>(b * heads + h)] = backward_head<T>(g[b][h], q[b][h], k[b][h], v[b][h], powers[static_cast<size_t>(h)], p,
+                                                                {dq[b][h], dk[b][h], dv[b][h]});
+  });
+  const Tensor logits = decay_logit.contiguous();
+  for (int64_t h = 0; h < heads; ++h) {
+    double sum = 0;
+    for (int64_t b = 0; b < q.size(0); ++b) sum += sums[static_cast<size_t>(b * heads + h)];
+    const double one_minus_lambda = 1 / (1 + std::exp(static_cast<double>(logits.data_ptr<T>()[h])));
+    dlogit.data_ptr<T>()[h] = static_cast<T>(one_minus_lambda * sum);
+  }
+  return {dq, dk, dv, dlogit};
+}
+
+Precision precision(bool bf16) { return bf16 ? Precision::bf16 : Precision::fp32; }
+
+Tensor decay_attention_cpu(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& decay_logit, bool bf16) {
+  check_decay_attention(q, k, v, decay_logit);
+  return q.scalar_type() == at::kDouble ? forward<double>(q, k, v, decay_logit, precision(bf16))
+                                        : forward<float>(q, k, v, decay_logit, precision(bf16));
+}
+
+DecayAttentionGrads decay_attention_backward_cpu(const Tensor& grad, const Tensor& q, const Tensor& k, const Tensor& v,
+                                                 const Tensor& decay_logit, bool bf16) {
+  check_decay_attention(q, k, v, decay_logit);
+  return q.scalar_type() == at::kDouble ? backward<double>(grad, q, k, v, decay_logit, precision(bf16))
+                                        : backward<float>(grad, q, k, v, decay_logit, precision(bf16));
+}
+
+}  // namespace
+
+TORCH_LIBRARY_IMPL(assay, CPU, m) {
+  m.impl("decay_attention", decay_attention_cpu);
+  m.impl("decay_attention_backward", decay_attention_backward_cpu);
+}
+
+}  // namespace assay::ops

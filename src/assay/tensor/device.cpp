@@ -1,0 +1,110 @@
+#include "assay/tensor/device.h"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <dlfcn.h>
+#include <sys/resource.h>
+#include <torch/version.h>
+
+#include <charconv>
+#include <cstdlib>
+#include <filesystem>
+
+#include "assay/core/error.h"
+
+namespace assay::tensor {
+namespace {
+
+std::string library_directory() {
+  Dl_info info{};
+  if (dladdr(reinterpret_cast<const void*>(&library_directory), &info) == 0) return ".";
+  return std::filesystem::path(info.dli_fname).parent_path().string();
+}
+
+const CudaInterface& cuda_library() {
+  static const CudaInterface* interface = [] {
+    // cuBLAS is repeatable only with a fixed workspace, and reads this once.
+    setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);
+    const std::string path = library_directory() + "/libassay_cuda.so";
+    if (!std::filesystem::exists(path))
+      throw core::DeviceError("device", "CUDA was asked for, but this build has no CUDA part: " + path +
+                                            " does not exist (build with the preset 'cuda')");
+    void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
+    if (handle == nullptr) throw core::DeviceError("device", std::string("CUDA was asked for, but its library does not load: ") + dlerror());
+    const auto get = reinterpret_cast<const CudaInterface* (*)()>(dlsym(handle, "assay_cuda_interface"));
+    if (get == nullptr) throw core::DeviceError("device", path + " is not of this build: assay_cuda_interface is missing");
+    return get();
+  }();
+  return *interface;
+}
+
+int cuda_index(std::string_view name) {
+  if (name == "cuda") return 0;
+  int index = -1;
+  const std::string_view digits = name.substr(5);
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
+  if (error != std::errc() || end != digits.data() + digits.size() || index < 0)
+    throw core::ConfigError("device", "'" + std::string(name) + "' is no device; wanted cpu, cuda or cuda:N");
+  return index;
+}
+
+// Repeatability comes first: no TF32, deterministic algorithms where torch has a choice.
+void make_repeatable() {
+  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
+  at::globalContext().setAllowTF32CuBLAS(false);
+  at::globalContext().setAllowTF32CuDNN(false);
+  at::globalContext().setBenchmarkCuDNN(false);
+}
+
+}  // namespace
+
+at::Device open_device(std::string_view name) {
+  if (name == "cpu") return at::Device(at::kCPU);
+  if (name != "cuda" && name.substr(0, 5) != "cuda:")
+    throw core::ConfigError("device", "'" + std::string(name) + "' is no device; wanted cpu, cuda or cuda:N");
+  const int index = cuda_index(name);
+  const CudaInterface& cuda = cuda_library();
+  std::string why;
+  const int count = cuda.device_count(&why);
+  if (count == 0) throw core::DeviceError("device", "CUDA was asked for, but there is no usable GPU: " + why);
+  if (index >= count)
+    throw core::DeviceError("device", "'" + std::string(name) + "' does not exist; this machine has " + std::to_string(count) + " GPU(s)");
+  make_repeatable();
+  cuda.select(index);
+  return at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(index));
+}
+
+void synchronize(const at::Device& device) {
+  if (device.is_cuda()) cuda_library().synchronize();
+}
+
+int64_t peak_bytes(const at::Device& device) {
+  if (device.is_cuda()) return cuda_library().peak_bytes(device.index());
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return int64_t{usage.ru_maxrss} * 1024;
+}
+
+std::string torch_version() { return TORCH_VERSION; }
+
+core::Value device_report() {
+  core::Value v = core::Value::object();
+  v["torch"] = torch_version();
+  v["cpu_capability"] = at::get_cpu_capability();
+  v["threads"] = static_cast<int64_t>(at::get_num_threads());
+  try {
+    const CudaInterface& cuda = cuda_library();
+    std::string why;
+    const int count = cuda.device_count(&why);
+    v["cuda"] = core::Value::array();
+    for (int i = 0; i < count; ++i) v["cuda"].push_back(cuda.device_name(i));
+    if (count == 0) v["cuda_reason"] = why;
+  } catch (const core::DeviceError& e) {
+    v["cuda"] = core::Value::array();
+    v["cuda_reason"] = std::string(e.what());
+  }
+  return v;
+}
+
+}  // namespace assay::tensor

@@ -1,0 +1,30 @@
+#pragma once
+#include "assay/core/value.h"
+#include "assay/tensor/aten.h"
+
+namespace assay::tensor {
+
+// "cpu", "cuda" or "cuda:N". The first use of CUDA opens libassay_cuda.so (found beside libassay.so), which brings torch's CUDA
+// libraries and our kernels; a program that never asks for CUDA never loads them. DeviceError says what is missing: a build
+// without CUDA, a library that does not load, no driver, no such device. ConfigError for any other name.
+at::Device open_device(std::string_view name);
+
+// Waits for the device; a no-op on the CPU.
+void synchronize(const at::Device& device);
+// Bytes at the peak since start: resident set on the CPU, allocator on CUDA.
+int64_t peak_bytes(const at::Device& device);
+
+// What `assay --version` says: torch, devices, CPU capability.
+std::string torch_version();
+core::Value device_report();
+
+// What libassay_cuda.so offers to the rest through one exported function, `assay_cuda_interface`.
+struct CudaInterface {
+  int (*device_count)(std::string* why_none);
+  std::string (*device_name)(int index);
+  void (*select)(int index);
+  void (*synchronize)();
+  int64_t (*peak_bytes)(int index);
+};
+
+}  // namespace assay::tensor

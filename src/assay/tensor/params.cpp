@@ -1,0 +1,57 @@
+#include "assay/tensor/params.h"
+
+#include <numeric>
+#include <stdexcept>
+
+#include "assay/core/error.h"
+
+namespace assay::tensor {
+namespace {
+
+constexpr int64_t kAlignment = 16;  // elements: 64 bytes of float
+
+int64_t padded(int64_t n) { return (n + kAlignment - 1) / kAlignment * kAlignment; }
+
+}  // namespace
+
+Tensor Params::add(const std::string& name, std::vector<int64_t> shape, const Init& init) {
+  if (values_.defined()) throw std::logic_error("Params::add after seal: " + name);
+  if (find(name) != nullptr) throw core::ConfigError("params", "parameter '" + name + "' was added twice");
+  Entry e{name, std::move(shape), init, 0, 1, {}};
+  for (int64_t d : e.shape) e.numel *= d;
+  if (!entries_.empty()) e.offset = entries_.back().offset + padded(entries_.back().numel);
+  e.value = at::empty(e.shape, at::TensorOptions().dtype(dtype_));
+  fill(e.value, init, seed_, name);
+  entries_.push_back(e);
+  return e.value;
+}
+
+void Params::seal() {
+  const int64_t size = entries_.empty() ? 0 : entries_.back().offset + padded(entries_.back().numel);
+  const auto options = at::TensorOptions().dtype(dtype_).device(device_);
+  values_ = at::zeros({size}, options);
+  grads_ = at::zeros({size}, options);
+  for (Entry& e : entries_) {
+    const Tensor slot = view(values_, e);
+    slot.copy_(e.value);
+    e.value.set_data(slot);
+    e.value.requires_grad_(true);
+    e.value.mutable_grad() = view(grads_, e);
+  }
+}
+
+const Params::Entry* Params::find(std::string_view name) const {
+  for (const Entry& e : entries_)
+    if (e.name == name) return &e;
+  return nullptr;
+}
+
+int64_t Params::count() const {
+  return std::accumulate(entries_.begin(), entries_.end(), int64_t{0}, [](int64_t n, const Entry& e) { return n + e.numel; });
+}
+
+Tensor Params::like_values() const { return at::zeros({values_.size(0)}, values_.options()); }
+
+Tensor Params::view(const Tensor& flat, const Entry& e) const { return flat.narrow(0, e.offset, e.numel).view(e.shape); }
+
+}  // namespace assay::tensor

@@ -1,0 +1,134 @@
+#include "assay/tensor/product.h"
+
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/ones.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "assay/core/error.h"
+#include "assay/core/options.h"
+
+namespace assay::tensor {
+namespace {
+
+ProductChoice current;
+
+using Pointwise = Tensor(const Tensor&, const Tensor&, const std::optional<Tensor>&, std::string_view,
+                         c10::List<std::optional<at::Scalar>>, std::optional<std::string_view>);
+
+// a b through oneDNN; its operator computes x w^T, so b goes in transposed (a view).
+Tensor onednn_product(const Tensor& a, const Tensor& b) {
+  static const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("mkldnn::_linear_pointwise", "").typed<Pointwise>();
+  return op.call(a, b.t(), std::nullopt, "none", c10::List<std::optional<at::Scalar>>(), std::nullopt);
+}
+
+Tensor cpu_product(const Tensor& a, const Tensor& b, ProductBackend backend) {
+  return backend == ProductBackend::onednn ? onednn_product(a, b) : at::mm(a, b);
+}
+
+Tensor bf16_product(const Tensor& a, const Tensor& b) {
+  const Tensor a16 = a.to(at::kBFloat16), b16 = b.to(at::kBFloat16);
+  if (a.is_cuda() || current.native_bf16) return at::mm(a16, b16).to(a.scalar_type());
+  return cpu_product(a16.to(at::kFloat), b16.to(at::kFloat), current.fp32);
+}
+
+double seconds_of(const std::function<Tensor()>& f) {
+  double best = 1e9;
+  for (int i = 0; i < 4; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    f();
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return best;
+}
+
+bool runs(const std::function<Tensor()>& f) {
+  try {
+    f();
+    return true;
+  } catch (const std::exception&) {  // oneDNN refuses a dtype that the processor lacks with an exception of its own
+    return false;
+  }
+}
+
+struct Product : torch::autograd::Function<Product> {
+  static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& a, const Tensor& b, int64_t precision) {
+    ctx->save_for_backward({a, b});
+    ctx->saved_data["precision"] = precision;
+    return raw_product(a, b, static_cast<Precision>(precision));
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx, torch::autograd::variable_list g) {
+    const auto saved = ctx->get_saved_variables();
+    const auto p = static_cast<Precision>(ctx->saved_data["precision"].toInt());
+    const at::NoGradGuard once;
+    return {ctx->needs_input_grad(0) ? raw_product(g[0], saved[1].t(), p) : Tensor(),
+            ctx->needs_input_grad(1) ? raw_product(saved[0].t(), g[0], p) : Tensor(), Tensor()};
+  }
+};
+
+}  // namespace
+
+Precision precision_from(std::string_view name) {
+  if (name == "fp32") return Precision::fp32;
+  if (name == "bf16") return Precision::bf16;
+  throw core::ConfigError("product", core::unknown_name("precision", name, {"fp32", "bf16"}));
+}
+const char* name_of(Precision p) { return p == Precision::bf16 ? "bf16" : "fp32"; }
+
+ProductChoice measure_products() {
+  const at::NoGradGuard no_grad;
+  const Tensor a = at::ones({256, 512}), b = at::ones({512, 512}), a16 = a.to(at::kBFloat16), b16 = b.to(at::kBFloat16);
+  ProductChoice best;
+  const double aten = seconds_of([&] { return at::mm(a, b); });
+  double fp32 = aten;
+  if (runs([&] { return onednn_product(a, b); })) {
+    const double onednn = seconds_of([&] { return onednn_product(a, b); });
+    if (onednn < 0.9 * aten) best.fp32 = ProductBackend::onednn, fp32 = onednn;  // a tie stays with the default
+  }
+  // A processor without bf16 instructions emulates them a hundred times slower: one small product tells.
+  const auto small16 = [&] { return at::mm(a16.narrow(0, 0, 16), b16); };
+  const auto small32 = [&] { return at::mm(a.narrow(0, 0, 16), b); };
+  if (seconds_of(small16) < 2 * seconds_of(small32)) best.native_bf16 = seconds_of([&] { return at::mm(a16, b16); }) < fp32;
+  return best;
+}
+
+std::string name_of(ProductChoice c) {
+  return std::string(c.fp32 == ProductBackend::onednn ? "onednn" : "aten") + (c.native_bf16 ? "+bf16" : "");
+}
+
+ProductChoice product_choice_from(std::string_view name) {
+  if (name == "auto") return measure_products();
+  for (const ProductChoice c : {ProductChoice{ProductBackend::aten, false}, ProductChoice{ProductBackend::onednn, false},
+                                ProductChoice{ProductBackend::aten, true}, ProductChoice{ProductBackend::onednn, true}}) {
+    if (name != name_of(c)) continue;
+    const Tensor one = at::ones({16, 16});
+    if (c.fp32 == ProductBackend::onednn && !runs([&] { return onednn_product(one, one); }))
+      throw core::ConfigError("product", "this processor cannot run oneDNN products, which 'product=" + std::string(name) + "' asks for");
+    return c;
+  }
+  throw core::ConfigError("product",
+                          core::unknown_name("product library", name, {"auto", "aten", "onednn", "aten+bf16", "onednn+bf16"}));
+}
+
+void set_product_choice(ProductChoice c) { current = c; }
+ProductChoice product_choice() { return current; }
+
+Tensor raw_product(const Tensor& a, const Tensor& b, Precision p) {
+  if (a.scalar_type() == at::kDouble) return at::mm(a, b);
+  if (p == Precision::bf16) return bf16_product(a, b);
+  return a.is_cuda() ? at::mm(a, b) : cpu_product(a, b, current.fp32);
+}
+
+Tensor product(const Tensor& a, const Tensor& b, Precision p) { return Product::apply(a, b, static_cast<int64_t>(p)); }
+
+Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, Precision p) {
+  const Tensor y = product(x.reshape({-1, x.size(-1)}), w.t(), p);
+  std::vector<int64_t> shape = x.sizes().vec();
+  shape.back() = w.size(0);
+  return bias.defined() ? (y + bias).view(shape) : y.view(shape);
+}
+
+}  // namespace assay::tensor

@@ -1,0 +1,38 @@
+#pragma once
+#include "assay/tensor/aten.h"
+
+namespace assay::tensor {
+
+// Arithmetic of the matrix products of a model; everything else (residual stream, norms, loss, parameters) stays in the
+// parameters' dtype. bf16: operands rounded to bf16, sums in fp32.
+enum class Precision { fp32, bf16 };
+Precision precision_from(std::string_view name);  // ConfigError with the nearest name
+const char* name_of(Precision p);
+
+// Which library computes products on the CPU. `aten`: at::mm, which goes to MKL; `onednn`: oneDNN, much faster than MKL's fp32 on
+// some processors. Summation order differs between them, so the choice and the thread count belong to a run, its
+// checkpoints and all members of a campaign.
+enum class ProductBackend { aten, onednn };
+struct ProductChoice {
+  ProductBackend fp32 = ProductBackend::aten;
+  bool native_bf16 = false;  // false: bf16 operands are multiplied in fp32 (exact products of rounded operands)
+};
+
+// Times both on a product of the size that models use (about 20 ms in all). A library that cannot run here never wins.
+ProductChoice measure_products();
+// "aten", "onednn", "aten+bf16", "onednn+bf16"; "auto" measures. ConfigError for another name or one that this processor cannot run.
+ProductChoice product_choice_from(std::string_view name);
+std::string name_of(ProductChoice c);
+void set_product_choice(ProductChoice c);
+ProductChoice product_choice();
+
+// a [M, K] times b [K, N], either may be a transposed view; differentiable once. float32 or float64, CPU or CUDA; result in the
+// operands' dtype. float64 ignores `p`.
+Tensor product(const Tensor& a, const Tensor& b, Precision p);
+// x [..., in] times w^T for w [out, in], plus bias [out] where defined.
+Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, Precision p);
+
+// The same without a derivative, for kernels: the chosen library on 2-D float32/float64 operands.
+Tensor raw_product(const Tensor& a, const Tensor& b, Precision p);
+
+}  // namespace assay::tensor
