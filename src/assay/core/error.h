@@ -1,4 +1,5 @@
 #pragma once
+#include <cstddef>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -47,7 +48,10 @@ struct Interrupted : Error {
   Interrupted(std::string_view speaker, std::string_view message) : Error(Exit::interrupted, speaker, message) {}
 };
 
-// `text` with control characters (C0, DEL, C1) and invalid UTF-8 written as \xNN, cut to `limit` bytes.
+// `text` with control characters (C0, DEL, C1) and invalid UTF-8 written as \xNN, cut to `limit` bytes, "..." included.
 std::string printable(std::string_view text, size_t limit = 400);
+
+// Well-formed UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing above U+10FFFF.
+bool is_utf8(std::string_view text);
 
 }  // namespace assay::core

@@ -1,7 +1,7 @@
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,6 +28,9 @@ class FileSystem {
 
 FileSystem& real_files();
 
+// ResourceError "[files] PATH: cannot DOING: REASON (ENAME)": what every FileSystem throws.
+[[noreturn]] void throw_file_error(const std::string& path, std::string_view doing, int error);
+
 // Fails the n-th call (counted from 1) with `error` (an errno), and everything after it when `sticky`; n = 0 never fails.
 // Calls before it go to the real file system. A failing write may first write half of its bytes.
 class FailingFiles final : public FileSystem {
@@ -53,17 +56,20 @@ class FailingFiles final : public FileSystem {
   int64_t calls_ = 0;
 };
 
-// Replaces `path` as a whole: temporary file in the same directory, write, fsync, rename, fsync directory. On any failure
-// the old content stays, the temporary file is removed, ResourceError is thrown.
+// Replaces `path` as a whole: temporary file in the same directory, write, fsync, rename, fsync directory. On a failure up to the
+// rename the old content stays and the temporary file is removed. A failure of the directory's fsync is told apart ("written, but it
+// may not survive a power failure"): the new content is then in place, whole. Both throw ResourceError.
 void write_file(FileSystem& fs, const std::string& path, std::string_view content);
 // The same with the content given in pieces (weights, without a second copy in memory).
 void write_file(FileSystem& fs, const std::string& path, std::span<const std::string_view> pieces);
 
 // Builds a directory next to its final place and commits it by rename: fill("<path>.tmp-<pid>"), fsync, rename, fsync parent.
-// An existing directory at `path` is replaced (moved aside first, removed after). On failure nothing new is left behind.
+// An existing directory at `path` is replaced (moved aside to "<path>.old-<pid>" first, removed after). On failure nothing new is left
+// behind and the old directory is back in its place, also where the last fsync fails. What `fill` wrote need not be synced by it.
 void commit_directory(FileSystem& fs, const std::string& path, const std::function<void(const std::string& staging)>& fill);
 
-// An append-only log of lines, one write call a line, each ended by '\n'.
+// An append-only log of lines, one write call a line, each ended by '\n'. A line whose write fails is taken back, so that later lines
+// stay whole; after a failed sync nothing more is accepted, because the kernel may already have dropped what was not written.
 class LineLog {
  public:
   // Drops what follows the last complete line that `keep` accepts (all lines after the first refusal too), then appends.
@@ -75,9 +81,31 @@ class LineLog {
   void sync();
 
  private:
+  void create_or_open();
+  void take_back();
+  void refuse_after_failed_sync() const;
   FileSystem& fs_;
   std::string path_;
   int fd_ = -1;
+  uint64_t size_ = 0;         // of the complete lines
+  bool torn_ = false;         // bytes of a failed write may follow them
+  bool sync_failed_ = false;
+};
+
+// A regular file open for reading from its start. DataError: absent, a directory, not a regular file, not readable.
+class InputFile {
+ public:
+  explicit InputFile(const std::string& path);
+  ~InputFile();
+  InputFile(const InputFile&) = delete;
+  InputFile& operator=(const InputFile&) = delete;
+  uint64_t size() const { return size_; }      // when it was opened
+  size_t read(void* buffer, size_t n);         // fewer than n only at the end of the file
+
+ private:
+  std::string path_;
+  int fd_ = -1;
+  uint64_t size_ = 0;
 };
 
 // Whole file as bytes. DataError: absent, a directory, larger than `limit` (said with both sizes), short read.
@@ -89,7 +117,7 @@ std::vector<std::string> list_directory(const std::string& path);  // sorted nam
 void make_directories(FileSystem& fs, const std::string& path);    // like mkdir -p
 
 // An exclusive lock on a run directory (flock on `<dir>/.lock`, holding pid and start time). ConfigError where another
-// live process holds it, naming that process. Released by the kernel when the holder dies.
+// live process holds it, naming that process, or where there is no such directory. Released by the kernel when the holder dies.
 class DirectoryLock {
  public:
   explicit DirectoryLock(const std::string& directory);

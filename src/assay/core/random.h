@@ -16,7 +16,7 @@ class Stream {
   Stream(uint64_t seed, std::string_view name, uint64_t step = 0);
   std::array<uint32_t, 4> block(uint64_t index) const;
   uint32_t bits(uint64_t index) const;            // 32 random bits
-  double uniform(uint64_t index) const;           // in (0, 1), 53 bits
+  double uniform(uint64_t index) const;           // in (0, 1): the odd multiples of 2^-53
   double normal(uint64_t index) const;            // Box-Muller, in double
   uint64_t below(uint64_t index, uint64_t n) const;  // uniform in [0, n), bias < 2^-64 n
 
@@ -25,14 +25,15 @@ class Stream {
   uint64_t step_;
 };
 
-// A permutation of [0, n) with random access in O(1) memory: a four-round-per-half Feistel network over the next power of four with
-// cycle walking, keyed by the stream. The same on every machine; position i of epoch e is `Permutation(n, seed, name, e)(i)`.
+// A permutation of [0, n) with random access in O(1) memory: a Feistel network of eight rounds (four for each half) over the next power
+// of four with cycle walking, keyed by the stream. The same on every machine; position i of epoch e is `Permutation(n, seed, name, e)(i)`.
 class Permutation {
  public:
   Permutation(uint64_t n, uint64_t seed, std::string_view name, uint64_t epoch);
-  uint64_t operator()(uint64_t i) const;  // i < n
+  uint64_t operator()(uint64_t i) const;  // ConfigError where i >= n
 
  private:
+  uint64_t shuffled(uint64_t x) const;
   uint64_t n_;
   int half_bits_;
   Stream stream_;
