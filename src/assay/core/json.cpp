@@ -1,10 +1,12 @@
-#include <algorithm>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <unordered_set>
+#include <utility>
+#include <vector>
 
 #include "assay/core/error.h"
+#include "assay/core/text_position.h"
 #include "assay/core/value.h"
 
 namespace assay::core {
@@ -12,13 +14,6 @@ namespace assay::core {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-std::string position(std::string_view text, size_t offset) {
-  const std::string_view before = text.substr(0, std::min(offset, text.size()));
-  const auto line = 1 + std::count(before.begin(), before.end(), '\n');
-  const size_t line_start = before.rfind('\n') + 1;  // npos + 1 is 0
-  return "line " + std::to_string(line) + ", column " + std::to_string(before.size() - line_start);
-}
 
 // Reads the text and tells the handler how far the parser has come, which the library's events do not say.
 struct Cursor {
@@ -55,8 +50,7 @@ class Builder {
   bool boolean(bool v) { return add(Value(v)); }
   bool number_integer(int64_t v) { return add(Value(v)); }
   bool number_unsigned(uint64_t v) {
-    const bool fits = v <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
-    return add(fits ? Value(v) : Value(static_cast<double>(v)));
+    return add(std::in_range<int64_t>(v) ? Value(v) : Value(static_cast<double>(v)));
   }
   bool number_float(double v, const std::string&) { return add(Value(v)); }
   bool string(std::string& v) { return add(Value(std::move(v))); }
@@ -73,8 +67,10 @@ class Builder {
   }
 
   bool parse_error(size_t, const std::string&, const Json::exception& e) {
-    const std::string what = e.what();  // "[json.exception.parse_error.101] parse error at line 1, column 2: ..."
-    fail(what.substr(std::min(what.size(), what.find("] ") + 2)));
+    std::string_view what = e.what();  // "[json.exception.parse_error.101] parse error at line 1, column 2: ..."
+    what.remove_prefix(what.find("] ") + 2);
+    if (what.starts_with("parse error at")) what.remove_prefix(what.find(": ") + 2);
+    fail(std::string(what));
   }
 
  private:
@@ -84,7 +80,8 @@ class Builder {
   };
 
   [[noreturn]] void fail(const std::string& what) const {
-    const std::string at = position(text_, static_cast<size_t>(furthest_ - text_.data()));
+    const auto read = static_cast<size_t>(furthest_ - text_.data());
+    const std::string at = text_position(text_, read == 0 ? 0 : read - 1);
     throw DataError("json", printable(where_, 120) + " at " + at + ": " + what);
   }
 
@@ -143,9 +140,7 @@ Json to_library(const Value& v) {
 }  // namespace
 
 Value parse_json(std::string_view text, std::string_view where, ParseLimits limits) {
-  if (text.size() > limits.bytes)
-    throw DataError("json", printable(where, 120) + ": " + std::to_string(text.size()) + " bytes; at most " +
-                                std::to_string(limits.bytes) + " are read");
+  check_size(text, "json", where, limits);
   return Builder(text, where, limits).run();
 }
 

@@ -122,8 +122,8 @@ std::string range_text(const Field& field) {
   return high ? fmt::format("of at most {}", field.max) : "";
 }
 
-Value checked_as(std::string_view speaker, const Field& field, const Value& v) {
-  const std::string name = printable(speaker, 120);
+Value checked_as(std::string_view came_as, const Field& field, const Value& v) {
+  const std::string name = printable(came_as, 120);
   std::optional<Value> out = converted(field.kind, v);
   if (!out || !in_range(field, *out)) throw ConfigError(kSpeaker, name + ": " + shown(v) + " came; " + wanted_text(field) + " was wanted");
   if (field.kind != Field::Kind::text) return *std::move(out);

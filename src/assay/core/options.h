@@ -165,6 +165,8 @@ class Bound {
 
 // Checks kind, range and choices; returns the value converted to the field's kind. ConfigError names section.option.
 Value checked(const Schema& schema, const Field& field, const Value& v);
+// The same for a value that came under another name, such as a flag or a variable of the environment.
+Value checked_as(std::string_view name, const Field& field, const Value& v);
 
 // A set of sections ("model", "optim", ...): the whole configuration of a command.
 class Settings {

@@ -10,7 +10,4 @@ namespace assay::core {
 std::string range_text(const Field& field);   // "from 0 to 10", "of at least 1", "" without limits
 std::string wanted_text(const Field& field);  // "a number from 0 to 10"
 
-// `checked` under another name than section.option, for values that came under that name.
-Value checked_as(std::string_view speaker, const Field& field, const Value& v);
-
 }  // namespace assay::core

@@ -1,7 +1,7 @@
 #include "assay/core/value.h"
 
 #include <algorithm>
-#include <limits>
+#include <utility>
 
 #include "assay/core/error.h"
 
@@ -32,7 +32,7 @@ Value::Value(bool v) : data_(v) {}
 Value::Value(int v) : data_(int64_t{v}) {}
 Value::Value(int64_t v) : data_(v) {}
 Value::Value(uint64_t v) {
-  if (v > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
+  if (!std::in_range<int64_t>(v))
     throw DataError("value", std::to_string(v) + " does not fit a signed 64-bit integer");
   data_ = static_cast<int64_t>(v);
 }

@@ -85,6 +85,6 @@ bool is_utf8(std::string_view text);  // what JSON and TOML can carry
 
 // TOML 1.0 through toml++; dates and times are refused (no option takes one).
 Value parse_toml(std::string_view text, std::string_view where, ParseLimits limits = {});
-std::string to_toml(const Value& object);  // tables after scalars; ConfigError for null or an array that mixes kinds
+std::string to_toml(const Value& object);  // plain members before tables; ConfigError for null and invalid UTF-8
 
 }  // namespace assay::core
