@@ -144,15 +144,6 @@ Value parse_json(std::string_view text, std::string_view where, ParseLimits limi
   return Builder(text, where, limits).run();
 }
 
-bool is_utf8(std::string_view text) {
-  try {
-    Json(text).dump();
-    return true;
-  } catch (const Json::type_error&) {
-    return false;
-  }
-}
-
 std::string to_json(const Value& v, int indent) {
   return to_library(v).dump(indent, ' ', false, Json::error_handler_t::replace);
 }

@@ -81,8 +81,6 @@ Value parse_json(std::string_view text, std::string_view where, ParseLimits limi
 // double is written as null. indent < 0: one line.
 std::string to_json(const Value& v, int indent = -1);
 
-bool is_utf8(std::string_view text);  // what JSON and TOML can carry
-
 // TOML 1.0 through toml++; dates and times are refused (no option takes one).
 Value parse_toml(std::string_view text, std::string_view where, ParseLimits limits = {});
 std::string to_toml(const Value& object);  // plain members before tables; ConfigError for null and invalid UTF-8
