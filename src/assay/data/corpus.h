@@ -2,6 +2,8 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "assay/core/options.h"
@@ -19,6 +21,7 @@ struct DataConfig {
   int64_t corpus_val_tokens = 200000;
   int64_t corpus_seed = 1;
   double val_fraction = 0.05;      // of the documents of a .txt or .jsonl file, by a hash of each document's position
+  bool split_paragraphs = true;    // a blank line ends a document of a .txt file; false: the file is one document
   std::string order = "shuffled";  // shuffled | sequential | blocks (data/loader.h)
   static const core::Schema& schema();  // section "data"; environment names DATA_PATH, TOKENIZER_PATH, VOCAB_SIZE, ...
 };
@@ -37,14 +40,36 @@ struct Corpus {
 Corpus open_corpus(const DataConfig& config);
 
 // Documents of a text source: .txt (documents are separated by blank lines when `split_paragraphs`, else the file is one), or .jsonl
-// (one object a line with the string field "text"; other fields are ignored). Each is valid UTF-8.
-std::vector<std::string> read_documents(const std::string& path);
+// (one object a line with the string field "text"; other fields are ignored). Each is valid UTF-8. DataError names file, line or byte.
+std::vector<std::string> read_documents(const std::string& path, bool split_paragraphs = false);
+bool is_text_file(std::string_view path);  // by its name
+
+// Puts about `fraction` of the documents into the second list, by a hash of each document's position; with two documents or more and a
+// fraction above 0 neither list is empty.
+std::pair<std::vector<std::string>, std::vector<std::string>> split_documents(std::vector<std::string> documents, double fraction);
+
+// Documents as tokens: bos (where the tokenizer has one) before each, nothing after.
+struct Tokenized {
+  std::vector<uint16_t> tokens;
+  uint64_t documents = 0;
+};
+Tokenized tokenize(const std::vector<std::string>& documents, const Tokenizer& tokenizer);
+// The first `tokens` tokens of an embedded corpus; its last document may be cut.
+Tokenized generate(std::string_view corpus, uint64_t seed, std::string_view split, int64_t tokens, const Tokenizer& tokenizer);
+
+// Bytes of text that the tokens after the first stand for (vocab-space 6), and how many tokens these are.
+struct TextSize {
+  double bytes = 0;
+  uint64_t tokens = 0;
+};
+TextSize text_size(const TokenSource& source, const Tokenizer& tokenizer);
 
 struct EmbeddedCorpus {
   const char* name;
   const char* summary;
 };
 std::vector<EmbeddedCorpus> embedded_corpora();
+bool is_embedded(std::string_view name);
 
 // The embedded corpus "grammar": English-like sentences from a seeded probabilistic grammar - agreement over distance, nested relative
 // clauses, names that recur through a paragraph, small sums. Document i of (seed, split) is a function of those numbers; train

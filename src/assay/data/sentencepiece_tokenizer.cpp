@@ -47,10 +47,16 @@ class SentencePieceTokenizer final : public Tokenizer {
     return {ids.begin(), ids.end()};
   }
 
+  // Stretch by stretch between control ids: each document for itself, as it was encoded.
   std::string decode(const std::vector<uint16_t>& ids) const override {
-    for (const uint16_t id : ids) check_id(id);
     std::string text;
-    check(processor_.Decode(std::vector<int>(ids.begin(), ids.end()), &text));
+    std::vector<int> stretch;
+    for (const uint16_t id : ids) {
+      check_id(id);
+      if (!processor_.IsControl(id)) stretch.push_back(id);
+      else decode_stretch(stretch, text);
+    }
+    decode_stretch(stretch, text);
     return text;
   }
 
@@ -86,6 +92,14 @@ class SentencePieceTokenizer final : public Tokenizer {
       table.leading_space[at] = piece.starts_with(kSpace);
       table.bytes[at] = static_cast<int32_t>(piece.size() - (table.leading_space[at] ? kSpace.size() : 0));
     }
+  }
+
+  void decode_stretch(std::vector<int>& ids, std::string& text) const {
+    if (ids.empty()) return;
+    std::string decoded;
+    check(processor_.Decode(ids, &decoded));
+    text += decoded;
+    ids.clear();
   }
 
   void check_id(int64_t id) const {

@@ -8,7 +8,7 @@
 
 #include "assay/core/error.h"
 #include "assay/core/hash.h"
-#include "assay/data/input_file.h"
+#include "assay/data/positioned_file.h"
 
 namespace assay::data {
 namespace {
@@ -64,7 +64,7 @@ class MemorySource final : public TokenSource {
 };
 
 // Checks everything that the header promises and returns the number of tokens.
-uint64_t read_header(const InputFile& file) {
+uint64_t read_header(const PositionedFile& file) {
   const std::string& path = file.path();
   if (file.size() < kShardHeaderBytes) {
     fail(path, "header: a shard begins with " + std::to_string(kShardHeaderBytes) + " bytes, the file holds " + std::to_string(file.size()));
@@ -112,7 +112,7 @@ class ShardSource final : public TokenSource {
     fail(file_.path(), "token " + std::to_string(index) + ": wanted an id below " + std::to_string(vocab) + ", found " + std::to_string(*bad));
   }
 
-  InputFile file_;
+  PositionedFile file_;
   uint64_t count_;
 };
 

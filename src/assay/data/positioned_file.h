@@ -5,12 +5,12 @@
 namespace assay::data {
 
 // A regular file held open for positioned reads. It is not mapped: a file that shrinks while it is open gives DataError, not SIGBUS.
-class InputFile {
+class PositionedFile {
  public:
-  InputFile(std::string path, const char* speaker);  // DataError: absent, a directory, a loop of links, not readable
-  ~InputFile();
-  InputFile(const InputFile&) = delete;
-  InputFile& operator=(const InputFile&) = delete;
+  PositionedFile(std::string path, const char* speaker);  // DataError: absent, a directory, a loop of links, not readable
+  ~PositionedFile();
+  PositionedFile(const PositionedFile&) = delete;
+  PositionedFile& operator=(const PositionedFile&) = delete;
 
   const std::string& path() const { return path_; }
   uint64_t size() const { return size_; }  // when it was opened

@@ -1,4 +1,4 @@
-#include "assay/data/input_file.h"
+#include "assay/data/positioned_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -21,7 +21,7 @@ const char* kind_of(mode_t mode) {
 
 }  // namespace
 
-InputFile::InputFile(std::string path, const char* speaker) : path_(std::move(path)), speaker_(speaker) {
+PositionedFile::PositionedFile(std::string path, const char* speaker) : path_(std::move(path)), speaker_(speaker) {
   // O_NONBLOCK: opening a named pipe must not wait for somebody to write into it.
   fd_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd_ < 0) throw core::DataError(speaker_, path_ + ": cannot be opened: " + std::strerror(errno));
@@ -34,9 +34,9 @@ InputFile::InputFile(std::string path, const char* speaker) : path_(std::move(pa
   size_ = static_cast<uint64_t>(status.st_size);
 }
 
-InputFile::~InputFile() { ::close(fd_); }
+PositionedFile::~PositionedFile() { ::close(fd_); }
 
-void InputFile::read(uint64_t offset, void* out, uint64_t bytes) const {
+void PositionedFile::read(uint64_t offset, void* out, uint64_t bytes) const {
   auto* to = static_cast<char*>(out);
   while (bytes > 0) {
     const ssize_t n = ::pread(fd_, to, bytes, static_cast<off_t>(offset));

@@ -1,0 +1,169 @@
+#include "assay/cli/data_actions.h"
+#include "assay/core/error.h"
+#include "assay/core/log.h"
+#include "assay/data/manifest.h"
+
+namespace assay::cli::data_command {
+namespace {
+
+using core::Value;
+
+Value describe(const data::Tokenizer& t) {
+  Value out = Value::object();
+  out["description"] = t.description();
+  out["vocab_size"] = t.vocab_size();
+  out["bos"] = t.bos();
+  out["eos"] = t.eos();
+  out["hash"] = t.hash();
+  return out;
+}
+
+Value about_shards(const std::string& path, const Arguments& files) {
+  Value out = Value::object();
+  const auto tokenizer = data::tokenizer_beside(path);
+  out["kind"] = "shards";
+  out["path"] = path;
+  out["tokenizer"] = tokenizer ? describe(*tokenizer) : Value();
+  uint64_t total = 0;
+  out["files"] = Value::array();
+  for (const std::string& file : files) {
+    const data::ShardInfo info = data::verify_shard(file, 0);
+    Value entry = Value::object();
+    entry["file"] = file;
+    entry["tokens"] = info.tokens;
+    entry["max_id"] = int64_t{info.max_id};
+    entry["hash"] = info.hash;
+    const data::TextSize size = tokenizer ? data::text_size(*data::open_shard(file, 0), *tokenizer) : data::TextSize{};
+    entry["bytes_per_token"] = size.tokens > 0 ? Value(size.bytes / static_cast<double>(size.tokens)) : Value();
+    out["files"].push_back(std::move(entry));
+    total += info.tokens;
+  }
+  out["tokens"] = total;
+  return out;
+}
+
+// All shards of a directory, whatever their split; or what a glob or name finds.
+Arguments shards_at(const std::string& path) {
+  if (!core::directory_exists(path)) return data::find_shards(path, "train");
+  Arguments files;
+  for (const std::string& name : core::list_directory(path)) {
+    if (name.ends_with(".bin")) files.push_back(path + (path.ends_with('/') ? "" : "/") + name);
+  }
+  if (files.empty()) throw core::DataError("shards", path + ": wanted files named *.bin in this directory, found none");
+  return files;
+}
+
+Value about(const std::string& path) {
+  Value out = Value::object();
+  if (data::is_embedded(path)) {
+    out["kind"] = "corpus";
+    for (const data::EmbeddedCorpus& c : data::embedded_corpora()) {
+      if (path == c.name) out["name"] = c.name, out["summary"] = c.summary;
+    }
+  } else if (path.ends_with(".model")) {
+    out["kind"] = "tokenizer";
+    out["path"] = path;
+    for (const auto& [key, value] : describe(*data::sentencepiece_tokenizer(path)).as_object()) out[key] = value;
+  } else if (data::is_text_file(path)) {
+    const Arguments documents = data::read_documents(path);
+    int64_t bytes = 0;
+    for (const std::string& d : documents) bytes += static_cast<int64_t>(d.size());
+    out["kind"] = "text";
+    out["path"] = path;
+    out["documents"] = static_cast<int64_t>(documents.size());
+    out["bytes"] = bytes;
+  } else {
+    out = about_shards(path, shards_at(path));
+  }
+  return out;
+}
+
+struct Verified {
+  Value files = Value::array();
+  bool pass = true;
+  void add(const std::string& file, const std::string& error, Value entry = Value::object()) {
+    Value out = Value::object();
+    out["file"] = file;
+    out["pass"] = error.empty();
+    out["error"] = error;
+    for (auto& [key, value] : entry.as_object()) out[key] = std::move(value);
+    files.push_back(std::move(out));
+    pass = pass && error.empty();
+  }
+};
+
+// The ids that a shard may hold: as told, else those of the tokenizer beside it, else all that 16 bits can name.
+int64_t vocabulary(const std::string& path, int64_t told) {
+  if (told > 0) return told;
+  const auto tokenizer = data::tokenizer_beside(path);
+  return tokenizer ? tokenizer->vocab_size() : 65536;
+}
+
+void verify_shards(const std::string& path, int64_t told, Verified& verified) {
+  const int64_t vocab = vocabulary(path, told);
+  std::vector<data::ShardInfo> sound;
+  const Arguments files = shards_at(path);
+  for (const std::string& file : files) {
+    try {
+      const data::ShardInfo info = sound.emplace_back(data::verify_shard(file, vocab));
+      Value entry = Value::object();
+      entry["tokens"] = info.tokens;
+      entry["max_id"] = int64_t{info.max_id};
+      entry["vocab"] = vocab;
+      entry["hash"] = info.hash;
+      verified.add(file, "", std::move(entry));
+    } catch (const core::DataError& e) {
+      verified.add(file, e.what());
+    }
+  }
+  if (!core::directory_exists(path) || sound.size() != files.size()) return;
+  const std::string fault = data::fault_of_manifest(path, sound);
+  if (!fault.empty()) verified.add(path, "[data] " + fault);
+}
+
+void verify_one(const std::string& path, int64_t vocab, Verified& verified) {
+  try {
+    if (path.ends_with(".model")) data::sentencepiece_tokenizer(path), verified.add(path, "");
+    else if (data::is_text_file(path)) data::read_documents(path), verified.add(path, "");
+    else verify_shards(path, vocab, verified);
+  } catch (const core::Error& e) {
+    verified.add(path, e.what());
+  }
+}
+
+}  // namespace
+
+int run_info(const Arguments& args) {
+  CommandLine line("data info", "Say what a shard, a directory or glob of shards, a text, a .model file or an embedded corpus holds.");
+  std::string path;
+  line.positional("PATH", path, "what to look at");
+  if (!line.parse(args)) return 0;
+  const Value found = about(path);
+  line.json ? print_json(found) : print_lines(found, "");
+  return 0;
+}
+
+int run_verify(const Arguments& args) {
+  CommandLine line("data verify", "Check every promise of shards, directories of shards, texts and .model files. Exit code 2: one is broken.");
+  Arguments paths;
+  int64_t vocab = 0;
+  line.rest("FILES", paths, "shards, directories, .txt, .jsonl or .model files");
+  line.option("--vocab", vocab, "ids must be below this (the tokenizer's beside the shard, else 65536)");
+  if (!line.parse(args)) return 0;
+  if (line.given("--vocab")) check_range("--vocab", vocab, 1, 65536);
+  Verified verified;
+  for (const std::string& path : paths) verify_one(path, vocab, verified);
+  if (line.json) {
+    Value out = Value::object();
+    out["pass"] = verified.pass;
+    out["files"] = verified.files;
+    print_json(out);
+  }
+  for (const Value& file : verified.files.as_array()) {
+    if (!file.at("pass").as_bool()) core::log(core::Level::error, file.at("error").as_string());
+    else if (!line.json) print("ok " + core::printable(file.at("file").as_string()) + "\n");
+  }
+  return static_cast<int>(verified.pass ? core::Exit::ok : core::Exit::bad_input);
+}
+
+}  // namespace assay::cli::data_command
