@@ -1,29 +1,74 @@
+# The words that the folders' CMakeLists.txt use. docs/build.md explains them.
+
 # assay_library(name SOURCES ... [LINK ...] [TORCH]): one static library a folder of src/assay. All of them end up whole in libassay.so.
+# TORCH: the folder sees torch's headers, and the narrow precompiled header is included before each of its files.
 function(assay_library name)
   cmake_parse_arguments(A "TORCH" "" "SOURCES;LINK" ${ARGN})
   add_library(assay_${name} STATIC ${A_SOURCES})
-  target_include_directories(assay_${name} PUBLIC "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src>")
-  target_link_libraries(assay_${name} PUBLIC ${A_LINK} PRIVATE $<BUILD_INTERFACE:assay_warnings>)
+  target_include_directories(assay_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
+  target_link_libraries(assay_${name} PUBLIC ${A_LINK} PRIVATE assay_warnings)
   if(A_TORCH)
-    target_link_libraries(assay_${name} PUBLIC torch_headers)
-    if(ASSAY_PCH)
-      target_precompile_headers(assay_${name} REUSE_FROM assay_pch)
-    endif()
+    target_link_libraries(assay_${name} PUBLIC torch::headers PRIVATE assay_narrow_torch)
+    assay_use_pch(assay_${name})
   endif()
   set_property(GLOBAL APPEND PROPERTY ASSAY_LIBRARIES assay_${name})
 endfunction()
 
-# assay_test(name SOURCES ... LINK ...): a doctest program tests/<name>, one CTest entry. LINK is `assay` (everything, torch too) or
-# the static libraries of torch-free folders - never both, or symbols would exist twice.
+# assay_program(SOURCES ... [LINK ...]): bin/assay, on top of libassay.so.
+function(assay_program)
+  cmake_parse_arguments(A "" "" "SOURCES;LINK" ${ARGN})
+  add_executable(assay_program ${A_SOURCES})
+  target_link_libraries(assay_program PRIVATE assay ${A_LINK} assay_warnings assay_narrow_torch)
+  set_target_properties(assay_program PROPERTIES OUTPUT_NAME assay INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR};${ASSAY_TORCH}/lib")
+  assay_use_pch(assay_program)
+  install(TARGETS assay_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endfunction()
+
+# assay_test(name SOURCES ... LINK ... [TIMEOUT seconds] [ENVIRONMENT ...] [LABELS ...]): a doctest program bin/test_<name>, one CTest
+# entry. LINK is `assay` (everything, torch too) or the static libraries of torch-free folders - never both, or symbols would exist twice.
 function(assay_test name)
-  cmake_parse_arguments(A "" "TIMEOUT" "SOURCES;LINK;ENVIRONMENT" ${ARGN})
+  cmake_parse_arguments(A "" "TIMEOUT" "SOURCES;LINK;ENVIRONMENT;LABELS" ${ARGN})
+  if(NOT A_TIMEOUT)
+    set(A_TIMEOUT 300)
+  endif()
   add_executable(test_${name} ${A_SOURCES} ${PROJECT_SOURCE_DIR}/tests/main.cpp)
   target_include_directories(test_${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   target_link_libraries(test_${name} PRIVATE ${A_LINK} assay_warnings)
   target_compile_definitions(test_${name} PRIVATE ASSAY_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
-  if(NOT A_TIMEOUT)
-    set(A_TIMEOUT 300)
+  if("assay" IN_LIST A_LINK)
+    target_link_libraries(test_${name} PRIVATE assay_narrow_torch)
+    assay_use_pch(test_${name})
   endif()
   add_test(NAME ${name} COMMAND test_${name})
-  set_tests_properties(${name} PROPERTIES TIMEOUT ${A_TIMEOUT} ENVIRONMENT "ASSAY_PROGRAM=$<TARGET_FILE_DIR:test_${name}>/assay;${A_ENVIRONMENT}")
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${A_TIMEOUT} LABELS "unit;${A_LABELS}"
+    ENVIRONMENT "ASSAY_PROGRAM=${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/assay;${ASSAY_TEST_ENVIRONMENT};${A_ENVIRONMENT}")
+endfunction()
+
+# assay_fuzz(name SOURCES ... LINK ...): a libFuzzer program bin/fuzz_<name> and a CTest entry that runs it for ASSAY_FUZZ_SECONDS from
+# the seeds in corpus/<name> beside the CMakeLists.txt. What it finds stays in <build>/fuzz/<name>.
+function(assay_fuzz name)
+  cmake_parse_arguments(A "" "" "SOURCES;LINK" ${ARGN})
+  set(found ${PROJECT_BINARY_DIR}/fuzz/${name})
+  file(MAKE_DIRECTORY ${found}/corpus)
+  add_executable(fuzz_${name} ${A_SOURCES})
+  target_link_libraries(fuzz_${name} PRIVATE ${A_LINK} assay_warnings)
+  target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+  math(EXPR timeout "${ASSAY_FUZZ_SECONDS} + 60")
+  add_test(NAME fuzz_${name} COMMAND fuzz_${name} -max_total_time=${ASSAY_FUZZ_SECONDS} -timeout=10 -rss_limit_mb=2048 -print_final_stats=1
+    -artifact_prefix=${found}/ ${found}/corpus ${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name})
+  set_tests_properties(fuzz_${name} PROPERTIES TIMEOUT ${timeout} LABELS fuzz)
+endfunction()
+
+# Includes the precompiled narrow torch header (target assay_pch) before each file of a target. Files include what they need all the
+# same: a build with ASSAY_PCH=OFF, which clang-tidy uses, must work.
+function(assay_use_pch target)
+  if(NOT ASSAY_PCH)
+    return()
+  endif()
+  get_target_property(type ${target} TYPE)
+  if(type STREQUAL "EXECUTABLE")  # the header is compiled with -fPIC; GCC takes it only where the flag is the same
+    set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+    target_compile_options(${target} PRIVATE -fPIC)
+  endif()
+  target_precompile_headers(${target} REUSE_FROM assay_pch)
 endfunction()
