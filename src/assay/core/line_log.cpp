@@ -1,4 +1,5 @@
 #include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "assay/core/error.h"
@@ -22,7 +23,8 @@ uint64_t size_of_kept_lines(std::string_view content, const std::function<bool(s
 
 LineLog::LineLog(FileSystem& fs, std::string path, const std::function<bool(std::string_view line)>& keep)
     : fs_(fs), path_(std::move(path)) {
-  if (std::filesystem::exists(path_)) {
+  std::error_code ignored;
+  if (std::filesystem::exists(path_, ignored)) {
     const std::string content = read_file(path_);
     size_ = size_of_kept_lines(content, keep);
     if (size_ < content.size()) {
