@@ -22,10 +22,10 @@ def load(path):
     """Returns (tensors by name, string metadata)."""
     data = bytearray(Path(path).read_bytes())
     if len(data) < 8:
-        raise ValueError(f"{path}: {len(data)} bytes are no safetensors file")
+        raise SystemExit(f"{path}: {len(data)} bytes are no safetensors file")
     (length,) = struct.unpack_from("<Q", data)
     if length > len(data) - 8:
-        raise ValueError(f"{path}: the header claims {length} bytes, the file holds {len(data)}")
+        raise SystemExit(f"{path}: the header claims {length} bytes, the file holds {len(data)}")
     header = json.loads(data[8 : 8 + length])
     metadata = header.pop("__metadata__", {})
     return {name: _tensor(data, 8 + length, entry) for name, entry in header.items()}, metadata
