@@ -38,8 +38,9 @@ TEST_CASE("C0, DEL and C1 are escaped") {
 }
 
 TEST_CASE("invalid UTF-8 is escaped byte by byte and refused by is_utf8") {
-  const std::string bad[] = {"\x80", "\xC0\xAF", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80",
-                             "\xF5\x80\x80\x80", "\xE2\x82", "\xF0\x9F\x98", "\xC3"};
+  const std::string bad[] = {
+      "\x80",     "\xC0\xAF",     "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80",
+      "\xE2\x82", "\xF0\x9F\x98", "\xC3"};
   for (const std::string& text : bad) {
     CAPTURE(text.size());
     CHECK_FALSE(is_utf8(text));

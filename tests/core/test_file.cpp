@@ -1,20 +1,19 @@
 #include <doctest/doctest.h>
 
-#include <signal.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <fstream>
-#include <functional>
 
 #include "assay/core/error.h"
 #include "assay/core/file.h"
+#include "failing.h"
 #include "scratch.h"
 
 using namespace assay::core;
 using assay::test::contains;
+using assay::test::fail_each_call;
 using assay::test::message_of;
 using assay::test::Scratch;
 
@@ -25,39 +24,6 @@ using Names = std::vector<std::string>;
 bool accept_all(std::string_view) { return true; }
 
 void put(const std::string& path, const std::string& content) { std::ofstream(path, std::ios::binary) << content; }
-
-const char* name_of_error(int error) { return error == ENOSPC ? "ENOSPC" : "EIO"; }
-
-// Runs `once(files)` with the n-th call failing for n = 1, 2, ... until nothing fails, each time in a fresh directory made by `prepare`,
-// and hands (directory, error message or "") to `check`. Returns how many different calls failed.
-int fail_each_call(bool sticky, const std::function<void(const Scratch&)>& prepare,
-                   const std::function<void(FileSystem&, const Scratch&)>& once,
-                   const std::function<void(const Scratch&, const std::string&)>& check) {
-  int failures = 0;
-  for (const int error : {ENOSPC, EIO}) {
-    for (int64_t n = 1;; ++n) {
-      const Scratch dir;
-      prepare(dir);
-      FailingFiles files(n, error, sticky);
-      const std::string message = message_of<ResourceError>([&] { once(files, dir); });
-      CAPTURE(n);
-      CAPTURE(error);
-      CAPTURE(message);
-      if (!message.empty()) {
-        CHECK(contains(message, dir.path()));
-        CHECK(contains(message, name_of_error(error)));
-      }
-      check(dir, message);
-      if (files.calls() < n) {
-        CHECK(message.empty());
-        break;
-      }
-      ++failures;
-      REQUIRE(n < 1000);
-    }
-  }
-  return failures;
-}
 
 int open_descriptors() { return static_cast<int>(list_directory("/proc/self/fd").size()); }
 
@@ -95,7 +61,8 @@ TEST_CASE("whichever call of write_file fails, the file is old or new as a whole
     CHECK(list_directory(dir.path()) == Names{"x"});
   };
   // create, write, write, sync, close, rename, sync the directory; twice for two errors
-  CHECK(fail_each_call(false, [](const Scratch& dir) { put(dir / "x", "old"); }, write, check) == 14);
+  CHECK(fail_each_call(
+            false, [](const Scratch& dir) { put(dir / "x", "old"); }, write, check) == 14);
 }
 
 TEST_CASE("a failed write_file leaves nothing where there was nothing") {
@@ -104,7 +71,8 @@ TEST_CASE("a failed write_file leaves nothing where there was nothing") {
     const bool written = message.empty() || contains(message, "written, but");
     CHECK(list_directory(dir.path()) == (written ? Names{"x"} : Names{}));
   };
-  CHECK(fail_each_call(false, [](const Scratch&) {}, write, check) == 12);
+  CHECK(fail_each_call(
+            false, [](const Scratch&) {}, write, check) == 12);
 }
 
 TEST_CASE("a disk that stays broken keeps the old content too") {
@@ -113,7 +81,8 @@ TEST_CASE("a disk that stays broken keeps the old content too") {
     const bool replaced = message.empty() || contains(message, "written, but");
     CHECK(read_file(dir / "x") == (replaced ? "new content" : "old"));
   };
-  fail_each_call(true, [](const Scratch& dir) { put(dir / "x", "old"); }, write, check);
+  fail_each_call(
+      true, [](const Scratch& dir) { put(dir / "x", "old"); }, write, check);
 }
 
 TEST_CASE("a failed sync is not tried again on the same file") {
@@ -206,7 +175,8 @@ TEST_CASE("a failed first commit leaves nothing behind") {
   const auto check = [](const Scratch& dir, const std::string& message) {
     CHECK(list_directory(dir.path()) == (message.empty() ? Names{"step"} : Names{}));
   };
-  CHECK(fail_each_call(false, [](const Scratch&) {}, commit, check) > 20);
+  CHECK(fail_each_call(
+            false, [](const Scratch&) {}, commit, check) > 20);
 }
 
 TEST_CASE("a disk that breaks for good during a commit keeps a whole copy of the old directory") {
@@ -243,96 +213,6 @@ TEST_CASE("what a dead process of the same number left does not stand in the way
   commit_directory(real_files(), dir / "step", [](const std::string& staging) { put(staging + "/a", "1"); });
   CHECK(list_directory(dir.path()) == Names{"step"});
   CHECK(list_directory(dir / "step") == Names{"a"});
-}
-
-TEST_CASE("a line log appends lines and finds them again") {
-  const Scratch dir;
-  {
-    LineLog log(real_files(), dir / "log", accept_all);
-    log.append("one");
-    log.append("");
-    log.sync();
-  }
-  LineLog(real_files(), dir / "log", accept_all).append("three");
-  CHECK(read_file(dir / "log") == "one\n\nthree\n");
-}
-
-TEST_CASE("a line log drops what follows the last complete line that is accepted") {
-  const Scratch dir;
-  const auto reopened = [&](const std::string& content) {
-    put(dir / "log", content);
-    LineLog(real_files(), dir / "log", [](std::string_view line) { return line.starts_with("ok"); }).append("ok new");
-    return read_file(dir / "log");
-  };
-  CHECK(reopened("") == "ok new\n");
-  CHECK(reopened("ok 1\nok 2\n") == "ok 1\nok 2\nok new\n");
-  CHECK(reopened("ok 1\nok 2") == "ok 1\nok new\n");
-  CHECK(reopened("ok 1\nbad\nok 2\n") == "ok 1\nok new\n");
-  CHECK(reopened("bad\n") == "ok new\n");
-  CHECK(reopened("ok") == "ok new\n");
-}
-
-TEST_CASE("a line with a line break is refused") {
-  const Scratch dir;
-  LineLog log(real_files(), dir / "log", accept_all);
-  CHECK_THROWS_AS(log.append("a\nb"), ConfigError);
-  CHECK(read_file(dir / "log").empty());
-}
-
-TEST_CASE("whichever call of a line log fails, every line that was accepted is there and whole") {
-  Names accepted;
-  const auto prepare = [&](const Scratch& dir) {
-    accepted.clear();
-    put(dir / "log", "old line\ntorn");
-  };
-  const auto run = [&](FileSystem& fs, const Scratch& dir) {
-    LineLog log(fs, dir / "log", accept_all);
-    std::string first_error;
-    for (const char* line : {"first new line", "second new line", "third new line"}) {
-      const std::string error = message_of<ResourceError>([&] {
-        log.append(line);
-        accepted.push_back(line);
-      });
-      first_error = first_error.empty() ? error : first_error;
-    }
-    log.sync();
-    if (!first_error.empty()) {
-      throw_file_error(dir / "log", "append", contains(first_error, "ENOSPC") ? ENOSPC : EIO);
-    }
-  };
-  const auto check = [&](const Scratch& dir, const std::string&) {
-    std::string wanted = "old line\n";
-    for (const std::string& line : accepted) {
-      wanted += line + "\n";
-    }
-    const std::string content = read_file(dir / "log");
-    CHECK((content == wanted || (accepted.empty() && content == "old line\ntorn")));
-  };
-  CHECK(fail_each_call(false, prepare, run, check) >= 12);
-}
-
-TEST_CASE("a torn line that could not be taken back at once is taken back later or at the next start") {
-  const Scratch dir;
-  FailingFiles files(3, ENOSPC, true);  // open, sync the directory, write, and all after it
-  {
-    LineLog log(files, dir / "log", accept_all);
-    CHECK_THROWS_AS(log.append("0123456789"), ResourceError);
-    CHECK_THROWS_AS(log.append("0123456789"), ResourceError);
-  }
-  CHECK(read_file(dir / "log") == "01234");
-  LineLog(real_files(), dir / "log", accept_all).append("a");
-  CHECK(read_file(dir / "log") == "a\n");
-}
-
-TEST_CASE("after a failed sync a line log accepts nothing more") {
-  const Scratch dir;
-  FailingFiles files(4, EIO);  // open, sync the directory, write, sync
-  LineLog log(files, dir / "log", accept_all);
-  log.append("a");
-  CHECK_THROWS_AS(log.sync(), ResourceError);
-  CHECK(contains(message_of<ResourceError>([&] { log.sync(); }), "earlier sync failed"));
-  CHECK_THROWS_AS(log.append("b"), ResourceError);
-  CHECK(files.calls() == 4);
 }
 
 TEST_CASE("read_file says what is wrong") {
@@ -382,44 +262,4 @@ TEST_CASE("make_directories makes what is missing") {
   CHECK(directory_exists(dir / "a/b/c"));
   put(dir / "x", "");
   CHECK_THROWS_AS(make_directories(real_files(), dir / "x/y"), ResourceError);
-}
-
-TEST_CASE("a second lock on a directory is refused, names the holder and passes when the first is gone") {
-  const Scratch dir;
-  {
-    const DirectoryLock first(dir.path());
-    const std::string message = message_of<ConfigError>([&] { DirectoryLock second(dir.path()); });
-    CHECK(contains(message, dir.path()));
-    CHECK(contains(message, "process " + std::to_string(::getpid()) + ", since 20"));
-  }
-  CHECK(message_of<Error>([&] { DirectoryLock again(dir.path()); }).empty());
-}
-
-TEST_CASE("the lock of a killed process is free") {
-  const Scratch dir;
-  int ready[2];
-  REQUIRE(::pipe(ready) == 0);
-  const pid_t child = ::fork();
-  if (child == 0) {
-    const DirectoryLock lock(dir.path());
-    const bool told = ::write(ready[1], "x", 1) == 1;
-    while (told) {
-      ::pause();
-    }
-    ::_exit(1);
-  }
-  char byte = 0;
-  REQUIRE(::read(ready[0], &byte, 1) == 1);
-  CHECK(contains(message_of<ConfigError>([&] { DirectoryLock second(dir.path()); }), std::to_string(child)));
-  ::kill(child, SIGKILL);
-  ::waitpid(child, nullptr, 0);
-  CHECK(message_of<Error>([&] { DirectoryLock second(dir.path()); }).empty());
-  ::close(ready[0]);
-  ::close(ready[1]);
-}
-
-TEST_CASE("a lock needs a directory") {
-  const Scratch dir;
-  CHECK_THROWS_AS(DirectoryLock(dir / "absent"), ConfigError);
-  CHECK(list_directory(dir.path()).empty());
 }

@@ -178,8 +178,8 @@ TEST_CASE("a permutation visits every position once") {
 TEST_CASE("permutations differ by epoch, seed and name, and from the identity") {
   constexpr uint64_t n = 4097;
   const auto base = all_of(Permutation(n, 1, "order", 0), n);
-  for (const auto& other : {all_of(Permutation(n, 1, "order", 1), n), all_of(Permutation(n, 2, "order", 0), n),
-                            all_of(Permutation(n, 1, "sample", 0), n)}) {
+  for (const auto& other :
+       {all_of(Permutation(n, 1, "order", 1), n), all_of(Permutation(n, 2, "order", 0), n), all_of(Permutation(n, 1, "sample", 0), n)}) {
     uint64_t equal = 0;
     for (uint64_t i = 0; i < n; ++i) {
       equal += base[i] == other[i];

@@ -19,14 +19,14 @@ std::string with_length(uint64_t length, const std::string& rest) {
   return out + rest;
 }
 
-std::string file_of(const std::string& header, size_t data = 0) {
-  return with_length(header.size(), header) + std::string(data, '\1');
-}
+std::string file_of(const std::string& header, size_t data = 0) { return with_length(header.size(), header) + std::string(data, '\1'); }
 
 SafeTensors parse(const std::string& bytes) { return SafeTensors::parse(bytes, "model.st"); }
 
 // The error's text; "" where the bytes are accepted.
-std::string refusal(const std::string& bytes) { return message_of<DataError>([&] { parse(bytes); }); }
+std::string refusal(const std::string& bytes) {
+  return message_of<DataError>([&] { parse(bytes); });
+}
 
 // One tensor "x" with these fields over `data` bytes.
 std::string refusal_of_x(const std::string& fields, size_t data = 8) { return refusal(file_of("{\"x\":{" + fields + "}}", data)); }
@@ -57,8 +57,12 @@ TEST_CASE("what is written is read back") {
     bytes[i] = static_cast<char>(i * 37);
   }
   int k = 0;
-  for (const DType d : {DType::f64, DType::f32, DType::f16, DType::bf16, DType::i64, DType::i32, DType::i16, DType::i8, DType::u8, DType::boolean}) {
-    tensors.push_back({"t" + std::to_string(k), d, {2, k % 3, 1}, std::string_view(bytes).substr(0, size_of(d) * 2 * static_cast<size_t>(k % 3))});
+  for (const DType d :
+       {DType::f64, DType::f32, DType::f16, DType::bf16, DType::i64, DType::i32, DType::i16, DType::i8, DType::u8, DType::boolean}) {
+    tensors.push_back({std::string("t") + std::to_string(k),
+                       d,
+                       {2, k % 3, 1},
+                       std::string_view(bytes).substr(0, size_of(d) * 2 * static_cast<size_t>(k % 3))});
     ++k;
   }
   write_safetensors(real_files(), dir / "x.safetensors", tensors, metadata);
@@ -107,8 +111,7 @@ TEST_CASE("whichever call of a save fails, the old file stays readable") {
     const Scratch dir;
     write_file(real_files(), dir / "x", sample());
     FailingFiles files(n, ENOSPC);
-    const std::string message =
-        message_of<ResourceError>([&] { write_safetensors(files, dir / "x", {{"y", DType::u8, {1}, "y"}}, {}); });
+    const std::string message = message_of<ResourceError>([&] { write_safetensors(files, dir / "x", {{"y", DType::u8, {1}, "y"}}, {}); });
     const bool replaced = message.empty() || contains(message, "written, but");
     CHECK(SafeTensors::read(dir / "x").tensors().front().name == (replaced ? "y" : "w"));
     CHECK(list_directory(dir.path()).size() == 1);
@@ -171,7 +174,8 @@ TEST_CASE("refused: padding by anything but spaces") {
 }
 
 TEST_CASE("refused: text that is not JSON or not UTF-8") {
-  for (const char* header : {"{", "{,}", "{\"a\"}", "{'a':1}", "{}}", "{\"\xFF\":{}}", "{\"__metadata__\":{\"a\":\"\xC0\xAF\"}}", "{\"\xED\xA0\x80\":1}"}) {
+  for (const char* header :
+       {"{", "{,}", "{\"a\"}", "{'a':1}", "{}}", "{\"\xFF\":{}}", "{\"__metadata__\":{\"a\":\"\xC0\xAF\"}}", "{\"\xED\xA0\x80\":1}"}) {
     CAPTURE(header);
     CHECK(contains(refusal(file_of(header)), "model.st"));
   }
@@ -204,14 +208,16 @@ TEST_CASE("refused: an unknown dtype, naming tensor and dtype") {
 }
 
 TEST_CASE("refused: a shape that is not made of integers from 0") {
-  for (const char* shape : {"[-2]", "[2.0]", "[\"2\"]", "[null]", "[true]", "2", "{}", "null", "[1e0]", "[9223372036854775808]", "[18446744073709551617]"}) {
+  for (const char* shape :
+       {"[-2]", "[2.0]", "[\"2\"]", "[null]", "[true]", "2", "{}", "null", "[1e0]", "[9223372036854775808]", "[18446744073709551617]"}) {
     CAPTURE(shape);
     CHECK(contains(refusal_of_x(std::string(R"("dtype":"F32","shape":)") + shape + R"(,"data_offsets":[0,8])"), "shape"));
   }
 }
 
 TEST_CASE("refused: a size that overflows 64 bits") {
-  for (const char* shape : {"[4294967296,4294967296]", "[9223372036854775807]", "[4294967296,4294967296,0]", "[2305843009213693952,1]", "[3037000500,3037000500]"}) {
+  for (const char* shape : {"[4294967296,4294967296]", "[9223372036854775807]", "[4294967296,4294967296,0]", "[2305843009213693952,1]",
+                            "[3037000500,3037000500]"}) {
     CAPTURE(shape);
     CHECK(contains(refusal_of_x(std::string(R"("dtype":"F64","shape":)") + shape + R"(,"data_offsets":[0,8])"), "overflows"));
   }
@@ -226,7 +232,8 @@ TEST_CASE("refused: bytes that do not match shape and dtype") {
 }
 
 TEST_CASE("refused: offsets that are not two ascending integers inside the file") {
-  for (const char* offsets : {"[8,0]", "[0]", "[]", "[0,8,8]", "[-8,0]", "[0,8.0]", "[0,16]", "[8,16]", "[0,\"8\"]", "8", "null", "[0,18446744073709551615]"}) {
+  for (const char* offsets :
+       {"[8,0]", "[0]", "[]", "[0,8,8]", "[-8,0]", "[0,8.0]", "[0,16]", "[8,16]", "[0,\"8\"]", "8", "null", "[0,18446744073709551615]"}) {
     CAPTURE(offsets);
     CHECK(contains(refusal_of_x(std::string(R"("dtype":"F32","shape":[2],"data_offsets":)") + offsets), "data_offsets"));
   }

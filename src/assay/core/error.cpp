@@ -5,9 +5,7 @@ namespace {
 
 constexpr size_t message_limit = 4000;
 
-bool continues(std::string_view text, size_t i) {
-  return i < text.size() && (static_cast<unsigned char>(text[i]) & 0xC0) == 0x80;
-}
+bool continues(std::string_view text, size_t i) { return i < text.size() && (static_cast<unsigned char>(text[i]) & 0xC0) == 0x80; }
 
 // Bytes of the well-formed sequence at `i`, 0 where there is none. The second byte's range excludes overlong forms, surrogates and
 // code points above U+10FFFF (RFC 3629, section 4).

@@ -9,13 +9,13 @@ namespace assay::core {
 // Exit codes of the program (docs/exit-codes.md). Scripts depend on them.
 enum class Exit : int {
   ok = 0,
-  check_failed = 1,    // well-formed input was checked and the answer is no
-  bad_input = 2,       // malformed input, unknown name, value out of range
-  diverged = 3,        // a loss or gradient stopped being finite
-  resource = 4,        // disk full, out of memory
-  device = 5,          // a device or driver is missing or failed
-  interrupted = 6,     // stopped by a signal or a limit; the same command with --resume goes on
-  partial = 7,         // some members of a campaign failed
+  check_failed = 1,  // well-formed input was checked and the answer is no
+  bad_input = 2,     // malformed input, unknown name, value out of range
+  diverged = 3,      // a loss or gradient stopped being finite
+  resource = 4,      // disk full, out of memory
+  device = 5,        // a device or driver is missing or failed
+  interrupted = 6,   // stopped by a signal or a limit; the same command with --resume goes on
+  partial = 7,       // some members of a campaign failed
 };
 
 // Base of every error that is meant for people. `what()` reads "[speaker] message": who found the fault, what came and

@@ -14,15 +14,15 @@ namespace assay::core {
 class FileSystem {
  public:
   virtual ~FileSystem() = default;
-  virtual int create(const std::string& path) = 0;                       // O_CREAT|O_EXCL|O_WRONLY
+  virtual int create(const std::string& path) = 0;                                      // O_CREAT|O_EXCL|O_WRONLY
   virtual void write(int fd, const void* data, size_t n, const std::string& path) = 0;  // all of it
-  virtual void sync(int fd, const std::string& path) = 0;                // fsync; never retried on the same file
+  virtual void sync(int fd, const std::string& path) = 0;                               // fsync; never retried on the same file
   virtual void close(int fd, const std::string& path) = 0;
   virtual void rename(const std::string& from, const std::string& to) = 0;
   virtual void sync_directory(const std::string& path) = 0;
-  virtual void make_directory(const std::string& path) = 0;              // fails where it exists
+  virtual void make_directory(const std::string& path) = 0;  // fails where it exists
   virtual void remove_all(const std::string& path) = 0;
-  virtual int open_append(const std::string& path) = 0;                  // O_CREAT|O_APPEND|O_WRONLY
+  virtual int open_append(const std::string& path) = 0;  // O_CREAT|O_APPEND|O_WRONLY
   virtual void truncate(const std::string& path, uint64_t size) = 0;
 };
 
@@ -87,8 +87,8 @@ class LineLog {
   FileSystem& fs_;
   std::string path_;
   int fd_ = -1;
-  uint64_t size_ = 0;         // of the complete lines
-  bool torn_ = false;         // bytes of a failed write may follow them
+  uint64_t size_ = 0;  // of the complete lines
+  bool torn_ = false;  // bytes of a failed write may follow them
   bool sync_failed_ = false;
 };
 
@@ -99,8 +99,8 @@ class InputFile {
   ~InputFile();
   InputFile(const InputFile&) = delete;
   InputFile& operator=(const InputFile&) = delete;
-  uint64_t size() const { return size_; }      // when it was opened
-  size_t read(void* buffer, size_t n);         // fewer than n only at the end of the file
+  uint64_t size() const { return size_; }  // when it was opened
+  size_t read(void* buffer, size_t n);     // fewer than n only at the end of the file
 
  private:
   std::string path_;
@@ -110,9 +110,9 @@ class InputFile {
 
 // Whole file as bytes. DataError: absent, a directory, larger than `limit` (said with both sizes), short read.
 std::string read_file(const std::string& path, uint64_t limit = uint64_t{1} << 32);
-bool file_exists(const std::string& path);       // a regular file
+bool file_exists(const std::string& path);  // a regular file
 bool directory_exists(const std::string& path);
-uint64_t file_size(const std::string& path);     // DataError where absent
+uint64_t file_size(const std::string& path);                       // DataError where absent
 std::vector<std::string> list_directory(const std::string& path);  // sorted names; DataError where absent
 void make_directories(FileSystem& fs, const std::string& path);    // like mkdir -p
 

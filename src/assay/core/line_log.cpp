@@ -57,8 +57,7 @@ void LineLog::create_or_open() {
 LineLog::~LineLog() {
   try {
     fs_.close(fd_, path_);
-  } catch (const Error&) {
-  }
+  } catch (const Error&) {}
 }
 
 void LineLog::append(std::string_view line) {

@@ -55,9 +55,9 @@ Stream::Stream(uint64_t seed, std::string_view name, uint64_t step) : step_(step
 }
 
 std::array<uint32_t, 4> Stream::block(uint64_t index) const {
-  return philox({static_cast<uint32_t>(index), static_cast<uint32_t>(index >> 32), static_cast<uint32_t>(step_),
-                 static_cast<uint32_t>(step_ >> 32)},
-                key_);
+  return philox(
+      {static_cast<uint32_t>(index), static_cast<uint32_t>(index >> 32), static_cast<uint32_t>(step_), static_cast<uint32_t>(step_ >> 32)},
+      key_);
 }
 
 uint32_t Stream::bits(uint64_t index) const { return block(index)[0]; }

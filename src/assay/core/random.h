@@ -15,9 +15,9 @@ class Stream {
  public:
   Stream(uint64_t seed, std::string_view name, uint64_t step = 0);
   std::array<uint32_t, 4> block(uint64_t index) const;
-  uint32_t bits(uint64_t index) const;            // 32 random bits
-  double uniform(uint64_t index) const;           // in (0, 1): the odd multiples of 2^-53
-  double normal(uint64_t index) const;            // Box-Muller, in double
+  uint32_t bits(uint64_t index) const;               // 32 random bits
+  double uniform(uint64_t index) const;              // in (0, 1): the odd multiples of 2^-53
+  double normal(uint64_t index) const;               // Box-Muller, in double
   uint64_t below(uint64_t index, uint64_t n) const;  // uniform in [0, n), bias < 2^-64 n
 
  private:

@@ -38,7 +38,7 @@ constexpr std::array<TypeRow, 10> types{{{DType::f64, "F64", 8},
                                          {DType::u8, "U8", 1},
                                          {DType::boolean, "BOOL", 1}}};
 
-std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
+std::string quoted(std::string_view text) { return std::string("\"").append(text).append("\""); }
 
 std::string shape_text(const std::vector<int64_t>& shape) {
   std::string text = "[";
@@ -89,8 +89,8 @@ class Entry {
       fail("shape " + shape_text(tensor.shape) + " overflows 64 bits");
     }
     if (offsets[1] - offsets[0] != wanted) {
-      fail("data_offsets " + shape_text(offsets) + " hold " + std::to_string(offsets[1] - offsets[0]) + " bytes, " +
-           name_of(tensor.dtype) + " " + shape_text(tensor.shape) + " needs " + std::to_string(wanted));
+      fail("data_offsets " + shape_text(offsets) + " hold " + std::to_string(offsets[1] - offsets[0]) + " bytes, " + name_of(tensor.dtype) +
+           " " + shape_text(tensor.shape) + " needs " + std::to_string(wanted));
     }
     begin = static_cast<uint64_t>(offsets[0]);
     tensor.bytes = data.substr(begin, static_cast<size_t>(wanted));
@@ -187,8 +187,8 @@ void check_contiguous(const std::vector<Placed>& placed, uint64_t size, std::str
   uint64_t cursor = 0;
   for (const auto& [begin, tensor] : placed) {
     if (begin != cursor) {
-      fail(where, "tensor " + quoted(printable(tensor.name, 100)) + " begins at " + std::to_string(begin) + (begin < cursor ? ", inside" : ", after a gap behind") +
-                      " the one that ends at " + std::to_string(cursor));
+      fail(where, "tensor " + quoted(printable(tensor.name, 100)) + " begins at " + std::to_string(begin) +
+                      (begin < cursor ? ", inside" : ", after a gap behind") + " the one that ends at " + std::to_string(cursor));
     }
     cursor += tensor.bytes.size();
   }
@@ -307,7 +307,8 @@ std::string safetensors_header(const std::vector<TensorView>& tensors, const std
   std::string text = to_json(Value(std::move(header)));
   text.append((length_bytes - text.size() % length_bytes) % length_bytes, ' ');
   if (text.size() > header_limit) {
-    throw ConfigError("safetensors", "the header takes " + std::to_string(text.size()) + " bytes, wanted at most " + std::to_string(header_limit));
+    throw ConfigError("safetensors",
+                      "the header takes " + std::to_string(text.size()) + " bytes, wanted at most " + std::to_string(header_limit));
   }
   const uint64_t length = text.size();
   std::string out(length_bytes, '\0');
