@@ -1,16 +1,29 @@
 // Header-only use: distributions ship the library in two forms, and a program linked to the shared one does not move between them.
 #define TOML_HEADER_ONLY 1
 #define TOML_ENABLE_UNRELEASED_FEATURES 0
+// The library's parser meets its own assertions on some malformed texts ("[(a]" in 3.3), which would stop a debug build and let a
+// release build run on. Here they are checked in every build and end the parse.
+namespace assay::core {
+namespace {
+struct BrokenAssumption {};
+[[noreturn]] void broken_assumption() { throw BrokenAssumption{}; }
+}  // namespace
+}  // namespace assay::core
+#define TOML_ASSERT(expr) ((expr) ? void() : ::assay::core::broken_assumption())
+#pragma push_macro("NDEBUG")
+#undef NDEBUG
 #include <toml++/toml.h>
+#pragma pop_macro("NDEBUG")
 
 #include <algorithm>
+#include <iterator>
 #include <string>
 #include <tuple>
 #include <vector>
 
 #include "assay/core/error.h"
 #include "assay/core/text_position.h"
-#include "assay/core/toml_nesting.h"
+#include "assay/core/toml_scan.h"
 #include "assay/core/value.h"
 
 namespace assay::core {
@@ -24,8 +37,6 @@ namespace {
 std::string position(const toml::source_region& region) {
   return "line " + std::to_string(region.begin.line) + ", column " + std::to_string(region.begin.column);
 }
-
-std::string too_deep_text(int limit) { return "nested deeper than " + std::to_string(limit) + " levels"; }
 
 // Members in the order of the text; the library keeps them sorted by key.
 std::vector<std::pair<const toml::key*, const toml::node*>> in_order(const toml::table& table) {
@@ -47,7 +58,7 @@ class Converter {
     if (const auto* v = node.as_integer()) return v->get();
     if (const auto* v = node.as_floating_point()) return v->get();
     if (const auto* v = node.as_string()) return v->get();
-    if (depth > limit_) fail(where_, position(node.source()), too_deep_text(limit_));
+    if (depth > limit_) fail(where_, position(node.source()), "nested deeper than " + std::to_string(limit_) + " levels");
     if (const auto* table = node.as_table()) return object(*table, depth);
     if (const auto* list = node.as_array()) return array(*list, depth);
     fail(where_, position(node.source()), "a date or time came; options take none (quote it to make it text)");
@@ -70,15 +81,35 @@ class Converter {
   int limit_;
 };
 
+bool breaks_assumption(std::string_view text) {
+  try {
+    (void)toml::parse(text);
+  } catch (const toml::parse_error&) {
+  } catch (const BrokenAssumption&) {
+    return true;
+  }
+  return false;
+}
+
+// The start of the line that broke an assumption, which carries no position: the last line of the shortest prefix that breaks one, too.
+size_t broken_line(std::string_view text) {
+  std::vector<size_t> ends;
+  for (size_t i = text.find('\n'); i != std::string_view::npos; i = text.find('\n', i + 1)) ends.push_back(i + 1);
+  const auto end = std::partition_point(ends.begin(), ends.end(), [&](size_t e) { return !breaks_assumption(text.substr(0, e)); });
+  return end == ends.begin() ? 0 : *std::prev(end);
+}
+
 }  // namespace
 
 Value parse_toml(std::string_view text, std::string_view where, ParseLimits limits) {
   check_size(text, "toml", where, limits);
-  if (const auto offset = too_deep(text, limits.depth)) fail(where, text_position(text, *offset), too_deep_text(limits.depth));
+  if (const auto fault = scan_toml(text, limits.depth)) fail(where, text_position(text, fault->offset), fault->what);
   try {
     return Converter(where, limits.depth).value(toml::parse(text), 1);
   } catch (const toml::parse_error& e) {
     fail(where, position(e.source()), std::string(e.description()));
+  } catch (const BrokenAssumption&) {
+    fail(where, text_position(text, broken_line(text)), "this line is not well-formed");
   }
 }
 

@@ -81,8 +81,9 @@ Value parse_json(std::string_view text, std::string_view where, ParseLimits limi
 // double is written as null. indent < 0: one line.
 std::string to_json(const Value& v, int indent = -1);
 
-// TOML 1.0 through toml++; dates and times are refused (no option takes one).
-Value parse_toml(std::string_view text, std::string_view where, ParseLimits limits = {});
+// TOML 1.0; dates and times are refused (no option takes one). The parser recurses with brackets and takes up to 5 KiB of stack a level in
+// a build with sanitizers, hence the lower limit.
+Value parse_toml(std::string_view text, std::string_view where, ParseLimits limits = {.depth = 32});
 std::string to_toml(const Value& object);  // plain members before tables; ConfigError for null and invalid UTF-8
 
 }  // namespace assay::core
