@@ -16,6 +16,7 @@ enum class Exit : int {
   device = 5,        // a device or driver is missing or failed
   interrupted = 6,   // stopped by a signal or a limit; the same command with --resume goes on
   partial = 7,       // some members of a campaign failed
+  internal = 70,     // a fault of the program itself
 };
 
 // Base of every error that is meant for people. `what()` reads "[speaker] message": who found the fault, what came and

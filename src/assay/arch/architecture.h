@@ -1,0 +1,94 @@
+#pragma once
+#include <span>
+
+#include "assay/core/options.h"
+#include "assay/tensor/params.h"
+#include "assay/tensor/product.h"
+
+namespace assay::arch {
+
+// What the run, not the variant, decides.
+struct Dims {
+  int64_t vocab_size = 0;  // of the data
+  int64_t seq_len = 0;     // longest sequence that the model will see
+};
+
+// Sees named intermediate states, [B, T, n], without changing anything: "embed", "hops.0", ..., "final".
+using Observer = std::function<void(std::string_view name, const Tensor& state)>;
+
+// A complete model: plain tensors and equations. Built by ArchInfo::make, then its Params are sealed.
+class Model {
+ public:
+  virtual ~Model() = default;
+  // ids [B, T] int64 on the parameters' device -> logits [B, T, V] in the parameters' dtype.
+  virtual Tensor forward(const Tensor& ids_BT, const Observer* observe) = 0;
+  Tensor forward(const Tensor& ids_BT) { return forward(ids_BT, nullptr); }
+  // Scalar training loss, nats a token. The default is the mean cross-entropy over all positions.
+  virtual Tensor loss(const Tensor& logits_BTV, const Tensor& targets_BT);
+  virtual int64_t vocab_size() const = 0;
+};
+
+// Floating-point operations and bytes of one training token, as the model's equations need them (not as a kernel happens to do them).
+struct Cost {
+  double forward_flops = 0;    // a multiply-add counts 2
+  double training_flops = 0;   // forward and backward
+  double activation_bytes = 0; // saved for backward, fp32
+};
+
+// One entry of the registry. All strings have static storage.
+struct ArchInfo {
+  std::string_view name;
+  std::string_view aliases;    // space-separated older names
+  std::string_view family;     // "vocabulary space", "transformer"
+  std::string_view mixer;      // across positions
+  std::string_view transform;  // within a position
+  std::string_view summary;
+  std::string_view source;
+  std::string_view equations;
+  const core::Schema& (*schema)();
+  std::shared_ptr<void> (*new_config)();  // a default Config, to be seen through `schema`
+  std::unique_ptr<Model> (*make)(const core::Value& config, const Dims& dims, tensor::Params& params, tensor::Precision precision);
+  Cost (*cost)(const core::Value& config, const Dims& dims);
+};
+
+std::span<const ArchInfo* const> architectures();  // generated from the source list (cmake/architectures.cmake)
+// By name or alias; ConfigError with the nearest name.
+const ArchInfo& find_architecture(std::string_view name);
+std::vector<std::string> aliases_of(const ArchInfo& a);
+
+// The defaults of `a` overlaid with `config` (an object of options), checked. ConfigError as core::Bound::set.
+core::Value complete_config(const ArchInfo& a, const core::Value& config);
+
+// Builds and seals. `config` as for complete_config.
+struct Built {
+  std::unique_ptr<tensor::Params> params;
+  std::unique_ptr<Model> model;
+};
+struct BuildOptions {
+  at::Device device = at::kCPU;
+  at::ScalarType dtype = at::kFloat;
+  tensor::Precision precision = tensor::Precision::fp32;
+  uint64_t seed = 0;
+};
+Built build(const ArchInfo& a, const core::Value& config, const Dims& dims, const BuildOptions& options);
+
+template <class Config>
+std::shared_ptr<void> new_config() {
+  return std::make_shared<Config>();
+}
+
+// `Config` filled from an options object.
+template <class Config>
+Config configure(const core::Value& options) {
+  Config c;
+  auto bound = core::Bound::of(c);
+  bound.set_all(options, core::Source::recipe);
+  return c;
+}
+
+}  // namespace assay::arch
+
+// The metadata entry at the end of a variant's file: ASSAY_ARCHITECTURE(id){.name = ..., ...};  id = the file's stem.
+#define ASSAY_ARCHITECTURE(id)              \
+  extern const ::assay::arch::ArchInfo arch_##id; \
+  constinit const ::assay::arch::ArchInfo arch_##id

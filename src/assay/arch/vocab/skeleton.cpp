@@ -1,0 +1,32 @@
+#include "assay/arch/vocab/skeleton.h"
+
+#include <ATen/ops/one_hot.h>
+#include <ATen/ops/rms_norm.h>
+#include <ATen/ops/tanh.h>
+
+#include "assay/core/error.h"
+
+namespace assay::arch::vocab {
+
+Tensor Skeleton::rho(const Tensor& z) const { return at::rms_norm(z, {z.size(-1)}, std::nullopt, common_.rms_eps); }
+
+Tensor Skeleton::forward(const Tensor& ids_BT, const Observer* observe) {
+  const Observer nobody = [](std::string_view, const Tensor&) {};
+  const Observer& seen = observe != nullptr ? *observe : nobody;
+  const Tensor onehot = at::one_hot(ids_BT, common_.vocab_size).to(logit_scale_.scalar_type());
+  const Tensor x = steps(rho(onehot), seen);
+  const Tensor final_state = rho(x);
+  seen("final", final_state);
+  return at::tanh(final_state * (logit_scale_ / common_.logit_softcap)) * common_.logit_softcap;
+}
+
+int64_t vocabulary(int64_t configured, const Dims& dims) {
+  const int64_t v = configured > 0 ? configured : dims.vocab_size;
+  if (v < 2) throw core::ConfigError("model", "vocab_size must be at least 2, got " + std::to_string(v));
+  if (dims.vocab_size > v)
+    throw core::ConfigError("model", "vocab_size=" + std::to_string(v) + " is smaller than the data's vocabulary of " +
+                                         std::to_string(dims.vocab_size));
+  return v;
+}
+
+}  // namespace assay::arch::vocab

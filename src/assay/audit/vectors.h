@@ -1,0 +1,35 @@
+#pragma once
+#include "assay/audit/parity.h"
+#include "assay/train/session.h"
+
+namespace assay::audit {
+
+// What the kinds of conformance files share.
+class Vectors {
+ public:
+  explicit Vectors(const std::string& path);
+
+  const std::string& path() const { return path_; }
+  bool has(std::string_view name) const { return file_.find(name) != nullptr; }
+  const core::SafeTensors& file() const { return file_; }
+  Tensor at(std::string_view name, at::ScalarType dtype) const;  // on the CPU
+  core::Value metadata(const std::string& key) const;            // parsed JSON; null where absent
+  std::vector<std::string> names(std::string_view prefix) const; // without the prefix, in file order
+
+  // The architecture and its options; the model with param/* loaded. seq_len is the longest that the file uses.
+  arch::Built build(int64_t seq_len, const ParityOptions& options) const;
+  train::Batch batch(int64_t index, const ParityOptions& options) const;  // index < 0: two-dimensional ids
+  // |result - stored| over all entries.
+  Deviation compare(const std::string& name, const Tensor& result, double bound) const;
+  double largest(std::string_view prefix) const;  // max |entry| of all tensors with the prefix
+
+ private:
+  std::string path_;
+  core::SafeTensors file_;
+};
+
+ParityReport replay_model(const Vectors& v, const ParityOptions& options);
+ParityReport replay_trajectory(const Vectors& v, const ParityOptions& options);
+ParityReport replay_optimizer(const Vectors& v, const ParityOptions& options);
+
+}  // namespace assay::audit

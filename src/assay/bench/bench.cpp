@@ -1,0 +1,153 @@
+#include "assay/bench/bench.h"
+
+#include <ATen/ops/equal.h>
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/ones.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "assay/core/error.h"
+#include "assay/core/log.h"
+#include "assay/core/random.h"
+#include "assay/data/loader.h"
+#include "assay/tensor/device.h"
+#include "assay/train/step.h"
+
+namespace assay::bench {
+namespace {
+
+using core::Value;
+
+// Host clock around work that ends with a synchronisation.
+class Stopwatch {
+ public:
+  explicit Stopwatch(const at::Device& device) : device_(device) { restart(); }
+  void restart() {
+    tensor::synchronize(device_);
+    start_ = core::monotonic_seconds();
+  }
+  double lap_ms() {
+    tensor::synchronize(device_);
+    const double now = core::monotonic_seconds(), ms = 1e3 * (now - start_);
+    start_ = now;
+    return ms;
+  }
+
+ private:
+  at::Device device_;
+  double start_ = 0;
+};
+
+train::Batch random_batch(int64_t rows, int64_t length, int64_t vocab, uint64_t seed, const at::Device& device) {
+  const core::Stream stream(seed, "bench");
+  data::Rows r{rows, length, {}, {}};
+  for (int64_t i = 0; i < rows * length; ++i) {
+    r.inputs.push_back(static_cast<int64_t>(stream.below(static_cast<uint64_t>(2 * i), static_cast<uint64_t>(vocab))));
+    r.targets.push_back(static_cast<int64_t>(stream.below(static_cast<uint64_t>(2 * i + 1), static_cast<uint64_t>(vocab))));
+  }
+  return train::to_batch(r, device);
+}
+
+void require_green(const arch::Built& built, const train::Batch& batch) {
+  const double loss = train::accumulate_gradients(built, {&batch, 1});
+  const Tensor first = built.params->grads().clone();
+  const double again = train::accumulate_gradients(built, {&batch, 1});
+  if (!std::isfinite(loss) || !at::isfinite(first).all().item().toBool())
+    throw core::NumericsError("bench", "loss or gradients are not finite; a wrong result has no speed");
+  if (loss != again || !at::equal(first, built.params->grads()))
+    throw core::NumericsError("bench", "two passes over the same batch differ; a result that does not repeat has no speed");
+}
+
+// GFLOP/s of one 1024^3 product: what the step's arithmetic is compared with.
+double product_rate(const at::Device& device, tensor::Precision precision) {
+  const at::NoGradGuard no_grad;
+  const Tensor a = at::ones({1024, 1024}, at::TensorOptions().device(device));
+  std::vector<double> ms;
+  Stopwatch watch(device);
+  for (int i = 0; i < 7; ++i) {
+    watch.restart();
+    tensor::raw_product(a, a, precision);
+    ms.push_back(watch.lap_ms());
+  }
+  return 2.0 * 1024 * 1024 * 1024 / 1e6 / summarize(ms).median_ms;
+}
+
+Value timing(const Timing& t) {
+  Value v = Value::object();
+  v["median"] = t.median_ms;
+  v["spread"] = t.spread_ms;
+  return v;
+}
+
+}  // namespace
+
+Timing summarize(std::vector<double> ms) {
+  std::sort(ms.begin(), ms.end());
+  const auto at_share = [&](double share) { return ms[static_cast<size_t>(share * static_cast<double>(ms.size() - 1) + 0.5)]; };
+  return {at_share(0.5), 0.5 * (at_share(0.75) - at_share(0.25))};
+}
+
+core::Value bench(train::RunConfig& config, const BenchOptions& options) {
+  config.check();
+  const train::Machine machine = train::prepare_machine(config.train);
+  const Value model = config.model_options();
+  const Value* configured = model.find("vocab_size");
+  const int64_t vocab = configured != nullptr && configured->as_int() > 0 ? configured->as_int() : 1024;
+  const arch::Built built = train::build_model(config, machine, vocab);
+  optim::Adam optimizer(*built.params, config.optim);
+  std::vector<train::Batch> batches;
+  for (uint64_t i = 0; i < 4; ++i) batches.push_back(random_batch(config.rows(), config.train.seq_len, vocab, i, machine.device));
+  require_green(built, batches[0]);
+
+  std::vector<double> total, forward, backward, update;
+  Stopwatch watch(machine.device);
+  for (int64_t n = 0; n < options.warmup + options.steps; ++n) {
+    const train::Batch& b = batches[static_cast<size_t>(n) % batches.size()];
+    watch.restart();
+    built.params->grads().zero_();
+    const Tensor loss = built.model->loss(built.model->forward(b.ids_BT), b.targets_BT);
+    const double f = watch.lap_ms();
+    torch::autograd::backward({loss}, {});
+    const double g = watch.lap_ms();
+    optim::clip_gradient(built.params->grads(), config.optim.clip);
+    optimizer.update(config.optim.lr);
+    const double u = watch.lap_ms();
+    if (n < options.warmup) continue;
+    forward.push_back(f);
+    backward.push_back(g);
+    update.push_back(u);
+    total.push_back(f + g + u);
+  }
+  const Timing step = summarize(total);
+  const double tokens = static_cast<double>(config.rows() * config.train.seq_len);
+  const double flops = config.architecture->cost(model, {vocab, config.train.seq_len}).training_flops;
+  const tensor::Precision precision = tensor::precision_from(config.train.precision);
+  const double rate = product_rate(machine.device, precision), gflops = flops * tokens / 1e6 / step.median_ms;
+  Value v = Value::object();
+  v["name"] = config.architecture->name;
+  v["device"] = config.train.device;
+  v["dtype"] = config.train.precision;
+  v["tokens_per_s"] = tokens / step.median_ms * 1e3;
+  v["ms"] = step.median_ms;
+  v["spread_ms"] = step.spread_ms;
+  v["phases"] = Value::object();
+  v["phases"]["forward_ms"] = timing(summarize(forward));
+  v["phases"]["backward_ms"] = timing(summarize(backward));
+  v["phases"]["optimizer_ms"] = timing(summarize(update));
+  v["peak_bytes"] = tensor::peak_bytes(machine.device);
+  v["flops_per_token"] = flops;
+  v["gflops"] = gflops;
+  v["product_gflops"] = rate;
+  v["floor_fraction"] = gflops / rate;
+  v["batch"] = config.rows();
+  v["seq_len"] = config.train.seq_len;
+  v["vocab_size"] = vocab;
+  v["parameters"] = built.params->count();
+  v["threads"] = machine.threads;
+  v["product_backend"] = machine.product;
+  return v;
+}
+
+}  // namespace assay::bench

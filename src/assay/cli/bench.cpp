@@ -1,0 +1,59 @@
+#include "assay/bench/bench.h"
+
+#include <cstdio>
+
+#include "assay/cli/commands.h"
+#include "assay/cli/run_options.h"
+#include "assay/core/error.h"
+
+namespace assay::cli {
+namespace {
+
+void print(const core::Value& v) {
+  const auto number = [&](const char* key) { return v.at(key).as_double(); };
+  std::printf("%s on %s, %s, B=%lld T=%lld V=%lld, %lld threads, products by %s\n", v.at("name").as_string().c_str(), v.at("device").as_string().c_str(),
+              v.at("dtype").as_string().c_str(), static_cast<long long>(v.at("batch").as_int()), static_cast<long long>(v.at("seq_len").as_int()),
+              static_cast<long long>(v.at("vocab_size").as_int()), static_cast<long long>(v.at("threads").as_int()),
+              v.at("product_backend").as_string().c_str());
+  std::printf("  %.0f tokens/s, %.2f ms a step (+- %.2f)\n", number("tokens_per_s"), number("ms"), number("spread_ms"));
+  for (const auto& [name, t] : v.at("phases").as_object())
+    std::printf("    %-14s %8.2f ms\n", name.c_str(), t.at("median").as_double());
+  std::printf("  %.1f GFLOP/s of model arithmetic, %.0f %% of a large product's %.1f; peak %.0f MB\n", number("gflops"), 100 * number("floor_fraction"),
+              number("product_gflops"), number("peak_bytes") / 1e6);
+}
+
+}  // namespace
+
+int run_bench(const std::vector<std::string>& args) {
+  CommandLine line("bench", "Time training updates of an architecture on random tokens, behind a check that its results repeat.");
+  RunOptions options;
+  bench::BenchOptions bench_options;
+  std::string name;
+  line.positional("NAME", name, "architecture");
+  line.option("--steps", bench_options.steps, "timed updates");
+  line.option("--warmup", bench_options.warmup, "updates before that");
+  line.option("--batch", options.batch, "train.batch: sequences");
+  line.option("--seq-len", options.seq_len, "train.seq_len: tokens of a sequence");
+  line.option("--device", options.device, "train.device: cpu, cuda or cuda:N");
+  line.option("--precision", options.precision, "train.precision: fp32 or bf16");
+  line.option("--threads", options.threads, "train.threads: CPU threads");
+  line.assignments(options.assignments, "any option, e.g. model.vocab_size=1024");
+  if (!line.parse(args)) return 0;
+  if (bench_options.steps < 1 || bench_options.warmup < 0) throw core::ConfigError("bench", "--steps must be at least 1 and --warmup at least 0");
+  train::RunConfig config(arch::find_architecture(name));
+  const auto flag = [&](const char* given, const char* path, const core::Value& value) {
+    if (line.given(given)) config.settings.set(path, value, core::Source::command_line);
+  };
+  flag("--batch", "train.batch", options.batch);
+  flag("--seq-len", "train.seq_len", options.seq_len);
+  flag("--device", "train.device", options.device);
+  flag("--precision", "train.precision", options.precision);
+  flag("--threads", "train.threads", options.threads);
+  for (const std::string& a : options.assignments) config.settings.set_assignment(a, core::Source::command_line);
+  const core::Value v = bench::bench(config, bench_options);
+  if (line.json) std::printf("%s\n", core::to_json(v, 2).c_str());
+  else print(v);
+  return 0;
+}
+
+}  // namespace assay::cli

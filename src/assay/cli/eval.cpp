@@ -1,0 +1,42 @@
+#include <cstdio>
+
+#include "assay/cli/commands.h"
+#include "assay/cli/run_options.h"
+#include "assay/train/evaluate.h"
+
+namespace assay::cli {
+
+int run_eval(const std::vector<std::string>& args) {
+  CommandLine line("eval", "Validation loss and bits per byte of a checkpoint.");
+  std::string directory, device, data;
+  std::vector<std::string> assignments;
+  line.positional("DIR", directory, "run directory (its newest checkpoint) or checkpoint directory");
+  line.option("--device", device, "cpu, cuda or cuda:N; default: the run's");
+  line.option("--data", data, "other data than the run's");
+  line.assignments(assignments, "train.val_tokens=N, train.seq_len=N, data.val_path=FILE, ...");
+  if (!line.parse(args)) return 0;
+  if (line.given("--data")) assignments.push_back("data.path=" + data);
+  const OpenedRun run = open_run(directory, device, assignments);
+  const train::TrainConfig& c = run.config->train;
+  const train::Evaluation e = train::evaluate(run.built, *run.corpus.val, run.corpus.tokenizer.get(), c.seq_len,
+                                              c.val_batch > 0 ? c.val_batch : run.config->rows(), c.val_tokens);
+  core::Value v = core::Value::object();
+  v["directory"] = directory;
+  v["arch"] = run.config->architecture->name;
+  v["data"] = run.corpus.name;
+  v["val_loss"] = e.loss;
+  v["val_bits_per_byte"] = e.bits_per_byte ? core::Value(*e.bits_per_byte) : core::Value();
+  v["tokens"] = e.tokens;
+  v["bytes"] = e.bytes > 0 ? core::Value(e.bytes) : core::Value();
+  if (line.json) {
+    std::printf("%s\n", core::to_json(v, 2).c_str());
+    return 0;
+  }
+  std::printf("%s on %s: %.6f nats a token over %lld tokens", run.config->name.c_str(), run.corpus.name.c_str(), e.loss,
+              static_cast<long long>(e.tokens));
+  if (e.bits_per_byte) std::printf(", %.6f bits a byte", *e.bits_per_byte);
+  std::printf("\n");
+  return 0;
+}
+
+}  // namespace assay::cli

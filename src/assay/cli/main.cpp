@@ -1,0 +1,76 @@
+#include <cstdio>
+#include <cstring>
+
+#include "assay/cli/commands.h"
+#include "assay/core/error.h"
+#include "assay/core/options.h"
+#include "assay/tensor/device.h"
+#include "assay/tensor/failure.h"
+
+namespace assay::cli {
+namespace {
+
+constexpr Command table[] = {
+    {"list", "what there is: architectures, corpora, optimizers", &run_list},
+    {"show", "equations, options, parameters and cost of an architecture", &run_show},
+    {"data", "make, inspect, encode, decode and verify corpora; train tokenizers", &run_data},
+    {"train", "train one architecture with one seed", &run_train},
+    {"eval", "loss and bits per byte of a checkpoint", &run_eval},
+    {"generate", "continue a text with a trained model", &run_generate},
+    {"parity", "replay conformance vectors", &run_parity},
+    {"bench", "time training updates", &run_bench},
+    {"campaign", "compare arms over paired seeds, from a recipe", &run_campaign},
+};
+
+void print_help() {
+  std::printf("assay: an architecture laboratory for language models\n\nusage: assay COMMAND [options]\n\n");
+  for (const Command& c : commands()) std::printf("  %-10s %s\n", c.name, c.summary);
+  std::printf("\n`assay COMMAND --help` explains a command; every command takes --json. `assay --version` says which torch and devices.\n");
+}
+
+int print_version(bool json) {
+  core::Value v = core::Value::object();
+  v["assay"] = ASSAY_VERSION;
+  v["build"] = ASSAY_BUILD;
+  const core::Value devices = tensor::device_report();
+  for (const auto& [key, value] : devices.as_object()) v[key] = value;
+  if (json) {
+    std::printf("%s\n", core::to_json(v, 2).c_str());
+    return 0;
+  }
+  std::printf("assay %s (%s)\n", ASSAY_VERSION, ASSAY_BUILD);
+  for (const auto& [key, value] : devices.as_object())
+    std::printf("  %-16s %s\n", key.c_str(), value.is_string() ? value.as_string().c_str() : core::to_json(value).c_str());
+  return 0;
+}
+
+int dispatch(const std::vector<std::string>& words) {
+  if (words.empty() || words[0] == "--help" || words[0] == "-h" || words[0] == "help") {
+    print_help();
+    return words.empty() ? static_cast<int>(core::Exit::bad_input) : 0;
+  }
+  if (words[0] == "--version") return print_version(words.size() > 1 && words[1] == "--json");
+  std::vector<std::string> known;
+  for (const Command& c : commands()) {
+    if (words[0] == c.name) return c.run({words.begin() + 1, words.end()});
+    known.emplace_back(c.name);
+  }
+  throw core::ConfigError("assay", core::unknown_name("command", words[0], known));
+}
+
+}  // namespace
+
+std::span<const Command> commands() { return table; }
+
+}  // namespace assay::cli
+
+// The one place where errors become exit codes.
+int main(int argc, char** argv) {
+  try {
+    return assay::cli::dispatch({argv + 1, argv + argc});
+  } catch (const std::exception& any) {
+    const assay::core::Error e = assay::tensor::to_error(any);
+    std::fprintf(stderr, "%s\n", e.what());
+    return static_cast<int>(e.code());
+  }
+}

@@ -1,0 +1,74 @@
+#include <ATen/Parallel.h>
+
+#include <cstdio>
+
+#include "assay/audit/parity.h"
+#include "assay/cli/command_line.h"
+#include "assay/cli/commands.h"
+#include "assay/core/error.h"
+#include "assay/core/options.h"
+#include "assay/tensor/device.h"
+
+namespace assay::cli {
+namespace {
+
+using core::Value;
+
+Value document_of(const audit::ParityReport& r) {
+  Value v = Value::object();
+  v["file"] = r.file;
+  v["kind"] = r.kind;
+  v["pass"] = r.pass();
+  v["max_error"] = Value::object();
+  v["bound"] = Value::object();
+  for (const audit::Deviation& d : r.deviations) {
+    v["max_error"][d.name] = d.error;
+    v["bound"][d.name] = d.bound;
+  }
+  return v;
+}
+
+void print(const audit::ParityReport& r) {
+  const audit::Deviation& w = r.worst();
+  std::printf("%s  %-10s %3zu tensors  worst %s: %.2e of %.2e  %s\n", r.pass() ? "pass" : "FAIL", r.kind.c_str(), r.deviations.size(),
+              w.name.c_str(), w.error, w.bound, r.file.c_str());
+  if (r.pass()) return;
+  for (const audit::Deviation& d : r.deviations)
+    if (!d.pass()) std::printf("      %-44s %.3e, allowed %.3e\n", d.name.c_str(), d.error, d.bound);
+}
+
+}  // namespace
+
+int run_parity(const std::vector<std::string>& args) {
+  CommandLine line("parity", "Replay conformance vectors: build the model that a file's metadata names and compare all that the file holds.");
+  std::vector<std::string> files;
+  std::string device = "cpu", dtype = "float32", product = "auto";
+  line.rest("FILE", files, ".safetensors files: models, trajectories, optimizers");
+  line.option("--device", device, "cpu, cuda or cuda:N");
+  line.option("--dtype", dtype, "float32 or float64");
+  line.option("--product", product, "CPU product library: auto, aten or onednn");
+  if (!line.parse(args)) return 0;
+  if (dtype != "float32" && dtype != "float64") throw core::ConfigError("parity", core::unknown_name("dtype", dtype, {"float32", "float64"}));
+  audit::ParityOptions options;
+  options.device = tensor::open_device(device);
+  options.dtype = dtype == "float64" ? at::kDouble : at::kFloat;
+  tensor::set_product_choice(tensor::product_choice_from(product));
+
+  bool pass = true;
+  Value list = Value::array();
+  for (const std::string& file : files) {
+    const audit::ParityReport r = audit::replay(file, options);
+    pass = pass && r.pass();
+    list.push_back(document_of(r));
+    if (!line.json) print(r);
+  }
+  if (line.json) {
+    Value v = Value::object();
+    v["pass"] = pass;
+    v["files"] = list;
+    std::printf("%s\n", core::to_json(v, 2).c_str());
+  }
+  return static_cast<int>(pass ? core::Exit::ok : core::Exit::check_failed);
+}
+
+}  // namespace assay::cli

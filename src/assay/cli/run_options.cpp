@@ -1,0 +1,103 @@
+#include "assay/cli/run_options.h"
+
+#include <unistd.h>
+
+#include <cstring>
+
+#include "assay/core/error.h"
+#include "assay/core/file.h"
+#include "assay/core/log.h"
+#include "assay/core/reference_environment.h"
+#include "assay/train/checkpoint.h"
+
+namespace assay::cli {
+namespace {
+
+std::vector<std::pair<std::string, std::string>> environment_pairs() {
+  std::vector<std::pair<std::string, std::string>> pairs;
+  for (char** e = environ; *e != nullptr; ++e)
+    if (const char* equals = std::strchr(*e, '=')) pairs.emplace_back(std::string(*e, static_cast<size_t>(equals - *e)), equals + 1);
+  return pairs;
+}
+
+std::string environment_value(const std::vector<std::pair<std::string, std::string>>& pairs, std::string_view name) {
+  for (const auto& [n, v] : pairs)
+    if (n == name) return v;
+  return "";
+}
+
+// Variables that this program reads elsewhere, or that a launcher sets for every program.
+bool read_elsewhere(const std::string& name) {
+  for (const char* n : {"MODEL_VERSION", "RUN_ID", "RANK", "WORLD_SIZE", "LOCAL_RANK"})
+    if (name == n) return true;
+  return false;
+}
+
+}  // namespace
+
+void RunOptions::declare(CommandLine& line) {
+  line.option("--arch", arch, "architecture; `assay list architectures` names them (environment: MODEL_VERSION)");
+  line.option("--config", config_file, "TOML file with arch, name and the sections model, optim, train, data");
+  line.option("--data", data, "data.path: an embedded corpus, shards, a .txt or .jsonl file");
+  line.option("--steps", steps, "train.steps: updates");
+  line.option("--seed", seed, "train.seed");
+  line.option("--batch", batch, "train.batch: sequences of a micro-batch");
+  line.option("--seq-len", seq_len, "train.seq_len: tokens of a sequence");
+  line.option("--device", device, "train.device: cpu, cuda or cuda:N");
+  line.option("--precision", precision, "train.precision: fp32 or bf16");
+  line.option("--threads", threads, "train.threads: CPU threads");
+  line.option("--name", name, "name of the run");
+  line.assignments(assignments, "any option, e.g. model.interaction_rank=16 optim.lr=0.01; `assay show NAME` lists them");
+}
+
+std::unique_ptr<train::RunConfig> RunOptions::resolve(const CommandLine& line, bool environment) const {
+  core::Value recipe = core::Value::object();
+  if (!config_file.empty()) recipe = core::parse_toml(core::read_file(config_file, 1 << 20), config_file);
+  const auto pairs = environment ? environment_pairs() : std::vector<std::pair<std::string, std::string>>{};
+  std::string name_of_arch = arch;
+  if (name_of_arch.empty()) name_of_arch = environment_value(pairs, "MODEL_VERSION");
+  if (name_of_arch.empty() && recipe.find("arch") != nullptr) name_of_arch = recipe.at("arch").as_string();
+  if (name_of_arch.empty()) throw core::ConfigError("train", "no architecture: wanted --arch NAME (`assay list architectures` names them)");
+  auto config = std::make_unique<train::RunConfig>(arch::find_architecture(name_of_arch));
+  config->name = name;
+  if (name.empty() && recipe.find("name") != nullptr) config->name = recipe.at("name").as_string();
+  for (const char* key : {"arch", "name", "sources"}) recipe.erase(key);
+  config->settings.set_document(recipe, core::Source::recipe);
+  for (const std::string& unread : config->settings.set_environment(pairs, core::known_environment_names()))
+    if (!read_elsewhere(unread)) core::warn("the environment sets " + unread + ", which " + std::string(config->architecture->name) + " does not read");
+  if (config->name.empty()) config->name = environment_value(pairs, "RUN_ID");
+
+  const auto flag = [&](const char* option_name, const char* path, const core::Value& value) {
+    if (line.given(option_name)) config->settings.set(path, value, core::Source::command_line);
+  };
+  flag("--data", "data.path", data);
+  flag("--steps", "train.steps", steps);
+  flag("--seed", "train.seed", seed);
+  flag("--batch", "train.batch", batch);
+  flag("--seq-len", "train.seq_len", seq_len);
+  flag("--device", "train.device", device);
+  flag("--precision", "train.precision", precision);
+  flag("--threads", "train.threads", threads);
+  for (const std::string& a : assignments) config->settings.set_assignment(a, core::Source::command_line);
+  return config;
+}
+
+OpenedRun open_run(const std::string& directory, const std::string& device, const std::vector<std::string>& assignments) {
+  const train::FoundCheckpoint found = train::open_checkpoint(directory);
+  OpenedRun run;
+  run.config = train::RunConfig::from_document(found.manifest.at("config"));
+  run.config->train.threads = found.counters().threads;
+  run.config->train.product = found.counters().product;
+  if (!device.empty()) run.config->settings.set("train.device", device, core::Source::command_line);
+  for (const std::string& a : assignments) {
+    if (a.starts_with("model.")) throw core::ConfigError("checkpoint", "'" + a + "' cannot change: the checkpoint's weights belong to its model");
+    run.config->settings.set_assignment(a, core::Source::command_line);
+  }
+  const train::Machine machine = train::prepare_machine(run.config->train);
+  run.corpus = data::open_corpus(run.config->data);
+  run.built = train::build_model(*run.config, machine, run.corpus.vocab_size);
+  train::load_checkpoint(found, run.built, nullptr);
+  return run;
+}
+
+}  // namespace assay::cli

@@ -1,0 +1,28 @@
+#pragma once
+#include <memory>
+
+#include "assay/cli/command_line.h"
+#include "assay/train/run_config.h"
+
+namespace assay::cli {
+
+// The part of the command line that `train` and `bench` share: an architecture, short flags for common options, KEY=VALUE for all others.
+struct RunOptions {
+  std::string arch, data, config_file, name, device, precision;
+  int64_t steps = 0, seed = 0, batch = 0, seq_len = 0, threads = 0;
+  std::vector<std::string> assignments;
+
+  void declare(CommandLine& line);
+  // Defaults, then the recipe of --config, then the environment (where `environment`), then flags and assignments.
+  std::unique_ptr<train::RunConfig> resolve(const CommandLine& line, bool environment) const;
+};
+
+// A run or checkpoint directory, opened for eval, generate and the like.
+struct OpenedRun {
+  std::unique_ptr<train::RunConfig> config;
+  data::Corpus corpus;
+  arch::Built built;
+};
+OpenedRun open_run(const std::string& directory, const std::string& device, const std::vector<std::string>& assignments);
+
+}  // namespace assay::cli

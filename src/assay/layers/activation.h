@@ -1,0 +1,16 @@
+#pragma once
+#include <string>
+
+#include "assay/tensor/aten.h"
+
+namespace assay::layers {
+
+// Pointwise activations by the names that checkpoints use. gelu is the exact form z/2 (1 + erf(z/sqrt 2)); relu2 = max(z, 0)^2;
+// swish = z sigmoid(z).
+enum class Activation { gelu, relu, relu2, swish };
+
+// ConfigError with the nearest name. `fallback`: an unknown name means gelu, as in the reference implementation.
+Activation activation_from(std::string_view name, bool fallback = false);
+Tensor activate(const Tensor& x, Activation a);
+
+}  // namespace assay::layers

@@ -1,0 +1,38 @@
+#pragma once
+#include "assay/core/file.h"
+#include "assay/train/session.h"
+
+namespace assay::train {
+
+// What a resumed run must know beside weights and moments: integers and recorded choices.
+struct Counters {
+  int64_t step = 0;           // updates done
+  int64_t micro_batch = 0;    // micro-batches consumed
+  int64_t optimizer_updates = 0;  // bias correction (differs from step after warm-up updates)
+  double elapsed = 0;         // training seconds
+  std::string product, data_hash, fingerprint;
+  int64_t threads = 0;
+};
+
+// A checkpoint is a directory checkpoints/step-NNNNNNNNN/: model.safetensors (parameters by name), optimizer.safetensors
+// (exp_avg/NAME, exp_avg_sq/NAME), manifest.json (counters, configuration, size and XXH3-128 of each file). Committed by rename.
+void save_checkpoint(core::FileSystem& fs, const std::string& run_directory, const RunConfig& config, arch::Built& built,
+                     optim::Adam& optimizer, const Counters& counters);
+
+// The newest checkpoint whose manifest and files verify; says (warning) which newer ones it passed over and why. Empty: none.
+struct FoundCheckpoint {
+  std::string directory;
+  core::Value manifest;
+  Counters counters() const;
+};
+std::optional<FoundCheckpoint> newest_checkpoint(const std::string& run_directory);
+// One checkpoint directory, or the newest of a run directory. DataError where there is none that verifies.
+FoundCheckpoint open_checkpoint(const std::string& directory);
+
+// Loads weights (and moments where `optimizer` is given) by name. DataError: a tensor missing, left over, of another shape or dtype, or not finite.
+void load_checkpoint(const FoundCheckpoint& found, arch::Built& built, optim::Adam* optimizer);
+void load_weights(const std::string& safetensors_path, arch::Built& built);
+
+void remove_old_checkpoints(core::FileSystem& fs, const std::string& run_directory, int64_t keep);
+
+}  // namespace assay::train

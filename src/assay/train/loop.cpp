@@ -1,0 +1,388 @@
+#include "assay/train/loop.h"
+
+#include <ATen/ops/linalg_vector_norm.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "assay/core/error.h"
+#include "assay/core/file.h"
+#include "assay/core/log.h"
+#include "assay/data/loader.h"
+#include "assay/tensor/device.h"
+#include "assay/tensor/failure.h"
+#include "assay/train/checkpoint.h"
+#include "assay/train/evaluate.h"
+#include "assay/train/rate_log.h"
+#include "assay/train/signals.h"
+#include "assay/train/step.h"
+
+namespace assay::train {
+namespace {
+
+using core::Value;
+
+// Everything that a run holds while it runs.
+class Run {
+ public:
+  Run(RunConfig& config, data::Corpus corpus, const Machine& machine)
+      : config_(config),
+        machine_(machine),
+        corpus_(std::move(corpus)),
+        built_(build_model(config, machine, corpus_.vocab_size)),
+        optimizer_(*built_.params, config.optim),
+        loader_(*corpus_.train, config.rows(), config.train.seq_len, data::order_from(config.data.order),
+                static_cast<uint64_t>(config.train.seed)),
+        total_(config.total_steps()) {
+    counters_.threads = machine.threads;
+    counters_.product = machine.product;
+    counters_.data_hash = corpus_.hash;
+    counters_.fingerprint = config.fingerprint();
+    if (data::validation_windows(*corpus_.val, config.train.seq_len) == 0)
+      throw core::DataError("train", corpus_.name + ": the validation part has " + std::to_string(corpus_.val->size()) +
+                                         " tokens; one window needs train.seq_len + 1 = " + std::to_string(config.train.seq_len + 1));
+  }
+
+  Value plan() const;
+  void start_from(const FoundCheckpoint& found);
+  void limits_moved() { limits_moved_ = true; }
+  results::Summary run(const std::string& directory);
+
+ private:
+  bool finished(double* multiplier);
+  void warm_up();
+  void update(double multiplier);
+  void validate();
+  void save();
+  void report_training(const StepResult& r, double lr, const Tensor& before);
+  void write(Value row);
+  Value activation_rms();
+  std::vector<Batch> micro_batches(int64_t first) const;
+  results::Summary summary(const std::string& status, int exit_code, const std::string& error) const;
+  double clock() const { return counters_.elapsed + (core::monotonic_seconds() - started_); }
+  void pause_clock() { counters_.elapsed = clock(); }
+  void resume_clock() { started_ = core::monotonic_seconds(); }
+  bool due(int64_t every) const { return every > 0 && counters_.step % every == 0; }
+  int64_t tokens() const { return counters_.step * config_.tokens_per_step(); }
+
+  RunConfig& config_;
+  Machine machine_;
+  data::Corpus corpus_;
+  arch::Built built_;
+  optim::Adam optimizer_;
+  data::Loader loader_;
+  int64_t total_;
+  Counters counters_;
+  double started_ = 0;
+  int64_t validated_at_ = -1, saved_at_ = -1, session_steps_ = 0;
+  double session_start_ = 0;
+  bool limits_moved_ = false;
+  std::optional<double> train_loss_, val_loss_, val_bits_;
+  std::string directory_;
+  core::FileSystem& fs_ = core::real_files();
+  std::unique_ptr<core::LineLog> metrics_;
+  std::unique_ptr<RateLog> rates_;
+  std::unique_ptr<core::Progress> progress_;
+};
+
+Value Run::plan() const {
+  const arch::Cost cost = config_.architecture->cost(config_.model_options(), {corpus_.vocab_size, config_.train.seq_len});
+  Value v = Value::object();
+  v["arch"] = config_.architecture->name;
+  v["data"] = corpus_.name;
+  v["data_hash"] = corpus_.hash;
+  v["vocab_size"] = corpus_.vocab_size;
+  v["train_tokens"] = static_cast<int64_t>(corpus_.train->size());
+  v["val_tokens"] = static_cast<int64_t>(corpus_.val->size());
+  v["parameters"] = built_.params->count();
+  v["total_steps"] = total_;
+  v["tokens_per_step"] = config_.tokens_per_step();
+  v["training_flops_per_token"] = cost.training_flops;
+  v["state_bytes"] = 16 * built_.params->values().size(0);
+  v["activation_bytes_per_token"] = cost.activation_bytes;
+  v["device"] = config_.train.device;
+  v["precision"] = config_.train.precision;
+  v["threads"] = machine_.threads;
+  v["product_backend"] = machine_.product;
+  v["fingerprint"] = counters_.fingerprint;
+  return v;
+}
+
+void Run::start_from(const FoundCheckpoint& found) {
+  const Counters stored = found.counters();
+  if (stored.data_hash != corpus_.hash)
+    throw core::DataError("train", "the data has changed since " + found.directory + " was written: hash " + corpus_.hash + ", recorded " +
+                                       stored.data_hash);
+  load_checkpoint(found, built_, &optimizer_);
+  const std::string fingerprint = counters_.fingerprint;
+  counters_ = stored;
+  counters_.fingerprint = fingerprint;
+  saved_at_ = counters_.step;
+}
+
+std::vector<Batch> Run::micro_batches(int64_t first) const {
+  std::vector<Batch> batches;
+  for (int64_t a = 0; a < config_.train.accumulation; ++a) batches.push_back(to_batch(loader_.batch(first + a), machine_.device));
+  return batches;
+}
+
+void Run::write(Value row) {
+  metrics_->append(core::to_json(row));
+}
+
+// The reference's start: real updates at the full rate on the first batches, which are then seen again; not counted as steps.
+void Run::warm_up() {
+  if (counters_.step > 0 || optimizer_.updates() > 0) return;
+  for (int64_t n = 0; n < config_.optim.warmup_updates; ++n)
+    training_step(built_, optimizer_, micro_batches(n * config_.train.accumulation), config_.optim.lr, config_.optim.clip, n);
+}
+
+// Whether the run is over before update `step`, else its multiplier. Recorded where the clock has a say.
+bool Run::finished(double* multiplier) {
+  const int64_t n = counters_.step;
+  RateLog::Decision d;
+  if (const RateLog::Decision* past = rates_ ? rates_->recorded(n) : nullptr) {
+    d = *past;
+    counters_.elapsed = d.elapsed;
+    resume_clock();
+  } else {
+    d.elapsed = clock();
+    d.stop = (total_ > 0 && n >= total_) || (config_.train.seconds > 0 && d.elapsed >= config_.train.seconds);
+    if (!d.stop) d.multiplier = optim::multiplier(config_.optim.schedule, {n, total_, d.elapsed, config_.train.seconds});
+    if (rates_) rates_->record(n, d);
+  }
+  *multiplier = d.multiplier;
+  return d.stop;
+}
+
+void Run::update(double multiplier) {
+  const double lr = config_.optim.lr * multiplier;
+  const bool reported = (counters_.step + 1) % config_.train.log_every == 0 || counters_.step == 0;
+  const Tensor before = reported ? built_.params->values().detach().clone() : Tensor();
+  const StepResult r = training_step(built_, optimizer_, micro_batches(counters_.micro_batch), lr, config_.optim.clip, counters_.step);
+  ++counters_.step;
+  ++session_steps_;
+  counters_.micro_batch += config_.train.accumulation;
+  train_loss_ = r.loss;
+  if (reported) report_training(r, lr, before);
+}
+
+Value Run::activation_rms() {
+  const at::NoGradGuard no_grad;
+  Value v = Value::object();
+  const arch::Observer look = [&](std::string_view name, const Tensor& state) {
+    v[name] = std::sqrt(state.square().mean().item().toDouble());
+  };
+  const Batch b = to_batch(loader_.batch(counters_.micro_batch - 1), machine_.device);
+  built_.model->forward(b.ids_BT.narrow(0, 0, 1), &look);
+  return v;
+}
+
+void Run::report_training(const StepResult& r, double lr, const Tensor& before) {
+  const at::NoGradGuard no_grad;
+  pause_clock();
+  const double size = at::linalg_vector_norm(before).item().toDouble();
+  Value row = Value::object();
+  row["step"] = counters_.step;
+  row["kind"] = "train";
+  row["tokens"] = tokens();
+  row["loss"] = r.loss;
+  row["lr"] = lr;
+  row["grad_norm"] = r.grad_norm;
+  row["update_ratio"] = at::linalg_vector_norm(built_.params->values() - before).item().toDouble() / std::max(size, 1e-30);
+  row["activation_rms"] = activation_rms();
+  const double rate = static_cast<double>(session_steps_ * config_.tokens_per_step()) / std::max(counters_.elapsed - session_start_, 1e-9);
+  row["time"] = Value::object();
+  row["time"]["seconds"] = counters_.elapsed;
+  row["time"]["tokens_per_s"] = rate;
+  write(std::move(row));
+  char note[160];
+  std::snprintf(note, sizeof note, "train_loss %.4f  lr %.2e  norm %.3f  %.0f tok/s", r.loss, lr, r.grad_norm, rate);
+  progress_->update(counters_.step, note);
+  resume_clock();
+}
+
+void Run::validate() {
+  if (validated_at_ == counters_.step) return;
+  pause_clock();
+  const int64_t rows = config_.train.val_batch > 0 ? config_.train.val_batch : config_.rows();
+  const Evaluation e = evaluate(built_, *corpus_.val, corpus_.tokenizer.get(), config_.train.seq_len, rows, config_.train.val_tokens);
+  Value row = Value::object();
+  row["step"] = counters_.step;
+  row["kind"] = "val";
+  row["tokens"] = tokens();
+  row["loss"] = e.loss;
+  row["bits_per_byte"] = e.bits_per_byte ? Value(*e.bits_per_byte) : Value();
+  row["val_tokens"] = e.tokens;
+  row["time"] = Value::object();
+  row["time"]["seconds"] = counters_.elapsed;
+  write(std::move(row));
+  val_loss_ = e.loss;
+  val_bits_ = e.bits_per_byte;
+  validated_at_ = counters_.step;
+  char note[120];
+  std::snprintf(note, sizeof note, "step %lld  val_loss %.4f", static_cast<long long>(counters_.step), e.loss);
+  core::info(std::string(note) + (e.bits_per_byte ? "  bits/byte " + std::to_string(*e.bits_per_byte) : ""));
+  resume_clock();
+}
+
+void Run::save() {
+  if (saved_at_ == counters_.step) return;
+  pause_clock();
+  metrics_->sync();
+  save_checkpoint(fs_, directory_, config_, built_, optimizer_, counters_);
+  saved_at_ = counters_.step;
+  // Older ones go only after the new one was read back and verified.
+  if (const auto newest = newest_checkpoint(directory_); newest && newest->counters().step == counters_.step)
+    remove_old_checkpoints(fs_, directory_, config_.train.keep_checkpoints);
+  resume_clock();
+}
+
+results::Summary Run::summary(const std::string& status, int exit_code, const std::string& error) const {
+  results::Summary s;
+  s.status = status;
+  s.exit_code = exit_code;
+  s.error = error;
+  s.arch = std::string(config_.architecture->name);
+  s.name = config_.name;
+  s.fingerprint = counters_.fingerprint;
+  s.data_hash = corpus_.hash;
+  s.seed = config_.train.seed;
+  s.steps = counters_.step;
+  s.tokens = tokens();
+  s.parameters = built_.params->count();
+  s.threads = machine_.threads;
+  s.train_loss = train_loss_;
+  s.val_loss = val_loss_;
+  s.val_bits_per_byte = val_bits_;
+  s.seconds = counters_.elapsed;
+  const double session = counters_.elapsed - session_start_;
+  s.tokens_per_s = session > 0 ? static_cast<double>(session_steps_ * config_.tokens_per_step()) / session : 0;
+  s.peak_bytes = tensor::peak_bytes(machine_.device);
+  s.device = config_.train.device;
+  s.precision = config_.train.precision;
+  s.product_backend = machine_.product;
+  return s;
+}
+
+results::Summary Run::run(const std::string& directory) {
+  directory_ = directory;
+  // Rows after the point that the run starts from belong to a part that is done again.
+  metrics_ = std::make_unique<core::LineLog>(fs_, directory + "/metrics.jsonl", [&](std::string_view line) {
+    const Value row = core::parse_json(line, "metrics.jsonl");
+    if (saved_at_ < 0 || row.at("step").as_int() > counters_.step) return false;
+    if (row.at("kind").as_string() == "val") {
+      val_loss_ = row.at("loss").as_double();
+      if (!row.at("bits_per_byte").is_null()) val_bits_ = row.at("bits_per_byte").as_double();
+      validated_at_ = row.at("step").as_int();
+    } else {
+      train_loss_ = row.at("loss").as_double();
+    }
+    return true;
+  });
+  if (config_.train.seconds > 0) rates_ = std::make_unique<RateLog>(fs_, directory + "/rates.jsonl", !limits_moved_);
+  progress_ = std::make_unique<core::Progress>(config_.name, total_ > 0 ? total_ : 0);
+  session_start_ = counters_.elapsed;
+  catch_signals();
+  resume_clock();
+  try {
+    warm_up();
+    double multiplier = 1;
+    while (!finished(&multiplier)) {
+      if (due(config_.train.val_every)) validate();
+      update(multiplier);
+      if (due(config_.train.checkpoint_every)) {
+        if (due(config_.train.val_every)) validate();
+        save();
+      }
+      if (stop_requested()) {
+        save();
+        throw core::Interrupted("train", "stopped by a signal after update " + std::to_string(counters_.step) + "; go on with --resume " + directory);
+      }
+    }
+    validate();
+    save();
+    pause_clock();
+  } catch (const std::exception& any) {
+    const core::Error e = tensor::to_error(any);
+    pause_clock();
+    const bool interrupted = e.code() == core::Exit::interrupted;
+    results::write_summary(directory, summary(interrupted ? "interrupted" : "failed", static_cast<int>(e.code()), e.what()));
+    throw e;
+  }
+  const results::Summary s = summary("done", 0, "");
+  results::write_summary(directory, s);
+  return s;
+}
+
+void write_run_files(const RunConfig& config, const std::string& directory) {
+  core::FileSystem& fs = core::real_files();
+  core::write_file(fs, directory + "/config.toml", core::to_toml(config.to_document()));
+  core::write_file(fs, directory + "/env.json",
+                   core::to_json(results::environment(ASSAY_VERSION, tensor::torch_version()), 2) + "\n");
+}
+
+results::Summary run_in(Run& run, const std::string& directory) {
+  core::log_to_file(directory + "/log.txt");
+  try {
+    results::Summary s = run.run(directory);
+    core::log_to_file("");
+    return s;
+  } catch (...) {
+    core::log_to_file("");
+    throw;
+  }
+}
+
+bool is_limit(std::string_view option) {
+  return option == "train.steps" || option == "train.tokens" || option == "train.seconds" || option == "train.checkpoint_every" ||
+         option == "train.keep_checkpoints";
+}
+
+}  // namespace
+
+Value dry_run(RunConfig& config) {
+  config.check();
+  const Machine machine = prepare_machine(config.train);
+  return Run(config, data::open_corpus(config.data), machine).plan();
+}
+
+results::Summary train_new(RunConfig& config, const std::string& directory) {
+  if (core::directory_exists(directory) && !core::list_directory(directory).empty())
+    throw core::ConfigError("train", directory + " already holds something; use --resume " + directory + " to go on, or another --out");
+  config.check();
+  const Machine machine = prepare_machine(config.train);
+  config.train.threads = machine.threads;  // a run that is resumed elsewhere goes on with what it began with
+  config.train.product = machine.product;
+  Run run(config, data::open_corpus(config.data), machine);
+  core::make_directories(core::real_files(), directory);
+  const core::DirectoryLock lock(directory);
+  write_run_files(config, directory);
+  return run_in(run, directory);
+}
+
+results::Summary resume(const std::string& directory, const std::vector<std::string>& overrides) {
+  const std::string path = directory + "/config.toml";
+  const core::DirectoryLock lock(directory);
+  const auto config = RunConfig::from_document(core::parse_toml(core::read_file(path, 1 << 20), path));
+  for (const std::string& o : overrides) {
+    if (!is_limit(o.substr(0, o.find('='))))
+      throw core::ConfigError("train", "'" + o + "' cannot change in a resumed run; only train.steps, train.tokens, train.seconds, "
+                                       "train.checkpoint_every and train.keep_checkpoints can");
+    config->settings.set_assignment(o, core::Source::command_line);
+  }
+  const auto found = newest_checkpoint(directory);
+  if (found) {  // the same arithmetic as before, whatever this machine would choose today
+    config->train.threads = found->counters().threads;
+    config->train.product = found->counters().product;
+  }
+  config->check();
+  const Machine machine = prepare_machine(config->train);
+  Run run(*config, data::open_corpus(config->data), machine);
+  if (found) run.start_from(*found);
+  if (!overrides.empty()) run.limits_moved();
+  core::info(found ? "resuming from " + found->directory : "no checkpoint in " + directory + " yet: starting from the beginning");
+  return run_in(run, directory);
+}
+
+}  // namespace assay::train

@@ -1,0 +1,60 @@
+#include "assay/train/step.h"
+
+#include <ATen/ops/isfinite.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <cmath>
+
+#include "assay/core/error.h"
+
+namespace assay::train {
+namespace {
+
+bool finite(const Tensor& t) { return at::isfinite(t).all().item().toBool(); }
+
+// The first state, in order of computation, that is not finite; else the first gradient in order of declaration.
+std::string first_bad(const arch::Built& built, std::span<const Batch> micro_batches) {
+  const at::NoGradGuard no_grad;
+  std::string culprit;
+  const arch::Observer look = [&](std::string_view name, const Tensor& state) {
+    if (culprit.empty() && !finite(state)) culprit = "state '" + std::string(name) + "'";
+  };
+  for (const auto& e : built.params->entries())
+    if (!finite(e.value)) return "parameter '" + e.name + "'";
+  for (const Batch& b : micro_batches) {
+    const Tensor logits = built.model->forward(b.ids_BT, &look);
+    if (culprit.empty() && !finite(logits)) culprit = "the logits";
+    if (!culprit.empty()) return culprit;
+  }
+  for (const auto& e : built.params->entries())
+    if (!finite(e.value.grad())) return "the gradient of '" + e.name + "'";
+  return "the loss";
+}
+
+}  // namespace
+
+double accumulate_gradients(const arch::Built& built, std::span<const Batch> micro_batches) {
+  built.params->grads().zero_();
+  double total = 0;
+  for (const Batch& b : micro_batches) {
+    const Tensor loss = built.model->loss(built.model->forward(b.ids_BT), b.targets_BT);
+    torch::autograd::backward({loss / static_cast<double>(micro_batches.size())}, {});
+    total += loss.item().toDouble();
+  }
+  return total / static_cast<double>(micro_batches.size());
+}
+
+StepResult training_step(const arch::Built& built, optim::Adam& optimizer, std::span<const Batch> micro_batches, double lr, double clip,
+                         int64_t step) {
+  StepResult r;
+  r.loss = accumulate_gradients(built, micro_batches);
+  r.grad_norm = optim::clip_gradient(built.params->grads(), clip);
+  if (!std::isfinite(r.loss) || !std::isfinite(r.grad_norm))
+    throw core::NumericsError("train", "update " + std::to_string(step) + ": " + first_bad(built, micro_batches) + " is not finite (loss " +
+                                           std::to_string(r.loss) + ", gradient norm " + std::to_string(r.grad_norm) +
+                                           "); the weights are those before this update");
+  optimizer.update(lr);
+  return r;
+}
+
+}  // namespace assay::train

@@ -1,0 +1,22 @@
+#pragma once
+#include <span>
+
+#include "assay/train/session.h"
+
+namespace assay::train {
+
+// One update: forward and backward of every micro-batch (each contributes 1/A of its mean loss), global clipping, optimizer.
+struct StepResult {
+  double loss = 0;       // mean over the micro-batches, before the update
+  double grad_norm = 0;  // global L2 before clipping
+};
+
+// NumericsError where a loss or the gradient is not finite: names the update and the first state or gradient that went bad. Weights,
+// moments and counters are untouched then.
+StepResult training_step(const arch::Built& built, optim::Adam& optimizer, std::span<const Batch> micro_batches, double lr, double clip,
+                         int64_t step);
+
+// Forward and backward alone, gradients accumulated into params.grads() after zeroing them.
+double accumulate_gradients(const arch::Built& built, std::span<const Batch> micro_batches);
+
+}  // namespace assay::train

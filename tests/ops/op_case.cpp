@@ -1,0 +1,148 @@
+#include "ops/op_case.h"
+
+#include <ATen/Context.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/ones.h>
+#include <doctest/doctest.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "assay/core/error.h"
+#include "assay/tensor/device.h"
+
+namespace assay::testing {
+namespace {
+
+// Fresh leaves of another dtype, device and memory order.
+Tensors leaves(const Tensors& from, at::ScalarType dtype, const at::Device& device, bool transposed = false) {
+  Tensors out;
+  for (const Tensor& t : from) {
+    Tensor copy = t.detach().to(device, dtype).clone();
+    if (transposed && copy.dim() >= 2) copy = copy.transpose(-1, -2).contiguous().transpose(-1, -2);
+    out.push_back(copy.requires_grad_(true));
+  }
+  return out;
+}
+
+double distance(const Tensor& a, const Tensor& b) {
+  const Tensor x = a.detach().cpu().to(at::kDouble), y = b.detach().cpu().to(at::kDouble);
+  if (!at::isfinite(x).all().item().toBool()) return INFINITY;
+  const double size = at::linalg_vector_norm(y).item().toDouble(), off = at::linalg_vector_norm(x - y).item().toDouble();
+  return size > 0 ? off / size : off;
+}
+
+struct Result {
+  Tensor value;
+  Tensors grads;
+};
+
+// Value, and gradients for a fixed random-looking upstream gradient.
+Result differentiate(const std::function<Tensor(const Tensors&)>& f, const Tensors& inputs) {
+  Result r;
+  r.value = f(inputs);
+  const Tensor weight = (at::ones({r.value.numel()}, r.value.options().requires_grad(false)).cumsum(0) * 0.7).sin().view(r.value.sizes());
+  torch::autograd::backward({(r.value * weight).sum()}, {});
+  for (const Tensor& t : inputs) r.grads.push_back(t.grad());
+  return r;
+}
+
+void compare(const std::string& what, const Result& got, const Result& want, double tolerance) {
+  INFO(what);
+  CHECK(got.value.sizes() == want.value.sizes());
+  CHECK(distance(got.value, want.value) <= tolerance);
+  for (size_t i = 0; i < want.grads.size(); ++i) {
+    INFO("gradient of input " << i);
+    REQUIRE(got.grads[i].defined());
+    CHECK(distance(got.grads[i], want.grads[i]) <= tolerance);
+  }
+}
+
+// Central differences in float64 at two entries of every input.
+void check_finite_differences(const OpCase& c, const Tensors& inputs) {
+  const at::Device cpu(at::kCPU);
+  Tensors x = leaves(inputs, at::kDouble, cpu);
+  const Result r = differentiate(c.op, x);
+  const Tensor weight = (at::ones({r.value.numel()}, at::TensorOptions().dtype(at::kDouble)).cumsum(0) * 0.7).sin().view(r.value.sizes());
+  const auto objective = [&](const Tensors& at_point) { return (c.op(at_point) * weight).sum().item().toDouble(); };
+  const at::NoGradGuard no_grad;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const double largest = r.grads[i].numel() > 0 ? r.grads[i].abs().max().item().toDouble() : 0;
+    for (int64_t entry : {int64_t{0}, inputs[i].numel() / 2}) {
+      if (entry >= inputs[i].numel()) continue;
+      Tensors moved = leaves(inputs, at::kDouble, cpu);
+      double* p = moved[i].data_ptr<double>() + entry;
+      const double start = *p, h = 1e-5;
+      *p = start + h;
+      const double up = objective(moved);
+      *p = start - h;
+      const double down = objective(moved);
+      INFO(c.name << ": input " << i << ", entry " << entry);
+      CHECK(r.grads[i].contiguous().data_ptr<double>()[entry] == doctest::Approx((up - down) / (2 * h)).epsilon(1e-6).scale(1 + largest));
+    }
+  }
+}
+
+// While alive, at::empty is filled with NaN.
+class Poison {
+ public:
+  Poison() { set(true); }
+  ~Poison() { set(false); }
+
+ private:
+  static void set(bool on) {
+    at::globalContext().setDeterministicAlgorithms(on, /*warn_only=*/true);
+    at::globalContext().setDeterministicFillUninitializedMemory(on);
+  }
+};
+
+}  // namespace
+
+void check_op(const OpCase& c, const at::Device& device) {
+  const Tensors inputs = c.inputs(1);
+  const at::Device cpu(at::kCPU);
+  const Result want = differentiate(c.reference, leaves(inputs, at::kDouble, cpu));
+
+  compare(c.name + " float64", differentiate(c.op, leaves(inputs, at::kDouble, device)), want, 1e-12);
+  compare(c.name + " non-contiguous", differentiate(c.op, leaves(inputs, at::kDouble, device, true)), want, 1e-12);
+  Result first;
+  {
+    const Poison poison;
+    first = differentiate(c.op, leaves(inputs, at::kFloat, device));
+    compare(c.name + " float32, poisoned", first, want, c.tolerance);
+  }
+  const Result second = differentiate(c.op, leaves(inputs, at::kFloat, device));
+  INFO(c.name << " repeats bit for bit");
+  CHECK(at::equal(first.value, second.value));
+  for (size_t i = 0; i < first.grads.size(); ++i) CHECK(at::equal(first.grads[i], second.grads[i]));
+
+  Tensors meta;
+  for (const Tensor& t : inputs) meta.push_back(t.detach().to(at::Device(at::kMeta)));
+  const Tensor shape = c.op(meta);
+  CHECK(shape.device().is_meta());
+  CHECK(shape.sizes() == first.value.sizes());
+  CHECK(shape.strides() == first.value.strides());
+
+  if (c.op_bf16) compare(c.name + " bf16", differentiate(c.op_bf16, leaves(inputs, at::kFloat, device)), want, c.bf16_tolerance);
+  if (device.is_cpu()) check_finite_differences(c, inputs);
+}
+
+const at::Device* cuda_or_skip() {
+  static const at::Device* found = []() -> const at::Device* {
+    try {
+      static const at::Device device = tensor::open_device("cuda");
+      return &device;
+    } catch (const core::DeviceError& e) {
+      MESSAGE("skipped: " << e.what());
+      return nullptr;
+    }
+  }();
+  return found;
+}
+
+}  // namespace assay::testing

@@ -1,0 +1,95 @@
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/mm.h>
+#include <doctest/doctest.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include "assay/core/error.h"
+#include "assay/core/random.h"
+#include "assay/tensor/device.h"
+#include "assay/tensor/product.h"
+
+using namespace assay;
+using tensor::Precision;
+
+namespace {
+
+Tensor random(int64_t rows, int64_t columns, const char* name) {
+  Tensor t = at::empty({rows, columns}, at::TensorOptions().dtype(at::kFloat));
+  const core::Stream stream(4, name);
+  for (int64_t i = 0; i < t.numel(); ++i) t.data_ptr<float>()[i] = static_cast<float>(stream.normal(static_cast<uint64_t>(i)));
+  return t;
+}
+
+double relative(const Tensor& a, const Tensor& want) {
+  return (a.to(at::kDouble) - want).norm().item().toDouble() / want.norm().item().toDouble();
+}
+
+// For each product library that this processor runs.
+void for_each_library(const std::function<void(const std::string&)>& f) {
+  for (const char* name : {"aten", "onednn", "aten+bf16"}) {
+    try {
+      tensor::set_product_choice(tensor::product_choice_from(name));
+    } catch (const core::ConfigError&) {
+      continue;
+    }
+    f(name);
+  }
+  tensor::set_product_choice({});
+}
+
+}  // namespace
+
+TEST_CASE("products agree with float64, in values and gradients, for every library, layout and awkward shape") {
+  for_each_library([](const std::string& library) {
+    for (const auto& [m, k, n] : std::vector<std::array<int64_t, 3>>{{1, 1, 1}, {3, 5, 7}, {64, 33, 1}, {1, 100, 17}, {65, 64, 129}}) {
+      INFO(library << " " << m << "x" << k << "x" << n);
+      const Tensor a = random(k, m, "a").t().requires_grad_(true), b = random(n, k, "b").t().requires_grad_(true);
+      const Tensor a64 = a.detach().to(at::kDouble), b64 = b.detach().to(at::kDouble);
+      const Tensor y = tensor::product(a, b, Precision::fp32);
+      CHECK(relative(y, a64.mm(b64)) < 1e-6);
+      const Tensor g = random(m, n, "g");
+      torch::autograd::backward({y}, {g});
+      CHECK(relative(a.grad(), g.to(at::kDouble).mm(b64.t())) < 1e-6);
+      CHECK(relative(b.grad(), a64.t().mm(g.to(at::kDouble))) < 1e-6);
+    }
+  });
+}
+
+TEST_CASE("bf16 means operands rounded to bf16: exact for numbers that bf16 holds, near otherwise") {
+  for_each_library([](const std::string& library) {
+    INFO(library);
+    const Tensor a = random(32, 48, "a"), b = random(48, 16, "b"), want = a.to(at::kDouble).mm(b.to(at::kDouble));
+    const double error = relative(tensor::product(a, b, Precision::bf16), want);
+    CHECK(error > 1e-5);
+    CHECK(error < 1e-2);
+    const Tensor a16 = a.to(at::kBFloat16).to(at::kFloat);
+    CHECK(at::equal(tensor::product(a, b, Precision::bf16), tensor::product(a16, b, Precision::bf16)));
+  });
+}
+
+TEST_CASE("linear is x w^T + bias over the last axis") {
+  const Tensor x = random(6, 4, "x").view({2, 3, 4}), w = random(5, 4, "w"), bias = random(1, 5, "b").view({5});
+  const Tensor y = tensor::linear(x, w, bias, Precision::fp32);
+  CHECK(y.sizes() == std::vector<int64_t>{2, 3, 5});
+  CHECK(at::allclose(y, x.matmul(w.t()) + bias, 1e-5, 1e-6));
+}
+
+TEST_CASE("the choice has a name that gives it back, and unknown names are refused") {
+  const tensor::ProductChoice c = tensor::product_choice_from("auto");
+  CHECK(tensor::name_of(tensor::product_choice_from(tensor::name_of(c))) == tensor::name_of(c));
+  CHECK_THROWS_WITH_AS(tensor::product_choice_from("onednm"), doctest::Contains("onednn"), core::ConfigError);
+  CHECK_THROWS_AS(tensor::precision_from("fp16"), core::ConfigError);
+}
+
+TEST_CASE("a device that is none or is not there is refused: exit 2 for a name, exit 5 for CUDA without a GPU") {
+  CHECK(tensor::open_device("cpu").is_cpu());
+  for (const char* name : {"gpu", "cuda:x", "cuda:-1", "cudax", ""}) CHECK_THROWS_AS(tensor::open_device(name), core::ConfigError);
+  try {
+    tensor::open_device("cuda");
+    MESSAGE("this machine has a GPU: the refusal is not tested");
+  } catch (const core::DeviceError& e) {
+    CHECK(e.code() == core::Exit::device);
+    CHECK(std::string(e.what()).find("CUDA was asked for") != std::string::npos);
+  }
+}

@@ -1,0 +1,186 @@
+#include <doctest/doctest.h>
+
+#include <csignal>
+
+#include "assay/core/error.h"
+#include "assay/core/file.h"
+#include "assay/train/checkpoint.h"
+#include "train/helpers.h"
+
+using namespace assay;
+using testing::TemporaryDirectory;
+using testing::tiny_run;
+
+namespace {
+
+// metrics.jsonl without what depends on the clock.
+std::vector<std::string> rows(const std::string& directory) {
+  std::vector<std::string> out;
+  for (core::Value row : results::read_metrics(directory)) {
+    row.erase("time");
+    out.push_back(core::to_json(row));
+  }
+  return out;
+}
+
+std::string weights(const std::string& directory) {
+  return core::read_file(train::open_checkpoint(directory).directory + "/model.safetensors");
+}
+
+std::string moments(const std::string& directory) {
+  return core::read_file(train::open_checkpoint(directory).directory + "/optimizer.safetensors");
+}
+
+}  // namespace
+
+TEST_CASE("training lowers the loss of both models and leaves a complete run directory") {
+  for (const char* arch : {"v8_lowrank_vv", "gpt2"}) {
+    INFO(arch);
+    const TemporaryDirectory dir;
+    const auto config = tiny_run(arch, {"train.val_every=20"});
+    const results::Summary s = train::train_new(*config, dir / "run");
+    CHECK(s.status == "done");
+    CHECK(s.steps == 20);
+    CHECK(s.tokens == 20 * 2 * 32);
+    for (const char* file : {"config.toml", "env.json", "metrics.jsonl", "summary.json", "log.txt"}) {
+      INFO(file);
+      CHECK(core::file_exists(dir / "run/" + file));
+    }
+    const auto metrics = results::read_metrics(dir / "run");
+    CHECK(metrics.front().at("kind").as_string() == "val");
+    CHECK(metrics.back().at("loss").as_double() < metrics.front().at("loss").as_double());
+    CHECK(metrics.back().at("bits_per_byte").as_double() == doctest::Approx(metrics.back().at("loss").as_double() / std::log(2.0)).epsilon(0.02));
+    CHECK(metrics[1].at("activation_rms").size() >= 2);
+  }
+}
+
+TEST_CASE("the same configuration gives the same bits, another seed does not") {
+  const TemporaryDirectory dir;
+  for (const char* name : {"a", "b"}) train::train_new(*tiny_run("v8_lowrank_vv"), dir / name);
+  train::train_new(*tiny_run("v8_lowrank_vv", {"train.seed=7"}), dir / "c");
+  CHECK(rows(dir / "a") == rows(dir / "b"));
+  CHECK(weights(dir / "a") == weights(dir / "b"));
+  CHECK(weights(dir / "a") != weights(dir / "c"));
+}
+
+TEST_CASE("accumulation over micro-batches equals one large batch, to rounding") {
+  const TemporaryDirectory dir;
+  const auto whole = tiny_run("gpt2", {"train.batch=4", "train.steps=5"});
+  const auto parts = tiny_run("gpt2", {"train.batch=2", "train.accumulation=2", "train.steps=5"});
+  const double a = *train::train_new(*whole, dir / "whole").val_loss, b = *train::train_new(*parts, dir / "parts").val_loss;
+  CHECK(a == doctest::Approx(b).epsilon(1e-4));
+}
+
+TEST_CASE("a run that stops at a limit and goes on with a later one equals a run that never stopped") {
+  const TemporaryDirectory dir;
+  const std::initializer_list<const char*> options{"optim.schedule=constant", "train.checkpoint_every=7", "train.val_every=5"};
+  train::train_new(*tiny_run("v8_lowrank_vv", options), dir / "straight");
+  auto first = tiny_run("v8_lowrank_vv", options);
+  first->settings.set_assignment("train.steps=10", core::Source::command_line);
+  train::train_new(*first, dir / "parts");
+  train::resume(dir / "parts", {"train.steps=20"});
+  CHECK(weights(dir / "straight") == weights(dir / "parts"));
+  CHECK(moments(dir / "straight") == moments(dir / "parts"));
+  CHECK(rows(dir / "straight") == rows(dir / "parts"));
+}
+
+TEST_CASE("a signal finishes the update, saves and says how to go on; the resumed run equals an undisturbed one") {
+  const TemporaryDirectory dir;
+  const auto plain = tiny_run("gpt2", {"train.steps=300"});
+  CHECK_NOTHROW(train::train_new(*plain, dir / "straight"));
+  const pid_t child = fork();
+  if (child == 0) {
+    try {
+      train::train_new(*tiny_run("gpt2", {"train.steps=300"}), dir / "stopped");
+      _exit(0);
+    } catch (const core::Interrupted&) {
+      _exit(6);
+    } catch (...) {
+      _exit(99);
+    }
+  }
+  while (!core::file_exists(dir / "stopped/metrics.jsonl") || core::file_size(dir / "stopped/metrics.jsonl") < 400) usleep(2000);
+  kill(child, SIGTERM);
+  int status = 0;
+  waitpid(child, &status, 0);
+  REQUIRE(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 6);
+  CHECK(results::read_summary(dir / "stopped")->status == "interrupted");
+  const results::Summary s = train::resume(dir / "stopped", {});
+  CHECK(s.status == "done");
+  CHECK(weights(dir / "straight") == weights(dir / "stopped"));
+  CHECK(rows(dir / "straight") == rows(dir / "stopped"));
+}
+
+TEST_CASE("a wall-clock limited run replays its recorded multipliers and its decision to stop") {
+  const TemporaryDirectory dir;
+  const auto config = tiny_run("v8_lowrank_vv", {"train.steps=0", "train.seconds=0.5", "train.checkpoint_every=3", "train.keep_checkpoints=1000"});
+  const results::Summary s = train::train_new(*config, dir / "run");
+  CHECK(s.steps > 0);
+  const auto before = rows(dir / "run");
+  const std::string final_weights = weights(dir / "run");
+  // Back to an early checkpoint, as after a kill: the rest must be repeated exactly, whatever the clock says now.
+  for (const std::string& name : core::list_directory(dir / "run/checkpoints"))
+    if (name != "step-000000003") std::filesystem::remove_all(dir / "run/checkpoints/" + name);
+  const results::Summary again = train::resume(dir / "run", {});
+  CHECK(again.steps == s.steps);
+  CHECK(rows(dir / "run") == before);
+  CHECK(weights(dir / "run") == final_weights);
+}
+
+TEST_CASE("a loss that stops being finite ends the run with the culprit named; weights and counters stay those before") {
+  const TemporaryDirectory dir;
+  const auto config = tiny_run("gpt2", {"optim.lr=1e30", "optim.clip=0", "optim.schedule=constant", "train.checkpoint_every=1"});
+  core::Value failed_at;
+  try {
+    train::train_new(*config, dir / "run");
+    FAIL("the run should have diverged");
+  } catch (const core::NumericsError& e) {
+    CHECK(e.code() == core::Exit::diverged);
+    CHECK(std::string(e.what()).find("is not finite") != std::string::npos);
+    CHECK(std::string(e.what()).find("update ") != std::string::npos);
+  }
+  const auto s = results::read_summary(dir / "run");
+  REQUIRE(s.has_value());
+  CHECK(s->status == "failed");
+  CHECK(s->exit_code == 3);
+  CHECK(train::open_checkpoint(dir / "run").counters().step == s->steps);
+}
+
+TEST_CASE("contradictions are refused before anything is created") {
+  const TemporaryDirectory dir;
+  const auto refused = [&](const char* arch, std::initializer_list<const char*> options, const char* words) {
+    const auto config = tiny_run(arch, options);
+    INFO(words);
+    CHECK_THROWS_WITH_AS(train::train_new(*config, dir / "run"), doctest::Contains(words), core::ConfigError);
+    CHECK_FALSE(core::directory_exists(dir / "run"));
+  };
+  refused("gpt2", {"model.n_head=3"}, "does not divide");
+  refused("gpt2", {"model.max_seq_len=8"}, "max_seq_len");
+  refused("v8_lowrank_vv", {"model.vocab_size=100"}, "smaller than the data");
+  refused("v8_lowrank_vv", {"model.activation=geru"}, "gelu");
+  refused("v8_lowrank_vv", {"train.batch_tokens=33"}, "multiple");
+  refused("v8_lowrank_vv", {"train.tokens=3"}, "does not pay");
+}
+
+TEST_CASE("a used directory, a second process and an option that cannot change are refused") {
+  const TemporaryDirectory dir;
+  train::train_new(*tiny_run("v8_lowrank_vv", {"train.steps=2"}), dir / "run");
+  CHECK_THROWS_WITH_AS(train::train_new(*tiny_run("v8_lowrank_vv"), dir / "run"), doctest::Contains("--resume"), core::ConfigError);
+  CHECK_THROWS_WITH_AS(train::resume(dir / "run", {"optim.lr=1"}), doctest::Contains("cannot change"), core::ConfigError);
+  const core::DirectoryLock lock(dir / "run");
+  const pid_t child = fork();
+  if (child == 0) {
+    try {
+      train::resume(dir / "run", {});
+      _exit(0);
+    } catch (const core::ConfigError&) {
+      _exit(2);
+    } catch (...) {
+      _exit(99);
+    }
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  CHECK(WEXITSTATUS(status) == 2);
+}
