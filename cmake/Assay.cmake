@@ -44,17 +44,21 @@ function(assay_test name)
     ENVIRONMENT "ASSAY_PROGRAM=${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/assay;${ASSAY_TEST_ENVIRONMENT};${A_ENVIRONMENT}")
 endfunction()
 
-# assay_fuzz(name SOURCES ... LINK ...): a libFuzzer program bin/fuzz_<name> and a CTest entry that runs it for ASSAY_FUZZ_SECONDS from
+# assay_fuzz(name SOURCES ... LINK ... [DICTIONARY file]): a libFuzzer program bin/fuzz_<name> and a CTest entry that runs it for ASSAY_FUZZ_SECONDS from
 # the seeds in corpus/<name> beside the CMakeLists.txt. What it finds stays in <build>/fuzz/<name>.
 function(assay_fuzz name)
-  cmake_parse_arguments(A "" "" "SOURCES;LINK" ${ARGN})
+  cmake_parse_arguments(A "" "DICTIONARY" "SOURCES;LINK" ${ARGN})
   set(found ${PROJECT_BINARY_DIR}/fuzz/${name})
   file(MAKE_DIRECTORY ${found}/corpus)
   add_executable(fuzz_${name} ${A_SOURCES})
   target_link_libraries(fuzz_${name} PRIVATE ${A_LINK} assay_warnings)
   target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+  set(dictionary "")
+  if(A_DICTIONARY)
+    set(dictionary -dict=${CMAKE_CURRENT_SOURCE_DIR}/${A_DICTIONARY})
+  endif()
   math(EXPR timeout "${ASSAY_FUZZ_SECONDS} + 60")
-  add_test(NAME fuzz_${name} COMMAND fuzz_${name} -max_total_time=${ASSAY_FUZZ_SECONDS} -timeout=10 -rss_limit_mb=2048 -print_final_stats=1
+  add_test(NAME fuzz_${name} COMMAND fuzz_${name} -max_total_time=${ASSAY_FUZZ_SECONDS} -timeout=10 -rss_limit_mb=2048 ${dictionary}
     -artifact_prefix=${found}/ ${found}/corpus ${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name})
   set_tests_properties(fuzz_${name} PROPERTIES TIMEOUT ${timeout} LABELS fuzz)
 endfunction()
