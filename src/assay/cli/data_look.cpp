@@ -61,9 +61,10 @@ Value about(const std::string& path) {
       if (path == c.name) out["name"] = c.name, out["summary"] = c.summary;
     }
   } else if (path.ends_with(".model")) {
+    const Value tokenizer = describe(*data::sentencepiece_tokenizer(path));
     out["kind"] = "tokenizer";
     out["path"] = path;
-    for (const auto& [key, value] : describe(*data::sentencepiece_tokenizer(path)).as_object()) out[key] = value;
+    for (const auto& [key, value] : tokenizer.as_object()) out[key] = value;
   } else if (data::is_text_file(path)) {
     const Arguments documents = data::read_documents(path);
     int64_t bytes = 0;

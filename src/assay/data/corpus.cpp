@@ -21,8 +21,9 @@ Kind kind_of(const std::string& path) {
 // What is neither a name nor a path is more often a misspelt name than a missing file.
 void check_exists(const std::string& path) {
   if (path.empty()) throw core::ConfigError("data", "path: wanted an embedded corpus, a directory or glob of shards, a .txt or .jsonl file; found nothing");
+  if (is_embedded(path)) return;
   const bool plain = path.find_first_of("/*?[.") == std::string::npos;
-  if (!plain || core::file_exists(path) || core::directory_exists(path)) return;
+  if (!plain || is_embedded(path) || core::file_exists(path) || core::directory_exists(path)) return;
   std::vector<std::string> known;
   for (const EmbeddedCorpus& c : embedded_corpora()) known.emplace_back(c.name);
   throw core::ConfigError("data", core::unknown_name("corpus", path, known) + "; and there is no such file or directory");

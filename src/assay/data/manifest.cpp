@@ -40,18 +40,17 @@ std::string shard_name(const Dataset& dataset, const std::string& split, size_t 
 // Writes files and takes them back where a later one fails.
 class Writer {
  public:
-  Writer(core::FileSystem& fs, std::string directory) : fs_(fs), directory_(std::move(directory)) {
-    made_directory_ = !core::directory_exists(directory_);
-    core::make_directories(fs_, directory_);
-  }
+  Writer(core::FileSystem& fs, std::string directory)
+      : fs_(fs), directory_(std::move(directory)), made_directory_(!core::directory_exists(directory_)) {}
   ~Writer() {
     if (committed_) return;
     for (const std::string& path : written_) remove(path);
-    if (made_directory_) remove(directory_);
+    if (made_directory_ && core::directory_exists(directory_)) remove(directory_);
   }
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
+  void directory() { core::make_directories(fs_, directory_); }
   void shard(const std::string& name, const std::vector<uint16_t>& tokens) { write_shard(fs_, claim(name), tokens); }
   void file(const std::string& name, std::string_view content) { core::write_file(fs_, claim(name), content); }
   void drop_others(const std::string& dataset) {
@@ -73,8 +72,8 @@ class Writer {
 
   core::FileSystem& fs_;
   std::string directory_;
+  bool made_directory_, committed_ = false;
   std::vector<std::string> written_;
-  bool made_directory_ = false, committed_ = false;
 };
 
 core::Value write_split(Writer& writer, const Dataset& dataset, const std::string& split, const Tokenized& text, uint64_t shard_tokens) {
@@ -165,6 +164,7 @@ core::Value write_dataset(core::FileSystem& fs, const Dataset& dataset, const st
   manifest["tokenizer"] = describe(*dataset.tokenizer, dataset.model_path);
   core::Value splits = core::Value::object();
   Writer writer(fs, directory);
+  writer.directory();
   for (const auto& [split, text] : dataset.splits) splits[split] = write_split(writer, dataset, split, text, shard_tokens);
   manifest["splits"] = std::move(splits);
   manifest["hash"] = hash_of(manifest);

@@ -78,7 +78,11 @@ std::string train_sentencepiece(const std::vector<std::string>& documents, int64
   Sentences sentences(documents);
   std::string model;
   const auto status = sentencepiece::SentencePieceTrainer::Train(settings(vocab_size), &sentences, &model);
-  if (!status.ok()) throw core::DataError("tokenizer", "training with vocab-size " + std::to_string(vocab_size) + ": " + status.ToString());
+  if (!status.ok()) {
+    std::string why = status.ToString();
+    why.erase(std::min(why.find(" Increase vocab_size"), why.size()));  // advice about options of the library's own program
+    throw core::DataError("tokenizer", "training with vocab-size " + std::to_string(vocab_size) + ": " + why);
+  }
   return model;
 }
 

@@ -1,0 +1,76 @@
+#include <doctest/doctest.h>
+
+#include "assay/core/error.h"
+#include "assay/data/corpus.h"
+#include "assay/data/tokenizer.h"
+#include "data/files.h"
+
+using namespace assay;
+using namespace assay::test;
+
+TEST_CASE("bytes: text of every byte comes back, after four control ids") {
+  const auto bytes = data::byte_tokenizer();
+  std::string all;
+  for (int i = 0; i < 256; ++i) all.push_back(static_cast<char>(i));
+  const auto ids = bytes->encode(all);
+  REQUIRE(ids.size() == 256);
+  CHECK(ids[0] == 4);
+  CHECK(ids[255] == 259);
+  CHECK(bytes->decode(ids) == all);
+  CHECK(bytes->vocab_size() == 260);
+  CHECK(bytes->bos() == 1);
+  CHECK(bytes->eos() == 2);
+}
+
+TEST_CASE("bytes: control ids give no text and unknown ids are refused") {
+  const auto bytes = data::byte_tokenizer();
+  CHECK(bytes->decode({1, 4 + 'a', 0, 2, 3, 4 + 'b'}) == "ab");
+  CHECK(contains(message_of<core::DataError>([&] { bytes->decode({260}); }), "id 260"));
+  CHECK_THROWS_AS(bytes->piece(-1), core::DataError);
+  CHECK_THROWS_AS(bytes->piece(260), core::DataError);
+}
+
+TEST_CASE("bytes: pieces can be read by people") {
+  const auto bytes = data::byte_tokenizer();
+  CHECK(bytes->piece(1) == "<bos>");
+  CHECK(bytes->piece(4 + 'a') == "a");
+  CHECK(bytes->piece(4 + '\n') == "<0x0A>");
+  CHECK(bytes->piece(259) == "<0xFF>");
+  CHECK(bytes->description() == "bytes");
+  CHECK(bytes->hash().size() == 32);
+}
+
+TEST_CASE("bytes: the table counts one byte for each byte and none for control ids") {
+  const auto table = data::byte_tokenizer()->byte_table();
+  REQUIRE(table.bytes.size() == 260);
+  for (size_t id = 0; id < 260; ++id) {
+    CHECK(table.bytes[id] == (id < 4 ? 0 : 1));
+    CHECK(table.boundary[id] == (id < 4 ? 1 : 0));
+    CHECK(table.leading_space[id] == 0);
+  }
+}
+
+TEST_CASE("text size is the number of bytes after the first token") {
+  const auto bytes = data::byte_tokenizer();
+  const auto text = data::tokenize({"abc", "defgh"}, *bytes);
+  const data::TextSize size = data::text_size(*data::tokens_in_memory(text.tokens), *bytes);
+  CHECK(size.tokens == 9);
+  CHECK(size.bytes == 8);
+  CHECK(data::text_size(*data::tokens_in_memory({}), *bytes).tokens == 0);
+  CHECK(data::text_size(*data::tokens_in_memory({5}), *bytes).tokens == 0);
+}
+
+TEST_CASE("text size of a long source does not depend on the pieces it is read in") {
+  const auto bytes = data::byte_tokenizer();
+  std::vector<uint16_t> tokens(2'500'000, 4 + 'x');
+  tokens[(1 << 20) - 1] = 1;
+  tokens[1 << 20] = 1;
+  const data::TextSize size = data::text_size(*data::tokens_in_memory(tokens), *bytes);
+  CHECK(size.tokens == 2'499'999);
+  CHECK(size.bytes == 2'499'997);
+}
+
+TEST_CASE("a tokenizer is opened by name") {
+  CHECK(data::open_tokenizer("bytes")->description() == "bytes");
+  CHECK(contains(message_of<core::DataError>([] { data::open_tokenizer("/nowhere/x.model"); }), "x.model"));
+}
