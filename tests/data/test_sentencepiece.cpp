@@ -81,6 +81,31 @@ TEST_CASE("documents of the grammar come back and need fewer tokens than bytes")
   CHECK(tokens * 3 < bytes * 2);
 }
 
+TEST_CASE("encoding line by line gives what encoding the whole gives") {
+  CHECK(data::check_sentencepiece_model(small_model(), "m").lines_are_independent);
+  // A rule for a character that no text has keeps the model from being taken apart, and changes nothing else.
+  std::vector<uint32_t> units(256, kNobody);
+  units[0] = 'x';
+  const std::string idle = small_model() + normalizer(table(units, std::string("b\0", 2)));
+  CHECK_FALSE(data::check_sentencepiece_model(idle, "m").lines_are_independent);
+  const Model by_line, whole(idle);
+  std::string all = "\n\n begins\n";
+  for (const std::string& d : grammar_documents(20)) all += d + " \n";
+  CHECK(by_line.tokenizer->encode(all) == whole.tokenizer->encode(all));
+}
+
+TEST_CASE("models that rewrite text, or have pieces across lines, are not taken apart") {
+  const auto independent = [](const std::string& more) { return data::check_sentencepiece_model(letters() + more, "m").lines_are_independent; };
+  const std::string bpe = field(2, field(3, uint64_t{2}) + field(35, uint64_t{1})), still = field(3, field(3, uint64_t{0}) + field(4, uint64_t{0}));
+  CHECK(independent(bpe + still));
+  CHECK_FALSE(independent(bpe));
+  CHECK_FALSE(independent(bpe + still + field(3, field(3, uint64_t{1}))));
+  CHECK_FALSE(independent(bpe + still + field(3, field(4, uint64_t{1}))));
+  CHECK_FALSE(independent(bpe + still + piece("a\nb")));
+  CHECK_FALSE(independent(trainer(2) + still));
+  CHECK_FALSE(independent(bpe + still + trainer(1)));
+}
+
 TEST_CASE("control ids give no text, and stretches between them are decoded each for itself") {
   const Model m;
   std::vector<uint16_t> ids{1};

@@ -98,7 +98,13 @@ void check_score(const Message& message, uint64_t bits) {
   if (!std::isfinite(score)) message.bad("its score is not a finite number");
 }
 
-void check_piece(std::string_view bytes, const std::string& path, int index) {
+// What decides whether lines are independent; the values are the format's defaults.
+struct Traits {
+  bool bpe = false, byte_fallback = false, line_end_in_piece = false;
+  bool rules = false, dummy_prefix = true, removes_spaces = true;
+};
+
+void check_piece(std::string_view bytes, const std::string& path, int index, Traits& traits) {
   Message message(bytes, path, "piece " + std::to_string(index));
   bool named = false;
   for (Field f; message.next(f);) {
@@ -106,6 +112,7 @@ void check_piece(std::string_view bytes, const std::string& path, int index) {
       message.want(f, Wire::bytes);
       check_text(message, "text", f.bytes, kPieceBytes);
       named = !f.bytes.empty();
+      traits.line_end_in_piece |= f.bytes.find('\n') != std::string_view::npos;
     } else if (f.number == 2) {
       message.want(f, Wire::fixed32);
       check_score(message, f.value);
@@ -117,13 +124,17 @@ void check_piece(std::string_view bytes, const std::string& path, int index) {
   if (!named) message.bad("it has no text");
 }
 
-void check_trainer(std::string_view bytes, const std::string& path) {
-  constexpr uint64_t kModelType = 3, kUnknownSurface = 44;
+void check_trainer(std::string_view bytes, const std::string& path, Traits& traits) {
+  constexpr uint64_t kModelType = 3, kByteFallback = 35, kUnknownSurface = 44, kBpe = 2;
   Message message(bytes, path, "trainer_spec");
   for (Field f; message.next(f);) {
     if (f.number == kModelType) {
       message.want(f, Wire::varint);
       if (f.value < 1 || f.value > 4) message.bad("model_type " + std::to_string(f.value) + "; wanted 1 to 4");
+      traits.bpe = f.value == kBpe;
+    } else if (f.number == kByteFallback) {
+      message.want(f, Wire::varint);
+      traits.byte_fallback = f.value != 0;
     } else if (f.number == kUnknownSurface) {
       message.want(f, Wire::bytes);
       check_text(message, "unk_surface", f.bytes, kSurfaceBytes);
@@ -131,32 +142,44 @@ void check_trainer(std::string_view bytes, const std::string& path) {
   }
 }
 
-void check_normalizer(std::string_view bytes, const std::string& path, const char* name) {
-  constexpr uint64_t kTable = 2;
+void check_table(const Message& message, const Field& f) {
+  message.want(f, Wire::bytes);
+  const std::string fault = fault_of_normalization_table(f.bytes);
+  if (!fault.empty()) message.bad("precompiled_charsmap: " + fault);
+}
+
+void check_normalizer(std::string_view bytes, const std::string& path, const char* name, Traits& traits) {
+  constexpr uint64_t kTable = 2, kDummyPrefix = 3, kRemoveSpaces = 4;
   Message message(bytes, path, name);
   for (Field f; message.next(f);) {
-    if (f.number != kTable) continue;
-    message.want(f, Wire::bytes);
-    const std::string fault = fault_of_normalization_table(f.bytes);
-    if (!fault.empty()) message.bad("precompiled_charsmap: " + fault);
+    if (f.number == kTable) {
+      check_table(message, f);
+      traits.rules |= !f.bytes.empty();
+    } else if (f.number == kDummyPrefix || f.number == kRemoveSpaces) {
+      message.want(f, Wire::varint);
+      (f.number == kDummyPrefix ? traits.dummy_prefix : traits.removes_spaces) = f.value != 0;
+    }
   }
 }
 
 }  // namespace
 
-void check_sentencepiece_model(std::string_view bytes, const std::string& path) {
+SoundModel check_sentencepiece_model(std::string_view bytes, const std::string& path) {
   Message message(bytes, path, "model");
+  Traits traits, of_decoding;
   int pieces = 0;
   for (Field f; message.next(f);) {
     if (f.number > 5) continue;  // extensions
     message.want(f, Wire::bytes);
-    if (f.number == 1) check_piece(f.bytes, path, pieces++);
+    if (f.number == 1) check_piece(f.bytes, path, pieces++, traits);
     if (pieces > kPieceLimit) message.bad("more than " + std::to_string(kPieceLimit) + " pieces, which tokens of 16 bits cannot name");
-    if (f.number == 2) check_trainer(f.bytes, path);
-    if (f.number == 3) check_normalizer(f.bytes, path, "normalizer_spec");
-    if (f.number == 5) check_normalizer(f.bytes, path, "denormalizer_spec");
+    if (f.number == 2) check_trainer(f.bytes, path, traits);
+    if (f.number == 3) check_normalizer(f.bytes, path, "normalizer_spec", traits);
+    if (f.number == 5) check_normalizer(f.bytes, path, "denormalizer_spec", of_decoding);
   }
   if (pieces == 0) message.bad("it has no pieces");
+  const bool rewrites = traits.rules || traits.dummy_prefix || traits.removes_spaces;
+  return {traits.bpe && traits.byte_fallback && !traits.line_end_in_piece && !rewrites};
 }
 
 }  // namespace assay::data

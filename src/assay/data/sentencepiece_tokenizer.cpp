@@ -21,7 +21,7 @@ class SentencePieceTokenizer final : public Tokenizer {
  public:
   SentencePieceTokenizer(const std::string& bytes, const std::string& path)
       : hash_(core::hash128_hex(bytes)), description_("sentencepiece " + base_name(path)) {
-    check_sentencepiece_model(bytes, path);
+    lines_are_independent_ = check_sentencepiece_model(bytes, path).lines_are_independent;
     silence_sentencepiece();
     try {
       const auto status = processor_.LoadFromSerializedProto(bytes);
@@ -38,13 +38,13 @@ class SentencePieceTokenizer final : public Tokenizer {
   int64_t eos() const override { return processor_.eos_id(); }
 
   std::vector<uint16_t> encode(std::string_view text) const override {
-    if (text.size() > kTextLimit) {
-      throw core::DataError("tokenizer", "a text of " + std::to_string(text.size()) + " bytes; SentencePiece takes at most " +
-                                             std::to_string(kTextLimit) + " at once");
+    std::vector<uint16_t> ids;
+    while (!text.empty()) {
+      const size_t line = lines_are_independent_ ? std::min(text.find('\n'), text.size() - 1) + 1 : text.size();
+      encode_part(text.substr(0, line), ids);
+      text.remove_prefix(line);
     }
-    std::vector<int> ids;
-    check(processor_.Encode({text.data(), text.size()}, &ids));
-    return {ids.begin(), ids.end()};
+    return ids;
   }
 
   // Stretch by stretch between control ids: each document for itself, as it was encoded.
@@ -94,6 +94,16 @@ class SentencePieceTokenizer final : public Tokenizer {
     }
   }
 
+  void encode_part(std::string_view text, std::vector<uint16_t>& to) const {
+    if (text.size() > kTextLimit) {
+      throw core::DataError("tokenizer", "a text of " + std::to_string(text.size()) + " bytes; SentencePiece takes at most " +
+                                             std::to_string(kTextLimit) + " at once");
+    }
+    std::vector<int> ids;
+    check(processor_.Encode({text.data(), text.size()}, &ids));
+    to.insert(to.end(), ids.begin(), ids.end());
+  }
+
   void decode_stretch(std::vector<int>& ids, std::string& text) const {
     if (ids.empty()) return;
     std::string decoded;
@@ -113,6 +123,7 @@ class SentencePieceTokenizer final : public Tokenizer {
 
   sentencepiece::SentencePieceProcessor processor_;
   std::string hash_, description_;
+  bool lines_are_independent_ = false;
 };
 
 }  // namespace
