@@ -192,7 +192,11 @@ TEST_CASE("refused: duplicate keys at every level") {
 }
 
 TEST_CASE("refused: nesting deeper than four, without recursion to match") {
-  CHECK_FALSE(refusal_of_x(R"("dtype":"F32","shape":[[[2]]],"data_offsets":[0,8])").empty());
+  const auto with_shape = [](const std::string& shape) {
+    return refusal_of_x(R"("dtype":"F32","shape":)" + shape + R"(,"data_offsets":[0,8])");
+  };
+  CHECK(contains(with_shape("[[2]]"), "wanted integers"));
+  CHECK(contains(with_shape("[[[2]]]"), "nested deeper than 4"));
   const std::string deep(1 << 20, '[');
   CHECK_FALSE(refusal(file_of("{\"x\":" + deep + std::string(1 << 20, ']') + "}")).empty());
   CHECK_FALSE(refusal(file_of("{\"x\":" + deep + "}")).empty());
@@ -237,6 +241,7 @@ TEST_CASE("refused: offsets that are not two ascending integers inside the file"
     CAPTURE(offsets);
     CHECK(contains(refusal_of_x(std::string(R"("dtype":"F32","shape":[2],"data_offsets":)") + offsets), "data_offsets"));
   }
+  CHECK(contains(refusal_of_x(R"("dtype":"F32","shape":[2],"data_offsets":[8,0])"), "wanted two, ascending, at most 8"));
 }
 
 TEST_CASE("refused: missing and unknown fields") {
