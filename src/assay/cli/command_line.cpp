@@ -23,9 +23,9 @@ bool is_assignment(const std::string& word) {
   const size_t equals = word.find('=');
   if (equals == std::string::npos || equals == 0) return false;
   const auto first = static_cast<unsigned char>(word.front());
-  return (std::isalpha(first) || first == '_') && std::all_of(word.begin(), word.begin() + static_cast<std::ptrdiff_t>(equals), [](unsigned char c) {
-           return std::isalnum(c) || c == '_' || c == '.' || c == '-';
-         });
+  return (std::isalpha(first) || first == '_') &&
+         std::all_of(word.begin(), word.begin() + static_cast<std::ptrdiff_t>(equals),
+                     [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '.' || c == '-'; });
 }
 
 core::Value number(const std::string& name, Field::Kind kind, const std::string& text) {
@@ -43,7 +43,8 @@ struct CommandLine::Impl {
   }
 
   // The library gives a flag's value as text; it takes any word for it, so a flag in its place is caught here.
-  template <class Take> void add(const std::string& flag, const std::string& help, const char* kind, Take take) {
+  template <class Take>
+  void add(const std::string& flag, const std::string& help, const char* kind, Take take) {
     auto checked = [flag, take, this](const std::string& text) {
       if (text.starts_with("--")) throw ConfigError(name, flag + ": a value is missing before '" + printable(text, 80) + "'");
       take(text);
@@ -88,7 +89,8 @@ struct CommandLine::Impl {
       if (word.size() > 1 && word.front() == '-' && word != "--")
         throw ConfigError(name, core::unknown_name("flag", word.substr(0, word.find('=')), flags()));
     for (const std::string& word : extras)
-      if (word != "--") throw ConfigError(name, "'" + printable(word, 80) + "' is a word too many; `assay " + name + " --help` lists what is taken");
+      if (word != "--")
+        throw ConfigError(name, "'" + printable(word, 80) + "' is a word too many; `assay " + name + " --help` lists what is taken");
   }
 
   std::string name;

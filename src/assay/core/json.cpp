@@ -49,9 +49,7 @@ class Builder {
   bool null() { return add(Value()); }
   bool boolean(bool v) { return add(Value(v)); }
   bool number_integer(int64_t v) { return add(Value(v)); }
-  bool number_unsigned(uint64_t v) {
-    return add(std::in_range<int64_t>(v) ? Value(v) : Value(static_cast<double>(v)));
-  }
+  bool number_unsigned(uint64_t v) { return add(std::in_range<int64_t>(v) ? Value(v) : Value(static_cast<double>(v))); }
   bool number_float(double v, const std::string&) { return add(Value(v)); }
   bool string(std::string& v) { return add(Value(std::move(v))); }
   bool binary(Json::binary_t&) { fail("binary data"); }
@@ -102,8 +100,7 @@ class Builder {
   }
 
   bool open(Value v) {
-    if (static_cast<int>(open_.size()) >= limits_.depth)
-      fail("nested deeper than " + std::to_string(limits_.depth) + " levels");
+    if (static_cast<int>(open_.size()) >= limits_.depth) fail("nested deeper than " + std::to_string(limits_.depth) + " levels");
     open_.push_back({place(std::move(v)), {}});
     return true;
   }
@@ -144,8 +141,6 @@ Value parse_json(std::string_view text, std::string_view where, ParseLimits limi
   return Builder(text, where, limits).run();
 }
 
-std::string to_json(const Value& v, int indent) {
-  return to_library(v).dump(indent, ' ', false, Json::error_handler_t::replace);
-}
+std::string to_json(const Value& v, int indent) { return to_library(v).dump(indent, ' ', false, Json::error_handler_t::replace); }
 
 }  // namespace assay::core

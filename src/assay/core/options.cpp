@@ -35,7 +35,8 @@ std::string shown(const Value& v) {
   return printable(text, 80);
 }
 
-template <class T> std::optional<T> number_in(std::string_view text) {
+template <class T>
+std::optional<T> number_in(std::string_view text) {
   T out{};
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, out);
@@ -65,7 +66,8 @@ std::optional<Value> integers_in(std::string_view text) {
   return out;
 }
 
-template <class T> std::optional<Value> as_value(const std::optional<T>& v) {
+template <class T>
+std::optional<Value> as_value(const std::optional<T>& v) {
   return v ? std::optional<Value>(Value(*v)) : std::nullopt;
 }
 
@@ -170,8 +172,7 @@ void Bound::set(std::string_view name, const Value& v, Source source) {
 }
 
 void Bound::set_all(const Value& object, Source source) {
-  if (!object.is_object())
-    throw ConfigError(kSpeaker, schema_->section() + ": " + shown(object) + " came; a table of options was wanted");
+  if (!object.is_object()) throw ConfigError(kSpeaker, schema_->section() + ": " + shown(object) + " came; a table of options was wanted");
   for (const auto& [name, value] : object.as_object()) set(name, value, source);
 }
 

@@ -112,9 +112,7 @@ void Progress::update(int64_t done, std::string_view note) {
   if (!quiet) impl_->update(done, note);
 }
 
-double monotonic_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double monotonic_seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 std::string utc_now() {
   const std::time_t now = std::time(nullptr);

@@ -133,8 +133,7 @@ void Settings::set(std::string_view path, const Value& v, Source source) {
 }
 
 void Settings::set_document(const Value& document, Source source) {
-  if (!document.is_object())
-    throw ConfigError(kSpeaker, std::string("sections of options were wanted, but ") + document.kind() + " came");
+  if (!document.is_object()) throw ConfigError(kSpeaker, std::string("sections of options were wanted, but ") + document.kind() + " came");
   for (const auto& [name, options] : document.as_object()) section(name).set_all(options, source);
 }
 

@@ -32,8 +32,7 @@ Value::Value(bool v) : data_(v) {}
 Value::Value(int v) : data_(int64_t{v}) {}
 Value::Value(int64_t v) : data_(v) {}
 Value::Value(uint64_t v) {
-  if (!std::in_range<int64_t>(v))
-    throw DataError("value", std::to_string(v) + " does not fit a signed 64-bit integer");
+  if (!std::in_range<int64_t>(v)) throw DataError("value", std::to_string(v) + " does not fit a signed 64-bit integer");
   data_ = static_cast<int64_t>(v);
 }
 Value::Value(double v) : data_(v) {}
