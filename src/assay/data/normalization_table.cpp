@@ -25,7 +25,7 @@ struct Unit {
 class TrieCheck {
  public:
   TrieCheck(std::string_view units, std::string_view strings) : units_(units.size() / 4), strings_(strings), state_(units_.size(), kNew) {
-    std::memcpy(units_.data(), units.data(), units_.size() * 4);
+    if (!units_.empty()) std::memcpy(units_.data(), units.data(), units_.size() * 4);
   }
 
   std::string fault() {
