@@ -8,12 +8,19 @@ namespace assay::stats {
 // Paired differences control - arm, so that positive means that the arm's loss is lower.
 struct PairedSummary {
   int64_t n = 0;
-  double mean = 0, sd = 0;          // sample standard deviation (n - 1); NaN below two pairs
-  double lower = 0, upper = 0;      // two-sided t interval for the mean; NaN below two pairs
-  double t = 0, p_two_sided = 1;    // Student's paired t test
+  double mean = 0, sd = 0;        // sample standard deviation (n - 1); NaN below two pairs
+  double lower = 0, upper = 0;    // two-sided t interval for the mean; NaN below two pairs
+  double t = 0, p_two_sided = 1;  // Student's paired t test; t = NaN, p = 1 below two pairs and when every difference is zero
 };
 // ConfigError: confidence outside (0, 1), a non-finite difference.
 PairedSummary paired_t(std::span<const double> differences, double confidence = 0.95);
+
+// Mean and sample standard deviation (NaN below two values) of finite values; ConfigError otherwise.
+struct MeanSd {
+  int64_t n = 0;
+  double mean = 0, sd = 0;  // mean: NaN without values
+};
+MeanSd mean_sd(std::span<const double> values);
 
 struct SignFlip {
   double p_two_sided = 1, p_greater = 1;
