@@ -35,9 +35,20 @@ std::optional<Summary> read_summary(const std::string& run_directory);  // nullo
 void write_summary(const std::string& run_directory, const Summary& s);
 
 // One line of metrics.jsonl: {"step": n, "kind": "train" | "val", ...}. Fields that depend on the clock are in "time": {...}, so
-// that two runs are compared without them.
+// that two runs are compared without them. A last line without its end (the writer was killed) is left out; any other line that is
+// not an object with step and kind is a DataError naming its number.
 std::vector<core::Value> read_metrics(const std::string& run_directory);
+// The last complete line alone, read from the end of the file: cheap enough to watch a run with. Null where there is none.
+core::Value last_metrics(const std::string& run_directory);
+
+// The last `bytes` bytes of a file, "" where it cannot be read.
+std::string tail_of(const std::string& path, size_t bytes);
+
+// checkpoints/ holds something, so that --resume has a point to go on from.
+bool has_checkpoints(const std::string& run_directory);
+
 // The environment of a run: program version, torch, build, processor, threads, host system.
 core::Value environment(const std::string& version, const std::string& torch_version);
+int64_t usable_cores();  // that this process may run on
 
 }  // namespace assay::results
