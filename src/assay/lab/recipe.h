@@ -1,0 +1,40 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "assay/core/value.h"
+
+namespace assay::lab {
+
+// One architecture with its settings inside a comparison.
+struct Arm {
+  std::string name, arch;
+  core::Value options;  // {"optim.lr": 0.003, ...}: those of [common], then the arm's own; a later one replaces an earlier one
+};
+
+// A campaign as people write it (docs/campaign.md): arms x seeds under one token budget, each arm compared with the control by seed.
+struct Recipe {
+  std::string name, question, control;
+  std::string metric = "val_loss";  // lower is better
+  std::vector<int64_t> seeds;
+  std::vector<Arm> arms;
+  int64_t tokens = 0;   // training tokens of a member
+  int64_t threads = 0;  // of a member; 0: chosen from the number of cores
+  double confidence = 0.95;
+  std::string text;              // of the file
+  std::string product = "auto";  // train.product of all members; auto: what the program chooses when the campaign begins
+
+  // Everything that can change a result, with [common] folded into the arms: layout and comments of the file do not count.
+  core::Value document() const;
+};
+
+// ConfigError or DataError (both exit 2) naming `where` and the key. Architectures and their options are checked by `assay train` itself.
+Recipe parse_recipe(std::string_view text, const std::string& where);
+Recipe read_recipe(const std::string& path);
+
+// The value as a word of SECTION.KEY=VALUE: text as it is, lists as 1,2,3.
+std::string option_text(const core::Value& v);
+
+}  // namespace assay::lab

@@ -1,0 +1,101 @@
+#pragma once
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+namespace assay::lab_tests {
+
+// A directory of its own for a test, with a shell script in the place of the program that members run.
+//
+// The script answers `train ... --dry-run --json`, and otherwise writes a summary at once whose val_loss is fake.base + seed / 100. The
+// option fake.mode of an arm makes it misbehave. Every start is a line of `starts`: the words it got.
+class StandIn {
+ public:
+  StandIn() {
+    char name[] = "/tmp/assay-lab-XXXXXX";
+    path = mkdtemp(name);
+    write("program", script());
+    std::filesystem::permissions(program(), std::filesystem::perms::owner_all);
+  }
+  ~StandIn() { std::filesystem::remove_all(path); }
+  StandIn(const StandIn&) = delete;
+  StandIn& operator=(const StandIn&) = delete;
+
+  std::string program() const { return path + "/program"; }
+  std::string at(const std::string& name) const { return path + "/" + name; }
+  std::string write(const std::string& name, const std::string& text) const {
+    std::ofstream(at(name), std::ios::binary) << text;
+    return at(name);
+  }
+  std::string read(const std::string& name) const {
+    std::ostringstream out;
+    out << std::ifstream(at(name), std::ios::binary).rdbuf();
+    return out.str();
+  }
+  bool exists(const std::string& name) const { return std::filesystem::exists(at(name)); }
+  // Lines of `starts` that hold `word`.
+  int starts(const std::string& word) const {
+    std::istringstream in(read("starts"));
+    int n = 0;
+    for (std::string line; std::getline(in, line);) n += line.find(word) != std::string::npos;
+    return n;
+  }
+
+  std::string path;
+
+ private:
+  std::string script() const {
+    return R"sh(#!/bin/sh
+here=)sh" + path +
+           R"sh(
+echo "$*" >> "$here/starts"
+env > "$here/environment"
+arch= seed= out= resume= dry= mode=ok base=2 tokens=0
+read_words() {
+  while [ $# -gt 0 ]; do
+    case "$1" in
+      --arch) arch=$2; shift;; --seed) seed=$2; shift;; --out) out=$2; shift;; --resume) resume=$2; shift;;
+      --dry-run) dry=1;; fake.mode=*) mode=${1#*=};; fake.base=*) base=${1#*=};; train.tokens=*) tokens=${1#*=};;
+    esac
+    shift
+  done
+}
+read_words "$@"
+[ -n "$resume" ] && read_words $(cat "$resume/words")  # a run keeps what it began with
+if [ -n "$dry" ]; then
+  [ "$arch" = unknown ] && { echo "noise" >&2; echo "[registry] unknown architecture 'unknown'" >&2; exit 2; }
+  [ "$arch" = nodevice ] && { echo "[device] no CUDA device" >&2; exit 5; }
+  echo '{"product_backend": "onednn"}'
+  exit 0
+fi
+mkdir -p "$out"
+[ -z "$resume" ] && echo "$*" > "$out/words"
+summary() {  # status exit_code error val_loss
+  printf '{"status":"%s","exit_code":%s,"error":"%s","arch":"%s","name":"","fingerprint":"0","data_hash":"0","seed":%s,"steps":1,"tokens":%s,
+"train_loss":null,"val_loss":%s,"val_bits_per_byte":null,"parameters":1,"seconds":1.5,"tokens_per_s":1.0,"peak_bytes":1,"device":"cpu",
+"precision":"fp32","threads":1,"product_backend":"onednn"}\n' "$1" "$2" "$3" "$arch" "$seed" "$tokens" "$4" > "$out/summary.json"
+}
+case $mode in
+  diverge) summary failed 3 "[train] step 7: loss is not finite" null; exit 3;;
+  crash) kill -SEGV $$;;
+  crash_once) [ -e "$here/crashed-$arch-$seed" ] || { touch "$here/crashed-$arch-$seed"; mkdir -p "$out/checkpoints/1"; kill -SEGV $$; };;
+  mute) echo "[train] disk full" >&2; exit 4;;
+  liar) exit 0;;
+  unmeasured) summary done 0 "" null; exit 0;;
+  self_stop) mkdir -p "$out/checkpoints/1"; summary interrupted 6 "stopped" null; exit 6;;
+  slow)
+    if [ -z "$resume" ]; then
+      trap 'mkdir -p "$out/checkpoints/1"; summary interrupted 6 stopped null; exit 6' TERM
+      touch "$here/ready"
+      while :; do sleep 0.05; done
+    fi;;
+esac
+summary done 0 "" "$(awk "BEGIN { print $base + $seed / 100 + ($base < 2 ? $seed * $seed / 1000 : 0) }")"
+)sh";
+  }
+};
+
+}  // namespace assay::lab_tests

@@ -1,0 +1,354 @@
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "assay/core/file.h"
+#include "assay/core/log.h"
+#include "assay/lab/campaign.h"
+#include "assay/lab/table.h"
+#include "assay/results/run_directory.h"
+#include "stand_in.h"
+
+using assay::core::ConfigError;
+using assay::core::Exit;
+using assay::core::Value;
+using namespace assay::lab;
+using assay::lab_tests::StandIn;
+
+namespace {
+
+// Two arms; `control` and `arm` are options of the control `a` and of the arm `b`.
+std::string recipe(const std::string& control = "", const std::string& arm = "", const std::string& seeds = "[1, 2, 3]") {
+  return "name = \"demo\"\nseeds = " + seeds + "\ncontrol = \"a\"\ntokens = 1000\n[[arm]]\nname = \"a\"\narch = \"gpt2\"\nfake.base = 2\n" +
+         control + "\n[[arm]]\nname = \"b\"\narch = \"v8\"\nfake.base = 1.5\n" + arm + "\n";
+}
+
+// A campaign of the stand-in program; quiet, so that the test's output stays readable.
+struct Campaign : StandIn {
+  Request request;
+  explicit Campaign(const std::string& text) {
+    assay::core::set_quiet(true);
+    assay::core::set_log_level(assay::core::Level::error);
+    request.recipe = write("recipe.toml", text);
+    request.directory = at("out");
+    request.program = program();
+    request.jobs = 2;
+  }
+  Outcome run() const { return run_campaign(request); }
+  void refused(const std::string& wanted) const { CHECK_THROWS_WITH_AS(run(), doctest::Contains(wanted.c_str()), ConfigError); }
+};
+
+const Value& member(const Outcome& o, const std::string& arm, int64_t seed) {
+  for (const Value& m : o.results.at("members").as_array())
+    if (m.at("arm").as_string() == arm && m.at("seed").as_int() == seed) return m;
+  throw std::runtime_error("no such member");
+}
+
+}  // namespace
+
+TEST_CASE("a campaign trains every arm with every seed and compares them seed by seed") {
+  const Campaign c(recipe());
+  const Outcome o = c.run();
+  CHECK(o.exit == Exit::ok);
+  CHECK(o.results.at("done").as_int() == 6);
+  const Value& arm = o.results.at("arms").as_array().at(1);
+  CHECK(arm.at("name").as_string() == "b");
+  CHECK(arm.at("n").as_int() == 3);
+  REQUIRE(arm.at("differences").size() == 3);
+  CHECK(arm.at("differences").as_array()[2].at("seed").as_int() == 3);
+  CHECK(arm.at("differences").as_array()[2].at("difference").as_double() == doctest::Approx(0.5 - 0.009));
+  CHECK(arm.at("mean_difference").as_double() == doctest::Approx(0.5 - 0.014 / 3));
+  CHECK(arm.at("interval").as_array()[0].as_double() < arm.at("mean_difference").as_double());
+  CHECK(arm.at("p_value").as_double() < 0.01);
+  const Value& control = o.results.at("arms").as_array().at(0);
+  CHECK(control.at("interval").is_null());
+  CHECK(control.at("mean").as_double() == doctest::Approx(2.02));
+}
+
+TEST_CASE("a campaign directory holds the recipe, what members share, their directories, logs and results") {
+  const Campaign c(recipe());
+  const Outcome o = c.run();
+  for (const char* name :
+       {"campaign.json", "recipe.toml", "results.json", "members/a-s1/summary.json", "members/b-s3/summary.json", "logs/b-s3.txt"})
+    CHECK(c.exists(std::string("out/") + name));
+  CHECK(c.read("out/recipe.toml") == recipe());
+  const Value frozen = assay::core::parse_json(c.read("out/campaign.json"), "campaign.json");
+  CHECK(frozen.at("product_backend").as_string() == "onednn");
+  CHECK(frozen.at("recipe_hash").as_string().size() == 32);
+  CHECK(assay::core::parse_json(c.read("out/results.json"), "results.json") ==
+        assay::core::parse_json(assay::core::to_json(o.results), "results"));
+}
+
+TEST_CASE("all members get the same budget, threads and way to compute products, and their own seed and directory") {
+  const Campaign c(recipe());
+  c.run();
+  CHECK(c.starts("--dry-run") == 2);
+  CHECK(c.starts("--quiet") == 6);
+  CHECK(c.starts("train.tokens=1000") == 8);
+  const int64_t threads = assay::core::parse_json(c.read("out/campaign.json"), "campaign.json").at("threads").as_int();
+  CHECK(c.starts("train.threads=" + std::to_string(threads)) == 8);
+  CHECK(c.starts("train.product=onednn") == 6);
+  CHECK(c.starts("train --arch v8 --seed 2 --out " + c.at("out/members/b-s2") + " --quiet fake.base=1.5") == 1);
+}
+
+TEST_CASE("a recipe fixes threads and products for every member") {
+  const Campaign c("threads = 3\nproduct = \"aten\"\n" + recipe());
+  c.run();
+  CHECK(c.starts("train.threads=3") == 8);
+  CHECK(c.starts("train.product=aten") == 8);
+}
+
+TEST_CASE("a finished campaign starts nothing and says the same again") {
+  const Campaign c(recipe());
+  const Outcome first = c.run();
+  const std::string starts = c.read("starts");
+  const Outcome second = c.run();
+  CHECK(c.read("starts") == starts);
+  CHECK(second.exit == Exit::ok);
+  CHECK(second.results == first.results);
+  CHECK(render(second.results, {}) == render(first.results, {}));
+  CHECK(campaign_status(c.at("out")) == first.results);
+}
+
+TEST_CASE("results are rebuilt from the members' directories alone") {
+  const Campaign c(recipe());
+  const Outcome first = c.run();
+  std::filesystem::remove(c.at("out/results.json"));
+  std::filesystem::remove_all(c.at("out/logs"));
+  CHECK(c.run().results == first.results);
+  CHECK(c.exists("out/results.json"));
+}
+
+TEST_CASE("a member that diverges is a row with its reason, and is not tried again unless asked") {
+  Campaign c(recipe("", "fake.mode = \"diverge\""));
+  const Outcome o = c.run();
+  CHECK(o.exit == Exit::partial);
+  CHECK(o.results.at("failed").as_int() == 3);
+  CHECK(member(o, "b", 2).at("status").as_string() == "failed");
+  CHECK(member(o, "b", 2).at("error").as_string() == "[train] step 7: loss is not finite");
+  CHECK(member(o, "b", 2).at("exit_code").as_int() == 3);
+  CHECK(o.results.at("arms").as_array()[1].at("interval").is_null());
+  CHECK(c.run().exit == Exit::partial);
+  CHECK(c.starts("--arch v8") == 4);
+  c.request.retry_failed = true;
+  CHECK(c.run().exit == Exit::partial);
+  CHECK(c.starts("--arch v8") == 7);
+}
+
+TEST_CASE("a member that crashes is started once more, then it is a row; the campaign goes on") {
+  const Campaign c(recipe("", "fake.mode = \"crash\"", "[1]"));
+  const Outcome o = c.run();
+  CHECK(o.exit == Exit::partial);
+  CHECK(c.starts("--arch v8") == 3);  // a dry run and two starts
+  CHECK(member(o, "b", 1).at("error").as_string().rfind("killed by SIGSEGV", 0) == 0);
+  CHECK(member(o, "b", 1).at("exit_code").as_int() == 139);
+  CHECK(member(o, "a", 1).at("status").as_string() == "done");
+}
+
+TEST_CASE("a member that crashes once goes on from its checkpoints and counts") {
+  const Campaign c(recipe("", "fake.mode = \"crash_once\"", "[1]"));
+  const Outcome o = c.run();
+  CHECK(o.exit == Exit::ok);
+  CHECK(c.starts("--resume " + c.at("out/members/b-s1")) == 1);
+}
+
+TEST_CASE("a member that dies without a summary gets one, with the last words of its log") {
+  const Campaign c(recipe("fake.mode = \"liar\"", "fake.mode = \"mute\"", "[1]"));
+  const Outcome o = c.run();
+  CHECK(o.results.at("failed").as_int() == 2);
+  CHECK(member(o, "b", 1).at("error").as_string() == "[train] disk full");
+  CHECK(member(o, "b", 1).at("exit_code").as_int() == 4);
+  CHECK(member(o, "a", 1).at("error").as_string().find("no summary.json") != std::string::npos);
+  CHECK(assay::results::read_summary(c.at("out/members/b-s1"))->status == "failed");
+}
+
+TEST_CASE("a finished member without the metric is a failed row") {
+  const Campaign c(recipe("", "fake.mode = \"unmeasured\"", "[1]"));
+  const Outcome o = c.run();
+  CHECK(o.exit == Exit::partial);
+  CHECK(member(o, "b", 1).at("error").as_string() == "the run measured no val_loss");
+}
+
+TEST_CASE("a member that stopped by itself leaves the campaign unfinished, and the next run resumes it") {
+  const Campaign c(recipe("", "fake.mode = \"self_stop\"", "[1]"));
+  const Outcome o = c.run();
+  CHECK(o.exit == Exit::interrupted);
+  CHECK(member(o, "b", 1).at("status").as_string() == "interrupted");
+  c.run();
+  CHECK(c.starts("--resume " + c.at("out/members/b-s1")) == 1);
+}
+
+TEST_CASE("one failed seed leaves the other pairs") {
+  const Campaign c(recipe());
+  c.run();
+  assay::results::Summary s = *assay::results::read_summary(c.at("out/members/a-s2"));
+  s.status = "failed";
+  s.error = "disk full";
+  assay::results::write_summary(c.at("out/members/a-s2"), s);
+  const Outcome o = c.run();
+  CHECK(o.exit == Exit::partial);
+  CHECK(o.results.at("arms").as_array()[1].at("differences").size() == 2);
+  CHECK(o.results.at("arms").as_array()[1].at("n").as_int() == 3);
+  CHECK(o.results.at("arms").as_array()[0].at("n").as_int() == 2);
+}
+
+TEST_CASE("an unreadable summary is a failed row, not the end of the campaign") {
+  const Campaign c(recipe("", "", "[1]"));
+  c.run();
+  c.write("out/members/b-s1/summary.json", "{\"status\": ");
+  const Outcome o = c.run();
+  CHECK(o.exit == Exit::partial);
+  CHECK(member(o, "b", 1).at("error").as_string().find("summary.json") != std::string::npos);
+}
+
+TEST_CASE("an arm that the program does not accept is named before anything is created") {
+  const Campaign c(
+      "name = \"demo\"\nseeds = 1\ncontrol = \"a\"\ntokens = 1\n[[arm]]\nname = \"a\"\narch = \"gpt2\"\n[[arm]]\nname = \"b\"\narch = "
+      "\"unknown\"\n");
+  c.refused("arm 'b': [registry] unknown architecture 'unknown'");
+  CHECK_FALSE(c.exists("out"));
+}
+
+TEST_CASE("a missing device keeps its exit code") {
+  const Campaign c("name = \"demo\"\nseeds = 1\ncontrol = \"a\"\ntokens = 1\n[[arm]]\nname = \"a\"\narch = \"nodevice\"\n");
+  CHECK_THROWS_WITH_AS(c.run(), doctest::Contains("arm 'a': [device] no CUDA device"), assay::core::DeviceError);
+  CHECK_FALSE(c.exists("out"));
+}
+
+TEST_CASE("a program that cannot run is an error before anything is created") {
+  Campaign c(recipe());
+  c.request.program = c.at("absent");
+  c.refused("cannot run");
+  CHECK_FALSE(c.exists("out"));
+}
+
+TEST_CASE("a changed recipe is refused with its first difference; a reformatted one goes on") {
+  const Campaign c(recipe());
+  c.run();
+  const std::string starts = c.read("starts");
+  c.write("recipe.toml", "# the same\n\n" + recipe());
+  CHECK(c.run().exit == Exit::ok);
+  c.write("recipe.toml", recipe("", "optim.lr = 0.5"));
+  c.refused("arm.b.optim.lr is absent there and 0.5 here");
+  c.write("recipe.toml", recipe("", "", "[1, 2, 3, 4]"));
+  c.refused("seeds is [1,2,3] there and [1,2,3,4] here; give a changed recipe its own directory with --out");
+  CHECK(c.read("starts") == starts);
+}
+
+TEST_CASE("a directory that holds something else is refused and left alone") {
+  const Campaign c(recipe());
+  std::filesystem::create_directory(c.at("out"));
+  c.write("out/thesis.txt", "words");
+  c.refused("holds 'thesis.txt' and no campaign");
+  CHECK_FALSE(c.exists("out/members"));
+  std::filesystem::remove_all(c.at("out"));
+  c.write("out", "a file");
+  c.refused("is a file");
+}
+
+TEST_CASE("a run of other settings in a member's place is refused, not counted") {
+  const Campaign c(recipe("", "", "[1]"));
+  c.run();
+  c.write("out/members/b-s1/config.toml", "[fake]\nbase = 1.5\n[train]\ntokens = 1000\n");
+  CHECK(c.run().exit == Exit::ok);
+  c.write("out/members/b-s1/config.toml", "[fake]\nbase = 1.75\n");
+  c.refused("fake.base = 1.75, the recipe says 1.5");
+  std::filesystem::remove(c.at("out/members/b-s1/config.toml"));
+  assay::results::Summary s = *assay::results::read_summary(c.at("out/members/b-s1"));
+  s.seed = 9;
+  assay::results::write_summary(c.at("out/members/b-s1"), s);
+  c.refused("holds a run with seed 9, wanted 1");
+}
+
+TEST_CASE("two processes cannot run one campaign") {
+  const Campaign c(recipe());
+  c.run();
+  const assay::core::DirectoryLock lock(c.at("out"));
+  c.refused("in use");
+}
+
+TEST_CASE("a begun member without checkpoints starts over, one with checkpoints goes on") {
+  const Campaign c(recipe("", "", "[1]"));
+  c.run();
+  std::filesystem::remove(c.at("out/members/a-s1/summary.json"));
+  c.write("out/members/a-s1/stale", "");
+  std::filesystem::remove(c.at("out/members/b-s1/summary.json"));
+  std::filesystem::create_directories(c.at("out/members/b-s1/checkpoints/7"));
+  CHECK(c.run().exit == Exit::ok);
+  CHECK_FALSE(c.exists("out/members/a-s1/stale"));
+  CHECK(c.starts("--resume " + c.at("out/members/b-s1")) == 1);
+  CHECK(c.starts("--resume") == 1);
+}
+
+TEST_CASE("a signal stops the campaign after its members saved, and the same command goes on") {
+  const Campaign c(recipe("", "fake.mode = \"slow\"", "[1]"));
+  const pid_t pid = ::fork();
+  REQUIRE(pid >= 0);
+  if (pid == 0) {
+    int code = 99;
+    try {
+      code = static_cast<int>(c.run().exit);
+    } catch (const assay::core::Error& e) {
+      code = static_cast<int>(e.code());
+    }
+    ::_exit(code);
+  }
+  while (!c.exists("ready")) ::usleep(10000);
+  ::kill(pid, SIGTERM);
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  REQUIRE(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == static_cast<int>(Exit::interrupted));
+  CHECK(assay::results::read_summary(c.at("out/members/b-s1"))->status == "interrupted");
+  CHECK(campaign_status(c.at("out")).at("unfinished").as_int() == 1);
+  CHECK(c.run().exit == Exit::ok);
+  CHECK(c.starts("--resume " + c.at("out/members/b-s1")) == 1);
+}
+
+TEST_CASE("a campaign that is killed leaves no member running, and the same command goes on") {
+  const Campaign c(recipe("", "fake.mode = \"slow\"", "[1]"));
+  const pid_t pid = ::fork();
+  REQUIRE(pid >= 0);
+  if (pid == 0) {
+    c.run();
+    ::_exit(0);
+  }
+  while (!c.exists("ready")) ::usleep(10000);
+  ::kill(pid, SIGKILL);
+  ::waitpid(pid, nullptr, 0);
+  while (!c.exists("out/members/b-s1/summary.json")) ::usleep(10000);  // the kernel asked the member to stop, and it saved
+  CHECK(c.run().exit == Exit::ok);
+}
+
+TEST_CASE("environment names of reference implementations do not reach members") {
+  const Campaign c(recipe("", "", "[1]"));
+  ::setenv("MODEL_VERSION", "v1", 1);
+  ::setenv("SEED", "9", 1);
+  c.run();
+  ::unsetenv("MODEL_VERSION");
+  ::unsetenv("SEED");
+  CHECK(c.read("environment").find("MODEL_VERSION") == std::string::npos);
+  CHECK(c.read("environment").find("\nSEED=") == std::string::npos);
+  CHECK(c.read("environment").find("PATH=") != std::string::npos);
+}
+
+TEST_CASE("status of what is no campaign is refused") {
+  const StandIn dir;
+  CHECK_THROWS_WITH_AS(campaign_status(dir.path), doctest::Contains("holds no campaign.json"), ConfigError);
+  CHECK_THROWS_AS(campaign_status(dir.at("absent")), ConfigError);
+}
+
+TEST_CASE("an edited copy of the recipe, and a damaged campaign.json, are refused") {
+  const Campaign c(recipe());
+  c.run();
+  c.write("out/recipe.toml", recipe("", "optim.lr = 1"));
+  CHECK_THROWS_AS(campaign_status(c.at("out")), ConfigError);
+  for (const char* text : {"", "[]", "{}", "{\"recipe\": 3}"}) {
+    c.write("out/campaign.json", text);
+    CHECK_THROWS_AS(c.run(), assay::core::Error);
+  }
+}

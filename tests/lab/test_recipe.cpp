@@ -1,0 +1,149 @@
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "assay/core/error.h"
+#include "assay/lab/recipe.h"
+#include "stand_in.h"
+
+using assay::core::Error;
+using assay::core::Exit;
+using namespace assay::lab;
+
+namespace {
+
+const std::string head = "name = \"demo\"\nseeds = [1, 2]\ncontrol = \"a\"\ntokens = 1000\n";
+const std::string body = "[[arm]]\nname = \"a\"\narch = \"gpt2\"\n";
+
+// The message of a recipe that is refused with exit 2, "" of one that is accepted.
+std::string refusal(const std::string& text) {
+  try {
+    parse_recipe(text, "r.toml");
+    return "";
+  } catch (const Error& e) {
+    CHECK(e.code() == Exit::bad_input);
+    return e.what();
+  }
+}
+
+void check_refusal(const std::string& text, const std::string& wanted) {
+  const std::string message = refusal(text);
+  INFO(message);
+  CHECK(message.find(wanted) != std::string::npos);
+  CHECK(message.find("r.toml") != std::string::npos);
+}
+
+}  // namespace
+
+TEST_CASE("a recipe holds arms whose options are those of [common], then their own") {
+  const Recipe r =
+      parse_recipe(head + "question = \"Which?\"\n[common]\ndata.path = \"grammar\"\noptim.lr = 0.01\n" + body +
+                       "optim.lr = 0.003\nmodel.widths = [1, 2]\n[[arm]]\nname = \"b\"\narch = \"v8\"\n[arm.train]\nbatch = 8\n",
+                   "r.toml");
+  CHECK(r.name == "demo");
+  CHECK(r.question == "Which?");
+  CHECK(r.seeds == std::vector<int64_t>{1, 2});
+  CHECK(r.metric == "val_loss");
+  CHECK(r.confidence == 0.95);
+  REQUIRE(r.arms.size() == 2);
+  CHECK(r.arms[0].options.at("optim.lr").as_double() == 0.003);
+  CHECK(r.arms[0].options.at("data.path").as_string() == "grammar");
+  CHECK(option_text(r.arms[0].options.at("model.widths")) == "1,2");
+  CHECK(r.arms[1].options.at("optim.lr").as_double() == 0.01);
+  CHECK(r.arms[1].options.at("train.batch").as_int() == 8);
+}
+
+TEST_CASE("seeds are a list or a count from 1") {
+  CHECK(parse_recipe("name = \"d\"\nseeds = 3\ncontrol = \"a\"\ntokens = 1\n" + body, "r.toml").seeds == std::vector<int64_t>{1, 2, 3});
+}
+
+TEST_CASE("layout and comments do not change what a recipe says, an option does") {
+  const Recipe plain = parse_recipe(head + "[common]\noptim.lr = 0.01\n" + body, "r.toml");
+  const Recipe other = parse_recipe("# why\n" + head + body + "[arm.optim]\nlr = 0.01\n", "r.toml");
+  const Recipe changed = parse_recipe(head + "[common]\noptim.lr = 0.02\n" + body, "r.toml");
+  CHECK(plain.document() == other.document());
+  CHECK_FALSE(plain.document() == changed.document());
+}
+
+TEST_CASE("an unknown key is refused with the nearest name") {
+  check_refusal(head + "controll = \"a\"\n" + body, "did you mean 'control'?");
+  check_refusal(head + body + "nam = \"x\"\n", "did you mean 'name'?");
+  check_refusal(head + body + "lr = 0.1\n", "written section.option");
+  check_refusal(head + "[common]\nlr = 0.1\n" + body, "[common]: unknown key 'lr'");
+  check_refusal(head + "metric = \"vall_loss\"\n" + body, "did you mean 'val_loss'?");
+}
+
+TEST_CASE("what is missing is named") {
+  check_refusal("seeds = 1\ncontrol = \"a\"\ntokens = 1\n" + body, "'name' is missing");
+  check_refusal("name = \"d\"\ncontrol = \"a\"\ntokens = 1\n" + body, "'seeds' is missing");
+  check_refusal("name = \"d\"\nseeds = 1\ncontrol = \"a\"\n" + body, "'tokens' is missing");
+  check_refusal("name = \"d\"\nseeds = 1\ntokens = 1\n" + body, "'control' is missing");
+  check_refusal(head, "'arm' is missing");
+  check_refusal(head + "[[arm]]\nname = \"a\"\n", "arm 'a': 'arch' is missing");
+  check_refusal(head + "[[arm]]\narch = \"gpt2\"\n", "[[arm]] 1: 'name' is missing");
+  check_refusal("", "'name' is missing");
+}
+
+TEST_CASE("a control that is no arm and two arms of one name are refused") {
+  check_refusal("name = \"d\"\nseeds = 1\ncontrol = \"gpt\"\ntokens = 1\n[[arm]]\nname = \"gpt2\"\narch = \"gpt2\"\n",
+                "did you mean 'gpt2'?");
+  check_refusal(head + body + body, "two arms are named 'a'");
+}
+
+TEST_CASE("seeds that are none, repeated, negative or of another kind are refused") {
+  const auto with = [](const std::string& seeds) { return "name = \"d\"\nseeds = " + seeds + "\ncontrol = \"a\"\ntokens = 1\n" + body; };
+  check_refusal(with("[]"), "empty list");
+  check_refusal(with("0"), "wanted at least 1");
+  check_refusal(with("[1, 2, 1]"), "holds 1 twice");
+  check_refusal(with("[-1]"), "holds -1");
+  check_refusal(with("[1.5]"), "wanted integers");
+  check_refusal(with("\"three\""), "'seeds' is a string");
+  check_refusal(with("1000000000"), "wanted at most");
+}
+
+TEST_CASE("numbers out of range are refused") {
+  check_refusal("name = \"d\"\nseeds = 1\ncontrol = \"a\"\ntokens = 0\n" + body, "'tokens' is 0");
+  check_refusal("name = \"d\"\nseeds = 1\ncontrol = \"a\"\ntokens = 1e6\n" + body, "wanted an integer");
+  for (const char* c : {"0", "1", "95", "-0.5", "nan"})
+    check_refusal(head + "confidence = " + std::string(c) + "\n" + body, "'confidence' is");
+  check_refusal(head + "threads = 0\n" + body, "'threads' is 0");
+  check_refusal(head + "[common]\noptim.lr = inf\n" + body, "not finite");
+}
+
+TEST_CASE("options that the campaign sets itself point to the recipe's own key") {
+  for (const char* option :
+       {"train.seed = 3", "train.tokens = 3", "train.steps = 3", "train.seconds = 3", "train.threads = 3", "train.product = \"aten\""})
+    check_refusal(head + "[common]\n" + option + "\n" + body, "at the top of the recipe");
+}
+
+TEST_CASE("names that could be a path, a flag or a control sequence are refused") {
+  for (const char* name : {"../x", "a/b", "--help", ".hidden", "", "a b", "a\\u001b[31m", "\\u0000"}) {
+    check_refusal("name = \"" + std::string(name) + "\"\nseeds = 1\ncontrol = \"a\"\ntokens = 1\n" + body, "'name'");
+    check_refusal(head + "[[arm]]\nname = \"a\"\narch = \"" + name + "\"\n", "'arch'");
+  }
+  check_refusal("name = \"" + std::string(65, 'x') + "\"\nseeds = 1\ncontrol = \"a\"\ntokens = 1\n" + body, "wanted 1 to 64");
+  check_refusal(head + "[common]\n\"--out\" = { x = 1 }\n" + body, "no section name");
+  check_refusal(head + "[common]\ndata = { \"a=b\" = 1 }\n" + body, "no option name");
+  check_refusal(head + "[common]\ndata.path = \"a\\u0000b\"\n" + body, "control character");
+  CHECK(refusal(head + "[common]\n\"\\u001b[2J\" = 1\n" + body).find('\x1b') == std::string::npos);
+}
+
+TEST_CASE("values that no option takes are refused") {
+  check_refusal(head + "[common]\noptim.lr = { a = 1 }\n" + body, "'optim.lr' is an object");
+  check_refusal(head + "[common]\nmodel.widths = [1, \"2\"]\n" + body, "'model.widths' is an array");
+  check_refusal(head + "common = 3\n" + body, "'common' is an integer");
+  check_refusal(head + "arm = 3\n", "wanted tables [[arm]]");
+  check_refusal(head + "arm = []\n", "wanted tables [[arm]]");
+  check_refusal(head + "[arm]\nname = \"a\"\n", "wanted tables [[arm]]");
+}
+
+TEST_CASE("text that is no TOML is refused") {
+  for (const std::string& text : {std::string("name = "), std::string("\xff\xfe"), std::string(100000, '['), head + head})
+    CHECK(refusal(text) != "");
+}
+
+TEST_CASE("a recipe that is absent or a directory is refused") {
+  const assay::lab_tests::StandIn dir;
+  for (const std::string& path : {dir.at("absent.toml"), dir.path})
+    CHECK_THROWS_WITH_AS(read_recipe(path), doctest::Contains(path.c_str()), assay::core::DataError);
+}
