@@ -24,7 +24,7 @@ inline Tensor ids(int64_t rows, int64_t length, const std::function<int64_t(int6
 }
 
 // A model whose every parameter is perturbed at random, so that nothing is hidden behind a zero or a one.
-inline arch::Built random_model(const char* name, std::initializer_list<std::pair<const char*, core::Value>> options, int64_t vocab,
+inline arch::Built random_model(std::string_view name, std::initializer_list<std::pair<const char*, core::Value>> options, int64_t vocab,
                                 int64_t length) {
   arch::Built b = arch::build(arch::find_architecture(name), configured(options), {vocab, length}, {});
   const at::NoGradGuard no_grad;

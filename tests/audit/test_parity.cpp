@@ -43,7 +43,7 @@ std::string damaged(const std::string& path) {
 }  // namespace
 
 TEST_CASE("every conformance vector of this version passes in float32, on each product library that runs here") {
-  for (const char* library : {"aten", "onednn"}) {
+  for (const std::string library : {"aten", "onednn"}) {
     try {
       tensor::set_product_choice(tensor::product_choice_from(library));
     } catch (const core::ConfigError&) {

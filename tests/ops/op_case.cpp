@@ -42,12 +42,17 @@ struct Result {
   Tensors grads;
 };
 
-// Value, and gradients for a fixed random-looking upstream gradient.
+// A fixed, random-looking upstream gradient in float64.
+Tensor upstream(at::IntArrayRef shape) {
+  Tensor w = at::ones(shape, at::TensorOptions().dtype(at::kDouble));
+  for (int64_t i = 0; i < w.numel(); ++i) w.data_ptr<double>()[i] = std::sin(0.7 * static_cast<double>(i));
+  return w;
+}
+
 Result differentiate(const std::function<Tensor(const Tensors&)>& f, const Tensors& inputs) {
   Result r;
   r.value = f(inputs);
-  const Tensor weight = (at::ones({r.value.numel()}, r.value.options().requires_grad(false)).cumsum(0) * 0.7).sin().view(r.value.sizes());
-  torch::autograd::backward({(r.value * weight).sum()}, {});
+  torch::autograd::backward({(r.value * upstream(r.value.sizes()).to(r.value.device(), r.value.scalar_type())).sum()}, {});
   for (const Tensor& t : inputs) r.grads.push_back(t.grad());
   return r;
 }
@@ -68,7 +73,7 @@ void check_finite_differences(const OpCase& c, const Tensors& inputs) {
   const at::Device cpu(at::kCPU);
   Tensors x = leaves(inputs, at::kDouble, cpu);
   const Result r = differentiate(c.op, x);
-  const Tensor weight = (at::ones({r.value.numel()}, at::TensorOptions().dtype(at::kDouble)).cumsum(0) * 0.7).sin().view(r.value.sizes());
+  const Tensor weight = upstream(r.value.sizes());
   const auto objective = [&](const Tensors& at_point) { return (c.op(at_point) * weight).sum().item().toDouble(); };
   const at::NoGradGuard no_grad;
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -138,7 +143,7 @@ const at::Device* cuda_or_skip() {
       static const at::Device device = tensor::open_device("cuda");
       return &device;
     } catch (const core::DeviceError& e) {
-      MESSAGE("skipped: " << e.what());
+      MESSAGE("skipped: " << std::string(e.what()));
       return nullptr;
     }
   }();

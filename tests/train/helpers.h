@@ -1,6 +1,16 @@
 #pragma once
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdlib>
 #include <filesystem>
+#include <stdexcept>
 #include <string>
+
+#include "assay/core/file.h"
+#include "assay/results/run_directory.h"
 
 #include "assay/train/loop.h"
 

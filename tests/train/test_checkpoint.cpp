@@ -56,13 +56,13 @@ TEST_CASE("what was saved is loaded: weights, moments and counters") {
 }
 
 TEST_CASE("a damaged checkpoint is passed over for the previous good one") {
-  for (const char* file : {"model.safetensors", "optimizer.safetensors", "manifest.json"}) {
+  for (const std::string file : {"model.safetensors", "optimizer.safetensors", "manifest.json"}) {
     INFO(file);
     const TemporaryDirectory dir;
     Scene s;
     s.save(core::real_files(), dir.path(), 1);
     s.save(core::real_files(), dir.path(), 2);
-    const std::string path = dir / ("checkpoints/step-000000002/" + std::string(file));
+    const std::string path = dir / ("checkpoints/step-000000002/" + file);
     SUBCASE("one byte flipped") { flip_byte(path, 40); }
     SUBCASE("truncated") { std::filesystem::resize_file(path, std::filesystem::file_size(path) - 1); }
     SUBCASE("gone") { std::filesystem::remove(path); }

@@ -17,10 +17,10 @@ const core::Schema& OptimConfig::schema() {
     const core::Schema own = core::declare<OptimConfig>(
         "optim", {
                      option("name", &OptimConfig::name, "optimizer").one_of({"adam", "adamw"}),
-                     option("lr", &OptimConfig::lr, "base learning rate", 0, 100).env("LR"),
+                     option("lr", &OptimConfig::lr, "base learning rate", 0, 1e38).env("LR"),
                      option("beta1", &OptimConfig::beta1, "decay of the first moment", 0, 1).env("BETA1"),
                      option("beta2", &OptimConfig::beta2, "decay of the second moment", 0, 1).env("BETA2"),
-                     option("eps", &OptimConfig::eps, "added to the root of the second moment", 0, 1).env("ADAM_EPS"),
+                     option("eps", &OptimConfig::eps, "added to the root of the second moment", 1e-30, 1).env("ADAM_EPS"),
                      option("weight_decay", &OptimConfig::weight_decay, "coupled with adam, decoupled with adamw", 0, 100).env("WEIGHT_DECAY"),
                      option("clip", &OptimConfig::clip, "largest global gradient norm; 0 = no clipping", 0, 1e9).env("GRAD_CLIP_NORM"),
                      option("warmup_updates", &OptimConfig::warmup_updates,

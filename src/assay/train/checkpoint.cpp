@@ -69,10 +69,17 @@ std::vector<std::string> checkpoint_names(const std::string& run_directory) {  /
   return names;
 }
 
+// Of everything else in the manifest: a flipped digit of a counter would otherwise go unnoticed.
+std::string checksum_of(core::Value manifest) {
+  manifest.erase("xxh3_128");
+  return core::hash128_hex(core::to_json(manifest));
+}
+
 // DataError where anything does not hold.
 core::Value verified_manifest(const std::string& directory) {
   const std::string path = directory + "/" + kManifest;
   core::Value manifest = core::parse_json(core::read_file(path, 16 << 20), path);
+  if (checksum_of(manifest) != manifest.at("xxh3_128").as_string()) throw core::DataError("checkpoint", path + " does not match its own checksum");
   for (const char* name : {kModel, kOptimizer}) {
     const core::Value& part = manifest.at("files").at(name);
     const std::string file = directory + "/" + name;
@@ -122,6 +129,7 @@ void save_checkpoint(core::FileSystem& fs, const std::string& run_directory, con
     for (const core::TensorView& t : views_of(params, v, "exp_avg_sq/")) moments.push_back(t);
     manifest["files"][kOptimizer] = write_part(fs, staging, kOptimizer, moments);
     manifest["config"] = config.to_document();
+    manifest["xxh3_128"] = checksum_of(manifest);
     core::write_file(fs, staging + "/" + kManifest, core::to_json(manifest, 2) + "\n");
   });
 }
@@ -167,6 +175,12 @@ void load_weights(const std::string& path, arch::Built& built) {
   const core::SafeTensors file = core::SafeTensors::read(path);
   refuse_leftovers(file, path, built.params->entries().size());
   load_into(file, path, *built.params, built.params->values(), "");
+}
+
+void remove_unfinished(core::FileSystem& fs, const std::string& run_directory) {
+  if (!core::directory_exists(checkpoints_of(run_directory))) return;
+  for (const std::string& n : core::list_directory(checkpoints_of(run_directory)))
+    if (n.find(".tmp-") != std::string::npos || n.find(".old-") != std::string::npos) fs.remove_all(checkpoints_of(run_directory) + "/" + n);
 }
 
 void remove_old_checkpoints(core::FileSystem& fs, const std::string& run_directory, int64_t keep) {

@@ -15,7 +15,7 @@ struct Counters {
 };
 
 // A checkpoint is a directory checkpoints/step-NNNNNNNNN/: model.safetensors (parameters by name), optimizer.safetensors
-// (exp_avg/NAME, exp_avg_sq/NAME), manifest.json (counters, configuration, size and XXH3-128 of each file). Committed by rename.
+// (exp_avg/NAME, exp_avg_sq/NAME), manifest.json (counters, configuration, size and XXH3-128 of each file and of itself). Committed by rename.
 void save_checkpoint(core::FileSystem& fs, const std::string& run_directory, const RunConfig& config, arch::Built& built,
                      optim::Adam& optimizer, const Counters& counters);
 
@@ -32,6 +32,9 @@ FoundCheckpoint open_checkpoint(const std::string& directory);
 // Loads weights (and moments where `optimizer` is given) by name. DataError: a tensor missing, left over, of another shape or dtype, or not finite.
 void load_checkpoint(const FoundCheckpoint& found, arch::Built& built, optim::Adam* optimizer);
 void load_weights(const std::string& safetensors_path, arch::Built& built);
+
+// What a killed process left half-written. Only while holding the run's lock.
+void remove_unfinished(core::FileSystem& fs, const std::string& run_directory);
 
 void remove_old_checkpoints(core::FileSystem& fs, const std::string& run_directory, int64_t keep);
 

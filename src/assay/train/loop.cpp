@@ -230,6 +230,7 @@ void Run::save() {
   if (saved_at_ == counters_.step) return;
   pause_clock();
   metrics_->sync();
+  counters_.optimizer_updates = optimizer_.updates();
   save_checkpoint(fs_, directory_, config_, built_, optimizer_, counters_);
   saved_at_ = counters_.step;
   // Older ones go only after the new one was read back and verified.
@@ -371,6 +372,7 @@ results::Summary resume(const std::string& directory, const std::vector<std::str
                                        "train.checkpoint_every and train.keep_checkpoints can");
     config->settings.set_assignment(o, core::Source::command_line);
   }
+  remove_unfinished(core::real_files(), directory);
   const auto found = newest_checkpoint(directory);
   if (found) {  // the same arithmetic as before, whatever this machine would choose today
     config->train.threads = found->counters().threads;
