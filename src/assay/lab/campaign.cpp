@@ -99,8 +99,8 @@ class Runner {
     while (executor.running() > 0 || (executor.stop_requests() == 0 && !queue_.empty())) {
       if (executor.stop_requests() == 0) fill(executor, jobs);
       for (const Ending& e : executor.wait(kTick)) settle(e, executor.stop_requests() > 0);
-      tell_stop(executor);
-      show_progress(executor);
+      if (executor.stop_requests() > 0) tell_stop(executor);
+      else show_progress(executor);
     }
     progress_.reset();
     if (executor.stop_requests() > 0) stop();
@@ -131,7 +131,7 @@ class Runner {
   }
 
   void tell_stop(const LocalExecutor& executor) {
-    if (executor.stop_requests() != 1 || told_stop_ || executor.running() == 0) return;
+    if (told_stop_ || executor.running() == 0) return;
     told_stop_ = true;
     core::info("[campaign] stopping: " + joined(executor.running_names()) + " save first; a second signal kills them");
   }
@@ -157,7 +157,7 @@ class Runner {
     for (const Member& m : members_)
       if (std::find(running.begin(), running.end(), m.name) != running.end())
         trained += std::clamp<int64_t>(tokens_so_far(m) - tokens_before_.at(m.name), 0, to_train(m.name));
-    const size_t ended = members_.size() - queue_.size() - running.size();
+    const size_t ended = members_.size() - tokens_before_.size() + ended_.size();
     progress_->update(trained, std::to_string(ended) + " of " + std::to_string(members_.size()) + " members, running " + joined(running));
   }
 
