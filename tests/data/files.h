@@ -20,7 +20,9 @@ inline std::string read(const std::string& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-inline void write_tokens(const std::string& path, const std::vector<uint16_t>& tokens) { data::write_shard(core::real_files(), path, tokens); }
+inline void write_tokens(const std::string& path, const std::vector<uint16_t>& tokens) {
+  data::write_shard(core::real_files(), path, tokens);
+}
 
 // first, first + 1, ... : every place in a stream can be told from every other
 inline std::vector<uint16_t> counting(size_t n, uint16_t first = 0) {

@@ -27,7 +27,9 @@ inline std::string varint(uint64_t v) {
   return out + static_cast<char>(v);
 }
 
-inline std::string field(uint64_t number, std::string_view bytes) { return varint(number << 3 | 2) + varint(bytes.size()) + std::string(bytes); }
+inline std::string field(uint64_t number, std::string_view bytes) {
+  return varint(number << 3 | 2) + varint(bytes.size()) + std::string(bytes);
+}
 inline std::string field(uint64_t number, uint64_t value) { return varint(number << 3) + varint(value); }
 inline std::string field(uint64_t number, float value) {
   std::string out = varint(number << 3 | 5) + std::string(4, '\0');
@@ -42,7 +44,9 @@ inline std::string piece(std::string_view text, uint64_t type = kNormal, float s
 }
 
 // <unk>, <s>, </s> and the letters a, b: the smallest model that the library takes.
-inline std::string letters() { return piece("<unk>", kUnknown) + piece("<s>", kControl) + piece("</s>", kControl) + piece("a") + piece("b"); }
+inline std::string letters() {
+  return piece("<unk>", kUnknown) + piece("<s>", kControl) + piece("</s>", kControl) + piece("a") + piece("b");
+}
 inline std::string trainer(uint64_t type) { return field(2, field(3, type)); }
 inline std::string normalizer(std::string_view table) { return field(3, field(2, table)); }
 

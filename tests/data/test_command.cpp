@@ -92,9 +92,11 @@ TEST_CASE("data make writes the shards that it reports") {
   CHECK(v.at("source").at("seed").as_int() == 3);
   CHECK(v.at("splits").at("train").at("tokens").as_int() == 4000);
   const auto bytes = data::byte_tokenizer();
-  CHECK(all_of(*data::open_shard(scratch / "d/grammar_train_000000.bin", 260)) == data::generate("grammar", 3, "train", 4000, *bytes).tokens);
+  CHECK(all_of(*data::open_shard(scratch / "d/grammar_train_000000.bin", 260)) ==
+        data::generate("grammar", 3, "train", 4000, *bytes).tokens);
   CHECK(all_of(*data::open_shard(scratch / "d/grammar_val_000000.bin", 260)) == data::generate("grammar", 3, "val", 500, *bytes).tokens);
-  CHECK(v.at("hash") == json({"make", "grammar", "--tokens", "4000", "--val-tokens", "500", "--seed", "3", "--out", scratch / "e"}).at("hash"));
+  CHECK(v.at("hash") ==
+        json({"make", "grammar", "--tokens", "4000", "--val-tokens", "500", "--seed", "3", "--out", scratch / "e"}).at("hash"));
 }
 
 TEST_CASE("data make can be read as a corpus, equal to the one in memory") {
@@ -129,8 +131,8 @@ TEST_CASE("data encode takes several files and sets documents aside for validati
   for (int i = 0; i < 50; ++i) lines += "{\"text\": \"document " + std::to_string(i) + "\"}\n";
   write(scratch / "b.jsonl", lines);
   write(scratch / "c.txt", "one\n\ntwo\n");
-  const core::Value v =
-      json({"encode", scratch / "b.jsonl", scratch / "c.txt", "--split-paragraphs", "--val-fraction", "0.2", "--name", "mixed", "--out", scratch / "d"});
+  const core::Value v = json({"encode", scratch / "b.jsonl", scratch / "c.txt", "--split-paragraphs", "--val-fraction", "0.2", "--name",
+                              "mixed", "--out", scratch / "d"});
   const int64_t train = v.at("splits").at("train").at("documents").as_int(), val = v.at("splits").at("val").at("documents").as_int();
   CHECK(train + val == 52);
   CHECK(val > 2);
@@ -194,6 +196,16 @@ TEST_CASE("data verify reports every file and fails when one is broken") {
   CHECK_FALSE(v.at("pass").as_bool());
   CHECK(v.at("files").as_array()[0].at("pass").as_bool());
   CHECK_FALSE(v.at("files").as_array()[1].at("pass").as_bool());
+}
+
+TEST_CASE("two models beside a shard keep nobody from looking at it") {
+  const Scratch scratch;
+  write_tokens(scratch / "x.bin", {1, 2, 3});
+  write(scratch / "a.model", small_model());
+  write(scratch / "b.model", small_model());
+  CHECK(json({"info", scratch / "x.bin"}).at("tokenizer").is_null());
+  CHECK(json({"verify", scratch / "x.bin"}).at("files").as_array()[0].at("vocab").as_int() == 65536);
+  check_refused({"decode", scratch / "x.bin"}, {"a.model", "b.model"});
 }
 
 TEST_CASE("data verify refuses each kind of malformed input with exit code 2") {

@@ -63,7 +63,7 @@ TEST_CASE("a document is a function of seed, split and index") {
 
 TEST_CASE("the first documents are what they have always been") {
   // Changing the grammar changes every result that was measured on it: this must be meant.
-  CHECK(data::grammar_document(1, "train", 0) == 
+  CHECK(data::grammar_document(1, "train", 0) ==
         "4 + 3 = 7. When the wolf brings many lamps after the rain, Ella is not far from the river. The baker wants the"
         " clumsy coins with great care. Mary likes Ella. Ella, who lives near the village, is near the river. Ella has "
         "eight apples and Mary has six apples. Together they have fourteen apples.\n"
@@ -71,7 +71,7 @@ TEST_CASE("the first documents are what they have always been") {
         "ctor whom an old horse sees hides the tall honest hat. She walks. She helps Mary.\n"
         "3 + 6 = 9. Ella, the traveller, was late. The bird near the village was angry. Mary rested. Many singers next "
         "to the mill thought that the mouse was in front of the river. Seven wolves that met Ella kept a tall old box.\n");
-  CHECK(data::grammar_document(1, "val", 0) == 
+  CHECK(data::grammar_document(1, "val", 0) ==
         "Simon has five stones and Peter has four stones. Together they have nine stones. Simon, who lives in front of "
         "the forest, is lost. Peter, who lives near the river, loses many thin shells. Simon has nine pears and Peter h"
         "as five pears. Together they have fourteen pears.\n");
@@ -100,12 +100,14 @@ TEST_CASE("sums are right, in digits and in words") {
     CHECK(((*i)[2] == "+" ? a + b : a - b) == c);
   }
   CHECK(sums > 300);
-  const std::vector<std::string> numerals{"zero", "one",    "two",    "three",    "four",     "five",    "six",       "seven",    "eight",    "nine", "ten",
-                                          "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"};
+  const std::vector<std::string> numerals{"zero",     "one",     "two",     "three",     "four",     "five",     "six",
+                                          "seven",    "eight",   "nine",    "ten",       "eleven",   "twelve",   "thirteen",
+                                          "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"};
   const auto value = [&](const std::string& w) { return std::find(numerals.begin(), numerals.end(), w) - numerals.begin(); };
   const std::regex story("ha[sd] (\\w+) \\w+ and [A-Z]\\w+ ha[sd] (\\w+) \\w+\\. Together they ha(?:ve|d) (\\w+) ");
   int stories = 0;
-  for (std::sregex_iterator i(all.begin(), all.end(), story), end; i != end; ++i, ++stories) CHECK(value((*i)[1]) + value((*i)[2]) == value((*i)[3]));
+  for (std::sregex_iterator i(all.begin(), all.end(), story), end; i != end; ++i, ++stories)
+    CHECK(value((*i)[1]) + value((*i)[2]) == value((*i)[3]));
   CHECK(stories > 300);
 }
 

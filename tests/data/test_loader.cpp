@@ -14,7 +14,9 @@ using data::Rows;
 
 namespace {
 
-bool same(const Rows& a, const Rows& b) { return a.inputs == b.inputs && a.targets == b.targets && a.rows == b.rows && a.seq_len == b.seq_len; }
+bool same(const Rows& a, const Rows& b) {
+  return a.inputs == b.inputs && a.targets == b.targets && a.rows == b.rows && a.seq_len == b.seq_len;
+}
 
 // Row r of a batch as seq_len inputs and the last target: the tokens it was cut from.
 std::vector<int64_t> row(const Rows& b, int64_t r) {
@@ -49,7 +51,8 @@ TEST_CASE("shuffled: each window comes once an epoch, whole, and epochs differ")
   }
   std::set<std::vector<int64_t>> orders;
   for (size_t epoch = 0; epoch < 4; ++epoch) {
-    std::vector<int64_t> order(starts.begin() + static_cast<std::ptrdiff_t>(17 * epoch), starts.begin() + static_cast<std::ptrdiff_t>(17 * epoch + 17));
+    std::vector<int64_t> order(starts.begin() + static_cast<std::ptrdiff_t>(17 * epoch),
+                               starts.begin() + static_cast<std::ptrdiff_t>(17 * epoch + 17));
     orders.insert(order);
     std::sort(order.begin(), order.end());
     for (size_t w = 0; w < 17; ++w) CHECK(order[w] == static_cast<int64_t>(6 * w));
@@ -59,7 +62,8 @@ TEST_CASE("shuffled: each window comes once an epoch, whole, and epochs differ")
 
 TEST_CASE("shuffled: seeds give different orders and one seed always the same") {
   const auto source = data::tokens_in_memory(counting(1001));
-  const Loader a(*source, 8, 10, Loader::Order::shuffled, 1), b(*source, 8, 10, Loader::Order::shuffled, 2), c(*source, 8, 10, Loader::Order::shuffled, 1);
+  const Loader a(*source, 8, 10, Loader::Order::shuffled, 1), b(*source, 8, 10, Loader::Order::shuffled, 2),
+      c(*source, 8, 10, Loader::Order::shuffled, 1);
   CHECK_FALSE(same(a.batch(0), b.batch(0)));
   CHECK(same(a.batch(5), c.batch(5)));
 }

@@ -6,6 +6,7 @@
 #include "assay/core/error.h"
 #include "assay/core/hash.h"
 #include "assay/data/manifest.h"
+#include "assay/data/path.h"
 #include "data/files.h"
 #include "data/model_files.h"
 
@@ -29,7 +30,7 @@ std::vector<std::string> names_in(const std::string& directory) { return core::l
 std::vector<data::ShardInfo> verify_all(const std::string& directory) {
   std::vector<data::ShardInfo> out;
   for (const std::string& name : names_in(directory)) {
-    if (name.ends_with(".bin")) out.push_back(data::verify_shard(directory + "/" + name, 0));
+    if (name.ends_with(".bin")) out.push_back(data::verify_shard(data::join_path(directory, name), 0));
   }
   return out;
 }
@@ -73,7 +74,8 @@ TEST_CASE("nothing is overwritten without force, and force replaces the whole se
   const Scratch scratch;
   const auto bytes = data::byte_tokenizer();
   data::write_dataset(core::real_files(), dataset(*bytes), scratch.path(), false, 5);
-  CHECK(contains(message_of<core::ConfigError>([&] { data::write_dataset(core::real_files(), dataset(*bytes), scratch.path(), false); }), "--force"));
+  CHECK(contains(message_of<core::ConfigError>([&] { data::write_dataset(core::real_files(), dataset(*bytes), scratch.path(), false); }),
+                 "--force"));
   CHECK(names_in(scratch.path()).size() == 7);
   data::write_dataset(core::real_files(), dataset(*bytes), scratch.path(), true);
   CHECK(names_in(scratch.path()) == std::vector<std::string>{"manifest.json", "x_train_000000.bin", "x_val_000000.bin"});

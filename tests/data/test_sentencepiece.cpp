@@ -63,8 +63,8 @@ TEST_CASE("a trained model has the promised ids and gives text back") {
   CHECK(t.piece(4) == "<0x00>");
   CHECK(t.piece(4 + 0x0A) == "<0x0A>");
   for (const std::string& text : {std::string("Anna has three apples."), std::string("  two  spaces, \t tab,\n\nlines \r\n"),
-                                  std::string("h\xC3\xA9 \xE4\xBD\xA0 \xF0\x9F\x98\x80"), std::string("zero \0 byte", 11), std::string("<s> </s> <0x0A>"),
-                                  std::string(), std::string(" "), std::string("\n")}) {
+                                  std::string("h\xC3\xA9 \xE4\xBD\xA0 \xF0\x9F\x98\x80"), std::string("zero \0 byte", 11),
+                                  std::string("<s> </s> <0x0A>"), std::string(), std::string(" "), std::string("\n")}) {
     CHECK(t.decode(t.encode(text)) == text);
   }
 }
@@ -95,8 +95,11 @@ TEST_CASE("encoding line by line gives what encoding the whole gives") {
 }
 
 TEST_CASE("models that rewrite text, or have pieces across lines, are not taken apart") {
-  const auto independent = [](const std::string& more) { return data::check_sentencepiece_model(letters() + more, "m").lines_are_independent; };
-  const std::string bpe = field(2, field(3, uint64_t{2}) + field(35, uint64_t{1})), still = field(3, field(3, uint64_t{0}) + field(4, uint64_t{0}));
+  const auto independent = [](const std::string& more) {
+    return data::check_sentencepiece_model(letters() + more, "m").lines_are_independent;
+  };
+  const std::string bpe = field(2, field(3, uint64_t{2}) + field(35, uint64_t{1})),
+                    still = field(3, field(3, uint64_t{0}) + field(4, uint64_t{0}));
   CHECK(independent(bpe + still));
   CHECK_FALSE(independent(bpe));
   CHECK_FALSE(independent(bpe + still + field(3, field(3, uint64_t{1}))));
@@ -194,8 +197,8 @@ TEST_CASE("pieces that would mislead the library are refused") {
   CHECK(contains(refusal(letters() + piece("c", 7)), "type 7"));
   CHECK(contains(refusal(letters() + piece("c", kNormal, std::nanf(""))), "score"));
   CHECK(contains(refusal(letters() + piece("c", kNormal, std::numeric_limits<float>::infinity())), "score"));
-  CHECK(contains(refusal(letters() + piece("a")), "hostile.model"));       // twice
-  CHECK(contains(refusal(piece("a") + piece("b")), "hostile.model"));      // no unknown piece
+  CHECK(contains(refusal(letters() + piece("a")), "hostile.model"));         // twice
+  CHECK(contains(refusal(piece("a") + piece("b")), "hostile.model"));        // no unknown piece
   CHECK(contains(refusal(letters() + piece("x", kByte)), "hostile.model"));  // a byte that is none
   std::string many = letters();
   for (int i = 0; i < 65536; ++i) many += piece("p" + std::to_string(i));

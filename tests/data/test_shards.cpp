@@ -147,7 +147,8 @@ TEST_CASE("several shards read like their concatenation at every offset and leng
     for (size_t n = 0; at + n <= whole.size(); ++n) {
       std::vector<uint16_t> out(n);
       source->read(at, n, out.data());
-      CHECK(out == std::vector<uint16_t>(whole.begin() + static_cast<std::ptrdiff_t>(at), whole.begin() + static_cast<std::ptrdiff_t>(at + n)));
+      CHECK(out ==
+            std::vector<uint16_t>(whole.begin() + static_cast<std::ptrdiff_t>(at), whole.begin() + static_cast<std::ptrdiff_t>(at + n)));
     }
   }
 }
@@ -165,10 +166,12 @@ TEST_CASE("the hash depends on the tokens, not on how they are spread over files
 
 TEST_CASE("shards of a directory are those of the split, in order of their names") {
   const Scratch scratch;
-  for (const char* name : {"b_train_000001.bin", "b_train_000000.bin", "b_val_000000.bin", "b_train_000000.txt", ".b_train_000000.bin", "other.bin"}) {
+  for (const char* name :
+       {"b_train_000001.bin", "b_train_000000.bin", "b_val_000000.bin", "b_train_000000.txt", ".b_train_000000.bin", "other.bin"}) {
     write_tokens(scratch / name, {1});
   }
-  CHECK(data::find_shards(scratch.path(), "train") == std::vector<std::string>{scratch / "b_train_000000.bin", scratch / "b_train_000001.bin"});
+  CHECK(data::find_shards(scratch.path(), "train") ==
+        std::vector<std::string>{scratch / "b_train_000000.bin", scratch / "b_train_000001.bin"});
   CHECK(data::find_shards(scratch.path(), "val") == std::vector<std::string>{scratch / "b_val_000000.bin"});
   CHECK(data::find_shards(scratch / "b_tr*.bin", "train").size() == 2);
   CHECK(data::find_shards(scratch / "other.bin", "train") == std::vector<std::string>{scratch / "other.bin"});

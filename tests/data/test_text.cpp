@@ -31,16 +31,18 @@ Documents documents(const std::string& name, std::string_view content, bool spli
 TEST_CASE("UTF-8 is accepted up to its last character and refused at the first wrong byte") {
   CHECK_FALSE(data::invalid_utf8(""));
   CHECK_FALSE(data::invalid_utf8("\x01 plain \x7F"));
-  CHECK_FALSE(data::invalid_utf8("\xC2\x80 \xDF\xBF \xE0\xA0\x80 \xED\x9F\xBF \xEE\x80\x80 \xEF\xBF\xBF \xF0\x90\x80\x80 \xF4\x8F\xBF\xBF"));
+  CHECK_FALSE(
+      data::invalid_utf8("\xC2\x80 \xDF\xBF \xE0\xA0\x80 \xED\x9F\xBF \xEE\x80\x80 \xEF\xBF\xBF \xF0\x90\x80\x80 \xF4\x8F\xBF\xBF"));
   const std::vector<std::pair<std::string, size_t>> wrong{
-      {"\x80", 0},             // goes on without a beginning
-      {"ab\xC0\xAF", 2},       // overlong
-      {"a\xC1\xBF", 1},        // overlong
-      {"\xE0\x9F\xBF", 0},     // overlong
-      {"\xF0\x8F\xBF\xBF", 0}, // overlong
-      {"x\xED\xA0\x80", 1},    // a surrogate
-      {"\xF4\x90\x80\x80", 0}, // beyond U+10FFFF
-      {"\xF5\x80\x80\x80", 0}, {"\xFF", 0},
+      {"\x80", 0},              // goes on without a beginning
+      {"ab\xC0\xAF", 2},        // overlong
+      {"a\xC1\xBF", 1},         // overlong
+      {"\xE0\x9F\xBF", 0},      // overlong
+      {"\xF0\x8F\xBF\xBF", 0},  // overlong
+      {"x\xED\xA0\x80", 1},     // a surrogate
+      {"\xF4\x90\x80\x80", 0},  // beyond U+10FFFF
+      {"\xF5\x80\x80\x80", 0},
+      {"\xFF", 0},
       {"0123456789abcdef\xE4\xBD", 16},  // ends inside of a character, after bytes that are read eight at a time
       {"\xE4\xBD\xA0\xE4\x41", 3}};
   for (const auto& [text, at] : wrong) CHECK(data::invalid_utf8(text) == at);
@@ -59,7 +61,8 @@ TEST_CASE("a .txt file is one document, or its paragraphs") {
 }
 
 TEST_CASE("a .jsonl file is one document a line") {
-  CHECK(documents("a.jsonl", "{\"text\": \"one\"}\n\n{\"id\": 3, \"text\": \"t\\u00e9\\n\"}\r\n{\"text\": \"\"}") == Documents{"one", "t\xC3\xA9\n", ""});
+  CHECK(documents("a.jsonl", "{\"text\": \"one\"}\n\n{\"id\": 3, \"text\": \"t\\u00e9\\n\"}\r\n{\"text\": \"\"}") ==
+        Documents{"one", "t\xC3\xA9\n", ""});
   CHECK(documents("a.jsonl", "\xEF\xBB\xBF{\"text\": \"marked\"}\n") == Documents{"marked"});
 }
 

@@ -8,6 +8,7 @@
 #include "assay/core/hash.h"
 #include "assay/core/options.h"
 #include "assay/data/manifest.h"
+#include "assay/data/path.h"
 #include "assay/data/utf8.h"
 
 namespace assay::cli::data_command {
@@ -17,8 +18,8 @@ void print_json(const core::Value& v) { print(core::to_json(v, 2) + "\n"); }
 
 void check_range(const char* flag, int64_t value, int64_t least, int64_t most) {
   if (value >= least && value <= most) return;
-  throw core::ConfigError("data", std::string(flag) + ": wanted " + std::to_string(least) + " to " + std::to_string(most) + ", found " +
-                                std::to_string(value));
+  throw core::ConfigError(
+      "data", std::string(flag) + ": wanted " + std::to_string(least) + " to " + std::to_string(most) + ", found " + std::to_string(value));
 }
 
 void check_given(const CommandLine& line, const char* flag, const char* what) {
@@ -33,7 +34,11 @@ void print_lines(const core::Value& object, const std::string& indent) {
       print(indent + key + ":\n");
       print_lines(value, indent + "  ");
     } else {
-      print(indent + key + ": " + (value.is_string() ? core::printable(value.as_string()) : value.is_null() ? "none" : core::to_json(value)) + "\n");
+      print(indent + key + ": " +
+            (value.is_string() ? core::printable(value.as_string())
+             : value.is_null() ? "none"
+                               : core::to_json(value)) +
+            "\n");
     }
   }
 }
@@ -54,7 +59,7 @@ struct Output {
   bool force = false;
   void declare(CommandLine& line) {
     line.option("--out", directory, "directory for the shards and manifest.json");
-    line.option("--tokenizer", tokenizer, "bytes, or a SentencePiece .model file");
+    line.option("--tokenizer", tokenizer, "bytes, or a SentencePiece .model file (bytes)");
     line.flag("--force", force, "replace shards of the same name");
   }
   std::string model() const { return tokenizer == "bytes" ? "" : tokenizer; }
@@ -82,9 +87,9 @@ int run_make(const Arguments& args) {
   int64_t tokens = 4000000, val_tokens = 200000, seed = 1;
   line.positional("CORPUS", corpus, "an embedded corpus (`assay list corpora`)");
   output.declare(line);
-  line.option("--tokens", tokens, "training tokens");
-  line.option("--val-tokens", val_tokens, "validation tokens; 0: none");
-  line.option("--seed", seed, "seed of the text");
+  line.option("--tokens", tokens, "training tokens (4000000)");
+  line.option("--val-tokens", val_tokens, "validation tokens, 0: none (200000)");
+  line.option("--seed", seed, "seed of the text (1)");
   if (!line.parse(args)) return 0;
   check_given(line, "--out", "a directory");
   check_range("--tokens", tokens, 1, kMostTokens);
@@ -103,12 +108,11 @@ int run_make(const Arguments& args) {
   return 0;
 }
 
-std::string base_name(const std::string& path) { return path.substr(path.find_last_of('/') + 1); }
-
 void check_name(const std::string& name) {
   const bool unfit = name.empty() || name.front() == '.' || name.find_first_of("/*?[") != std::string::npos ||
                      name.find("_train_") != std::string::npos || name.find("_val_") != std::string::npos;
-  if (unfit) throw ConfigError("data", "--name: wanted a file name without . at its beginning, / * ? [ _train_ and _val_; found '" + name + "'");
+  if (unfit)
+    throw ConfigError("data", "--name: wanted a file name without . at its beginning, / * ? [ _train_ and _val_; found '" + name + "'");
 }
 
 int run_encode(const Arguments& args) {
@@ -125,9 +129,10 @@ int run_encode(const Arguments& args) {
   line.flag("--split-paragraphs", split_paragraphs, "a blank line ends a document of a .txt file");
   if (!line.parse(args)) return 0;
   check_given(line, "--out", "a directory");
-  if (!line.given("--name")) name = base_name(files.front()).substr(0, base_name(files.front()).rfind('.'));
+  if (!line.given("--name")) name = data::base_name(files.front()).substr(0, data::base_name(files.front()).rfind('.'));
   check_name(name);
-  if (!(val_fraction >= 0 && val_fraction <= 0.5)) throw ConfigError("data", "--val-fraction: wanted 0 to 0.5, found " + std::to_string(val_fraction));
+  if (!(val_fraction >= 0 && val_fraction <= 0.5))
+    throw ConfigError("data", "--val-fraction: wanted 0 to 0.5, found " + std::to_string(val_fraction));
   const auto tokenizer = data::open_tokenizer(output.tokenizer);
   data::check_output(output.directory, name, output.model(), output.force);
   Arguments documents;
@@ -135,7 +140,7 @@ int run_encode(const Arguments& args) {
   dataset.name = name;
   for (const std::string& file : files) {
     for (std::string& d : data::read_documents(file, split_paragraphs)) documents.push_back(std::move(d));
-    dataset.source["files"].push_back(base_name(file));
+    dataset.source["files"].push_back(data::base_name(file));
   }
   const auto [train, val] = data::split_documents(std::move(documents), val_fraction);
   dataset.splits.emplace_back("train", data::tokenize(train, *tokenizer));
@@ -151,7 +156,7 @@ int run_decode(const Arguments& args) {
   std::string shard, name = "auto";
   int64_t offset = 0, count = -1;
   line.positional("SHARD", shard, "a shard");
-  line.option("--tokenizer", name, "bytes, a SentencePiece .model file, or auto: what lies beside the shard");
+  line.option("--tokenizer", name, "bytes, a SentencePiece .model file, or auto: what lies beside the shard (auto)");
   line.option("--offset", offset, "first token (0)");
   line.option("--count", count, "how many tokens (all)");
   if (!line.parse(args)) return 0;
@@ -227,7 +232,8 @@ constexpr Action kActions[] = {
 
 std::string help() {
   std::string text = "Corpora, shards and tokenizers.\nUsage: assay data ACTION [OPTIONS]\n\nActions (each has --help):\n";
-  for (const Action& a : kActions) text += "  " + std::string(a.name) + std::string(18 - std::string_view(a.name).size(), ' ') + a.summary + "\n";
+  for (const Action& a : kActions)
+    text += "  " + std::string(a.name) + std::string(18 - std::string_view(a.name).size(), ' ') + a.summary + "\n";
   return text;
 }
 

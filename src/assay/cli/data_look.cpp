@@ -2,6 +2,7 @@
 #include "assay/core/error.h"
 #include "assay/core/log.h"
 #include "assay/data/manifest.h"
+#include "assay/data/path.h"
 
 namespace assay::cli::data_command {
 namespace {
@@ -18,9 +19,18 @@ Value describe(const data::Tokenizer& t) {
   return out;
 }
 
+// The tokenizer beside shards; null where there is none, or where it is not clear which.
+std::unique_ptr<data::Tokenizer> known_tokenizer(const std::string& path) {
+  try {
+    return data::tokenizer_beside(path);
+  } catch (const core::ConfigError&) {  // several models: whoever reads the shards must choose, whoever looks at them need not
+    return nullptr;
+  }
+}
+
 Value about_shards(const std::string& path, const Arguments& files) {
   Value out = Value::object();
-  const auto tokenizer = data::tokenizer_beside(path);
+  const auto tokenizer = known_tokenizer(path);
   out["kind"] = "shards";
   out["path"] = path;
   out["tokenizer"] = tokenizer ? describe(*tokenizer) : Value();
@@ -47,7 +57,7 @@ Arguments shards_at(const std::string& path) {
   if (!core::directory_exists(path)) return data::find_shards(path, "train");
   Arguments files;
   for (const std::string& name : core::list_directory(path)) {
-    if (name.ends_with(".bin")) files.push_back(path + (path.ends_with('/') ? "" : "/") + name);
+    if (name.ends_with(".bin")) files.push_back(data::join_path(path, name));
   }
   if (files.empty()) throw core::DataError("shards", path + ": wanted files named *.bin in this directory, found none");
   return files;
@@ -96,7 +106,7 @@ struct Verified {
 // The ids that a shard may hold: as told, else those of the tokenizer beside it, else all that 16 bits can name.
 int64_t vocabulary(const std::string& path, int64_t told) {
   if (told > 0) return told;
-  const auto tokenizer = data::tokenizer_beside(path);
+  const auto tokenizer = known_tokenizer(path);
   return tokenizer ? tokenizer->vocab_size() : 65536;
 }
 
@@ -145,7 +155,8 @@ int run_info(const Arguments& args) {
 }
 
 int run_verify(const Arguments& args) {
-  CommandLine line("data verify", "Check every promise of shards, directories of shards, texts and .model files. Exit code 2: one is broken.");
+  CommandLine line("data verify",
+                   "Check every promise of shards, directories of shards, texts and .model files. Exit code 2: one is broken.");
   Arguments paths;
   int64_t vocab = 0;
   line.rest("FILES", paths, "shards, directories, .txt, .jsonl or .model files");

@@ -20,7 +20,8 @@ Kind kind_of(const std::string& path) {
 
 // What is neither a name nor a path is more often a misspelt name than a missing file.
 void check_exists(const std::string& path) {
-  if (path.empty()) throw core::ConfigError("data", "path: wanted an embedded corpus, a directory or glob of shards, a .txt or .jsonl file; found nothing");
+  if (path.empty())
+    throw core::ConfigError("data", "path: wanted an embedded corpus, a directory or glob of shards, a .txt or .jsonl file; found nothing");
   if (is_embedded(path)) return;
   const bool plain = path.find_first_of("/*?[.") == std::string::npos;
   if (!plain || is_embedded(path) || core::file_exists(path) || core::directory_exists(path)) return;
@@ -67,10 +68,14 @@ std::string validation_pattern(const std::string& path) {
   return path.substr(0, at) + "_val_*.bin";
 }
 
+[[noreturn]] void refuse_overlap(const std::string& train, const std::string& val) {
+  throw core::ConfigError("data", "val_path: " + val + " is the training file " + train + "; a loss on it would not be a validation loss");
+}
+
 void check_apart(const std::vector<std::string>& train, const std::vector<std::string>& val) {
   for (const std::string& t : train) {
     for (const std::string& v : val) {
-      if (same_file(t, v)) throw core::ConfigError("data", "val_path: " + v + " is the training file " + t + "; a loss on it would not be a validation loss");
+      if (same_file(t, v)) refuse_overlap(t, v);
     }
   }
 }
@@ -98,7 +103,8 @@ void open_training(const DataConfig& config, Kind kind, Corpus& corpus, Paths& p
     }
     if (documents.size() < 2 || config.val_fraction <= 0) {
       throw core::ConfigError("data", "val_path: wanted, because " + config.path + " holds " + std::to_string(documents.size()) +
-                                          (documents.size() == 1 ? " document" : " documents") + " and val_fraction leaves none for validation");
+                                          (documents.size() == 1 ? " document" : " documents") +
+                                          " and val_fraction leaves none for validation");
     }
     const auto [train, val] = split_documents(std::move(documents), config.val_fraction);
     corpus.train = text_source(train, corpus, config.path);
@@ -146,7 +152,7 @@ const core::Schema& DataConfig::schema() {
 }
 
 std::pair<std::vector<std::string>, std::vector<std::string>> split_documents(std::vector<std::string> documents, double fraction) {
-  if (documents.size() < 2 || fraction <= 0) return {std::move(documents), {}};
+  if (documents.size() < 2 || fraction <= 0) return {std::move(documents), std::vector<std::string>()};
   const core::Stream stream(0, "data/validation split");
   std::vector<double> draw(documents.size());
   for (size_t i = 0; i < draw.size(); ++i) draw[i] = stream.uniform(i);

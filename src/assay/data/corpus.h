@@ -13,16 +13,16 @@
 namespace assay::data {
 
 struct DataConfig {
-  std::string path = "grammar";    // an embedded corpus, a directory or glob of shards, a .txt or .jsonl file
-  std::string val_path;            // validation shards or text; empty: derived from path
-  std::string tokenizer = "auto";  // auto: the embedded corpus's own, a .model beside the shards, else bytes
-  int64_t vocab_size = 0;          // 0: the tokenizer's; shards without a tokenizer need it
-  int64_t corpus_tokens = 4000000;    // embedded corpora: training tokens to generate
+  std::string path = "grammar";     // an embedded corpus, a directory or glob of shards, a .txt or .jsonl file
+  std::string val_path;             // validation shards or text; empty: derived from path
+  std::string tokenizer = "auto";   // auto: the embedded corpus's own, a .model beside the shards, else bytes
+  int64_t vocab_size = 0;           // 0: the tokenizer's; shards without a tokenizer need it
+  int64_t corpus_tokens = 4000000;  // embedded corpora: training tokens to generate
   int64_t corpus_val_tokens = 200000;
   int64_t corpus_seed = 1;
-  double val_fraction = 0.05;      // of the documents of a .txt or .jsonl file, by a hash of each document's position
-  bool split_paragraphs = true;    // a blank line ends a document of a .txt file; false: the file is one document
-  std::string order = "shuffled";  // shuffled | sequential | blocks (data/loader.h)
+  double val_fraction = 0.05;           // of the documents of a .txt or .jsonl file, by a hash of each document's position
+  bool split_paragraphs = true;         // a blank line ends a document of a .txt file; false: the file is one document
+  std::string order = "shuffled";       // shuffled | sequential | blocks (data/loader.h)
   static const core::Schema& schema();  // section "data"; environment names DATA_PATH, TOKENIZER_PATH, VOCAB_SIZE, ...
 };
 

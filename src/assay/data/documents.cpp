@@ -78,7 +78,8 @@ std::vector<std::string> read_documents(const std::string& path, bool split_para
   if (content.empty()) fail(path, "wanted text, found an empty file");
   if (const auto at = invalid_utf8(content)) {
     const auto byte = static_cast<unsigned>(static_cast<unsigned char>(content[*at]));
-    fail(path, "wanted UTF-8, found byte " + std::to_string(byte) + " at offset " + std::to_string(*at) + ", where no character begins or goes on so");
+    fail(path, "wanted UTF-8, found byte " + std::to_string(byte) + " at offset " + std::to_string(*at) +
+                   ", where no character begins or goes on so");
   }
   std::string_view text = content;
   if (text.starts_with(kMark)) text.remove_prefix(kMark.size());

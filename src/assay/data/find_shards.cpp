@@ -5,6 +5,7 @@
 
 #include "assay/core/error.h"
 #include "assay/core/file.h"
+#include "assay/data/path.h"
 #include "assay/data/shards.h"
 
 namespace assay::data {
@@ -13,9 +14,8 @@ namespace {
 std::vector<std::string> in_directory(const std::string& directory, const std::string& pattern) {
   std::vector<std::string> found;
   for (const std::string& name : core::list_directory(directory)) {
-    const std::string path = directory + (directory.ends_with('/') ? "" : "/") + name;
     // Directories whose names match are kept: opening them says what is wrong, leaving them out would hide it.
-    if (::fnmatch(pattern.c_str(), name.c_str(), FNM_PERIOD) == 0) found.push_back(path);
+    if (::fnmatch(pattern.c_str(), name.c_str(), FNM_PERIOD) == 0) found.push_back(join_path(directory, name));
   }
   return found;
 }

@@ -21,25 +21,26 @@ enum class Tense : uint8_t { present, past };
 using Weights = std::span<const uint16_t>;
 constexpr size_t kDepths = 4;
 
-constexpr uint16_t kParagraphs[] = {4, 3, 2, 1};                  // 1 + index
-constexpr uint16_t kSentences[] = {2, 3, 3, 2, 1};                // 2 + index
+constexpr uint16_t kParagraphs[] = {4, 3, 2, 1};    // 1 + index
+constexpr uint16_t kSentences[] = {2, 3, 3, 2, 1};  // 2 + index
 constexpr uint16_t kTenses[] = {3, 1};
 constexpr uint16_t kNumbers[] = {3, 2};
-constexpr uint16_t kSentenceKinds[] = {8, 8, 3, 2, 2, 2, 2};      // clause, cast, when, there is, sum, story of a sum, saying
-constexpr uint16_t kSubjects[] = {3, 2, 4};                       // the other of the cast, the same by name, the same by pronoun
-constexpr uint16_t kIntroductions[] = {4, 1, 2};                  // name alone, "the baker", "who lives near the mill"
-constexpr uint16_t kCreatures[] = {3, 2};                         // people, animals
-constexpr uint16_t kSingularDeterminers[] = {6, 5, 1, 1};         // the, a, this, every
-constexpr uint16_t kPluralDeterminers[] = {6, 2, 2, 1, 2};        // the, some, many, these, a numeral
-constexpr uint16_t kCounts[] = {6, 5, 4, 3, 2, 2, 1, 1};          // two ... nine
-constexpr uint16_t kQualities[] = {6, 4, 1};                      // how many
-constexpr uint16_t kModifiers[kDepths][4] = {{8, 4, 3, 3}, {9, 3, 2, 2}, {12, 3, 1, 1}, {12, 3, 0, 0}};  // none, place, subject and object relative
+constexpr uint16_t kSentenceKinds[] = {8, 8, 3, 2, 2, 2, 2};  // clause, cast, when, there is, sum, story of a sum, saying
+constexpr uint16_t kSubjects[] = {3, 2, 4};                   // the other of the cast, the same by name, the same by pronoun
+constexpr uint16_t kIntroductions[] = {4, 1, 2};              // name alone, "the baker", "who lives near the mill"
+constexpr uint16_t kCreatures[] = {3, 2};                     // people, animals
+constexpr uint16_t kSingularDeterminers[] = {6, 5, 1, 1};     // the, a, this, every
+constexpr uint16_t kPluralDeterminers[] = {6, 2, 2, 1, 2};    // the, some, many, these, a numeral
+constexpr uint16_t kCounts[] = {6, 5, 4, 3, 2, 2, 1, 1};      // two ... nine
+constexpr uint16_t kQualities[] = {6, 4, 1};                  // how many
+constexpr uint16_t kModifiers[kDepths][4] = {
+    {8, 4, 3, 3}, {9, 3, 2, 2}, {12, 3, 1, 1}, {12, 3, 0, 0}};  // none, place, subject and object relative
 constexpr uint16_t kVerbPhrases[kDepths][6] = {
     {4, 6, 4, 3, 2, 2}, {4, 5, 4, 3, 2, 1}, {5, 3, 3, 3, 2, 0}, {5, 0, 3, 3, 2, 0}};  // action, deed, handling, mood, place, belief
-constexpr uint16_t kTails[] = {7, 2, 2};                          // none, manner, time
-constexpr uint16_t kCompanions[] = {3, 2};                        // someone of the cast, a noun phrase
-constexpr uint16_t kSumKinds[] = {2, 1};                          // plus, minus
-constexpr uint16_t kAddends[] = {1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2};  // zero ... ten
+constexpr uint16_t kTails[] = {7, 2, 2};                                              // none, manner, time
+constexpr uint16_t kCompanions[] = {3, 2};                                            // someone of the cast, a noun phrase
+constexpr uint16_t kSumKinds[] = {2, 1};                                              // plus, minus
+constexpr uint16_t kAddends[] = {1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2};                    // zero ... ten
 
 struct Member {  // of the cast: someone who keeps name, trade and home through the document
   const Name* name;
@@ -93,7 +94,7 @@ class Document {
       case 3: existence(); break;
       case 4: sum(); break;
       case 5: story_of_sum(); break;
-      case 6: saying(); break;
+      default: saying(); break;
     }
     out_.end_sentence();
   }
@@ -170,11 +171,9 @@ class Document {
       return introduce(cast_[0]);
     }
     switch (choose(kSubjects)) {
-      case 0:
-        topic_ = 1 - topic_;
-        return introduce(cast_[topic_]);
+      case 0: topic_ = 1 - topic_; return introduce(cast_[topic_]);
       case 1: return out_.word(cast_[topic_].name->text);
-      case 2: return out_.word(cast_[topic_].name->subject);
+      default: return out_.word(cast_[topic_].name->subject);
     }
   }
 
@@ -214,12 +213,8 @@ class Document {
     switch (choose(kModifiers[depth])) {
       case 0: return;
       case 1: return place();
-      case 2:
-        out_.word(person ? "who" : "that");
-        return verb_phrase(n, depth + 1);
-      case 3:
-        out_.word(person ? "whom" : "that");
-        return verb_by(creature(depth + 1));
+      case 2: out_.word(person ? "who" : "that"); return verb_phrase(n, depth + 1);
+      default: out_.word(person ? "whom" : "that"); return verb_by(creature(depth + 1));
     }
   }
 
@@ -233,7 +228,7 @@ class Document {
       case 2: return verb(pick(handlings), n), thing(), tail();
       case 3: return out_.word(be(n)), out_.word(pick(moods));
       case 4: return out_.word(be(n)), place();
-      case 5: return verb(pick(beliefs), n), out_.word("that"), clause(depth + 1);
+      default: return verb(pick(beliefs), n), out_.word("that"), clause(depth + 1);
     }
   }
 
@@ -252,7 +247,7 @@ class Document {
     switch (choose(kTails)) {
       case 0: return;
       case 1: return out_.word(pick(manners));
-      case 2: return out_.word(pick(times));
+      default: return out_.word(pick(times));
     }
   }
 

@@ -22,37 +22,67 @@ constexpr Lexicon<Word> lexicon(const std::array<Word, N>& words) {
 }
 
 constexpr auto name_list = std::to_array<Name>({
-    {"Anna", "she", "her", "her"},    {"Tom", "he", "him", "his"},     {"Mary", "she", "her", "her"},   {"Peter", "he", "him", "his"},
-    {"Ella", "she", "her", "her"},    {"Oscar", "he", "him", "his"},   {"Ruth", "she", "her", "her"},   {"David", "he", "him", "his"},
-    {"Clara", "she", "her", "her"},   {"Martin", "he", "him", "his"},  {"Nora", "she", "her", "her"},   {"Simon", "he", "him", "his"},
-    {"Lucy", "she", "her", "her"},    {"Henry", "he", "him", "his"},   {"Vera", "she", "her", "her"},   {"Felix", "he", "him", "his"},
-    {"Julia", "she", "her", "her"},   {"Adam", "he", "him", "his"},    {"Irene", "she", "her", "her"},  {"Walter", "he", "him", "his"},
-    {"Sophie", "she", "her", "her"},  {"Jacob", "he", "him", "his"},   {"Edith", "she", "her", "her"},  {"Hugo", "he", "him", "his"},
+    {"Anna", "she", "her", "her"},   {"Tom", "he", "him", "his"},    {"Mary", "she", "her", "her"},  {"Peter", "he", "him", "his"},
+    {"Ella", "she", "her", "her"},   {"Oscar", "he", "him", "his"},  {"Ruth", "she", "her", "her"},  {"David", "he", "him", "his"},
+    {"Clara", "she", "her", "her"},  {"Martin", "he", "him", "his"}, {"Nora", "she", "her", "her"},  {"Simon", "he", "him", "his"},
+    {"Lucy", "she", "her", "her"},   {"Henry", "he", "him", "his"},  {"Vera", "she", "her", "her"},  {"Felix", "he", "him", "his"},
+    {"Julia", "she", "her", "her"},  {"Adam", "he", "him", "his"},   {"Irene", "she", "her", "her"}, {"Walter", "he", "him", "his"},
+    {"Sophie", "she", "her", "her"}, {"Jacob", "he", "him", "his"},  {"Edith", "she", "her", "her"}, {"Hugo", "he", "him", "his"},
 });
 
 constexpr auto people_list = std::to_array<Noun>({
-    {"teacher", "teachers"}, {"child", "children"},   {"farmer", "farmers"},   {"doctor", "doctors"}, {"baker", "bakers"},
-    {"sailor", "sailors"},   {"woman", "women"},      {"man", "men"},          {"singer", "singers"}, {"neighbour", "neighbours"},
-    {"painter", "painters"}, {"student", "students"}, {"guard", "guards"},     {"writer", "writers"}, {"merchant", "merchants"},
-    {"cook", "cooks"},       {"judge", "judges"},     {"traveller", "travellers"}, {"gardener", "gardeners"}, {"thief", "thieves"},
+    {"teacher", "teachers"}, {"child", "children"},       {"farmer", "farmers"},     {"doctor", "doctors"},
+    {"baker", "bakers"},     {"sailor", "sailors"},       {"woman", "women"},        {"man", "men"},
+    {"singer", "singers"},   {"neighbour", "neighbours"}, {"painter", "painters"},   {"student", "students"},
+    {"guard", "guards"},     {"writer", "writers"},       {"merchant", "merchants"}, {"cook", "cooks"},
+    {"judge", "judges"},     {"traveller", "travellers"}, {"gardener", "gardeners"}, {"thief", "thieves"},
 });
 
 constexpr auto animal_list = std::to_array<Noun>({
-    {"dog", "dogs"},   {"cat", "cats"},     {"horse", "horses"}, {"bird", "birds"},  {"goat", "goats"},     {"mouse", "mice"},
-    {"fox", "foxes"},  {"goose", "geese"},  {"cow", "cows"},     {"wolf", "wolves"}, {"rabbit", "rabbits"}, {"donkey", "donkeys"},
-    {"duck", "ducks"}, {"sheep", "sheep"},  {"bear", "bears"},   {"crow", "crows"},
+    {"dog", "dogs"},
+    {"cat", "cats"},
+    {"horse", "horses"},
+    {"bird", "birds"},
+    {"goat", "goats"},
+    {"mouse", "mice"},
+    {"fox", "foxes"},
+    {"goose", "geese"},
+    {"cow", "cows"},
+    {"wolf", "wolves"},
+    {"rabbit", "rabbits"},
+    {"donkey", "donkeys"},
+    {"duck", "ducks"},
+    {"sheep", "sheep"},
+    {"bear", "bears"},
+    {"crow", "crows"},
 });
 
 constexpr auto thing_list = std::to_array<Noun>({
-    {"apple", "apples"},   {"book", "books"},     {"letter", "letters"}, {"coin", "coins"},     {"key", "keys"},       {"basket", "baskets"},
-    {"lamp", "lamps"},     {"knife", "knives"},   {"loaf", "loaves"},    {"box", "boxes"},      {"map", "maps"},       {"stone", "stones"},
-    {"bottle", "bottles"}, {"flower", "flowers"}, {"chair", "chairs"},   {"pear", "pears"},     {"candle", "candles"}, {"brush", "brushes"},
-    {"egg", "eggs"},       {"hat", "hats"},       {"rope", "ropes"},     {"bell", "bells"},     {"plate", "plates"},   {"shell", "shells"},
+    {"apple", "apples"},   {"book", "books"},     {"letter", "letters"}, {"coin", "coins"}, {"key", "keys"},       {"basket", "baskets"},
+    {"lamp", "lamps"},     {"knife", "knives"},   {"loaf", "loaves"},    {"box", "boxes"},  {"map", "maps"},       {"stone", "stones"},
+    {"bottle", "bottles"}, {"flower", "flowers"}, {"chair", "chairs"},   {"pear", "pears"}, {"candle", "candles"}, {"brush", "brushes"},
+    {"egg", "eggs"},       {"hat", "hats"},       {"rope", "ropes"},     {"bell", "bells"}, {"plate", "plates"},   {"shell", "shells"},
 });
 
 constexpr auto place_list = std::to_array<const char*>({
-    "the river", "the old house", "the market", "the school", "the bridge", "the garden", "the forest", "the station", "the kitchen",
-    "the church", "the harbour", "the village", "the mill", "the library", "the square", "the field", "the tower", "the well",
+    "the river",
+    "the old house",
+    "the market",
+    "the school",
+    "the bridge",
+    "the garden",
+    "the forest",
+    "the station",
+    "the kitchen",
+    "the church",
+    "the harbour",
+    "the village",
+    "the mill",
+    "the library",
+    "the square",
+    "the field",
+    "the tower",
+    "the well",
 });
 
 constexpr auto preposition_list =
@@ -73,38 +103,79 @@ constexpr auto time_list = std::to_array<const char*>({"in the morning", "at nig
                                                        "before dinner", "in winter", "at noon", "after school", "until dark"});
 
 constexpr auto action_list = std::to_array<Verb>({
-    {"sleeps", "sleep", "slept"}, {"runs", "run", "ran"},       {"waits", "wait", "waited"},  {"sings", "sing", "sang"},
-    {"works", "work", "worked"},  {"laughs", "laugh", "laughed"}, {"rests", "rest", "rested"}, {"falls", "fall", "fell"},
-    {"dreams", "dream", "dreamt"}, {"stands", "stand", "stood"}, {"walks", "walk", "walked"}, {"hides", "hide", "hid"},
-    {"dances", "dance", "danced"}, {"smiles", "smile", "smiled"}, {"eats", "eat", "ate"},     {"stays", "stay", "stayed"},
+    {"sleeps", "sleep", "slept"},
+    {"runs", "run", "ran"},
+    {"waits", "wait", "waited"},
+    {"sings", "sing", "sang"},
+    {"works", "work", "worked"},
+    {"laughs", "laugh", "laughed"},
+    {"rests", "rest", "rested"},
+    {"falls", "fall", "fell"},
+    {"dreams", "dream", "dreamt"},
+    {"stands", "stand", "stood"},
+    {"walks", "walk", "walked"},
+    {"hides", "hide", "hid"},
+    {"dances", "dance", "danced"},
+    {"smiles", "smile", "smiled"},
+    {"eats", "eat", "ate"},
+    {"stays", "stay", "stayed"},
 });
 
 constexpr auto deed_list = std::to_array<Verb>({
-    {"sees", "see", "saw"},         {"follows", "follow", "followed"},    {"helps", "help", "helped"},    {"knows", "know", "knew"},
-    {"likes", "like", "liked"},     {"hears", "hear", "heard"},           {"finds", "find", "found"},     {"meets", "meet", "met"},
-    {"fears", "fear", "feared"},    {"watches", "watch", "watched"},      {"calls", "call", "called"},    {"feeds", "feed", "fed"},
-    {"visits", "visit", "visited"}, {"remembers", "remember", "remembered"}, {"chases", "chase", "chased"}, {"admires", "admire", "admired"},
+    {"sees", "see", "saw"},
+    {"follows", "follow", "followed"},
+    {"helps", "help", "helped"},
+    {"knows", "know", "knew"},
+    {"likes", "like", "liked"},
+    {"hears", "hear", "heard"},
+    {"finds", "find", "found"},
+    {"meets", "meet", "met"},
+    {"fears", "fear", "feared"},
+    {"watches", "watch", "watched"},
+    {"calls", "call", "called"},
+    {"feeds", "feed", "fed"},
+    {"visits", "visit", "visited"},
+    {"remembers", "remember", "remembered"},
+    {"chases", "chase", "chased"},
+    {"admires", "admire", "admired"},
 });
 
 constexpr auto handling_list = std::to_array<Verb>({
-    {"carries", "carry", "carried"}, {"buys", "buy", "bought"},   {"sells", "sell", "sold"},    {"loses", "lose", "lost"},
-    {"hides", "hide", "hid"},        {"wants", "want", "wanted"}, {"keeps", "keep", "kept"},    {"breaks", "break", "broke"},
-    {"cleans", "clean", "cleaned"},  {"brings", "bring", "brought"}, {"steals", "steal", "stole"}, {"paints", "paint", "painted"},
+    {"carries", "carry", "carried"},
+    {"buys", "buy", "bought"},
+    {"sells", "sell", "sold"},
+    {"loses", "lose", "lost"},
+    {"hides", "hide", "hid"},
+    {"wants", "want", "wanted"},
+    {"keeps", "keep", "kept"},
+    {"breaks", "break", "broke"},
+    {"cleans", "clean", "cleaned"},
+    {"brings", "bring", "brought"},
+    {"steals", "steal", "stole"},
+    {"paints", "paint", "painted"},
 });
 
 constexpr auto saying_list = std::to_array<Verb>({
-    {"says", "say", "said"},          {"replies", "reply", "replied"},       {"claims", "claim", "claimed"},
-    {"whispers", "whisper", "whispered"}, {"promises", "promise", "promised"}, {"repeats", "repeat", "repeated"},
+    {"says", "say", "said"},
+    {"replies", "reply", "replied"},
+    {"claims", "claim", "claimed"},
+    {"whispers", "whisper", "whispered"},
+    {"promises", "promise", "promised"},
+    {"repeats", "repeat", "repeated"},
 });
 
 constexpr auto belief_list = std::to_array<Verb>({
-    {"thinks", "think", "thought"}, {"knows", "know", "knew"}, {"believes", "believe", "believed"},
-    {"hopes", "hope", "hoped"},     {"doubts", "doubt", "doubted"}, {"remembers", "remember", "remembered"},
+    {"thinks", "think", "thought"},
+    {"knows", "know", "knew"},
+    {"believes", "believe", "believed"},
+    {"hopes", "hope", "hoped"},
+    {"doubts", "doubt", "doubted"},
+    {"remembers", "remember", "remembered"},
 });
 
-constexpr auto numeral_list = std::to_array<const char*>({"zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
-                                                          "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen",
-                                                          "eighteen", "nineteen", "twenty"});
+constexpr auto numeral_list = std::to_array<const char*>({"zero",     "one",     "two",     "three",     "four",     "five",     "six",
+                                                          "seven",    "eight",   "nine",    "ten",       "eleven",   "twelve",   "thirteen",
+                                                          "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"});
 
 }  // namespace
 

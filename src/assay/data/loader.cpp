@@ -61,8 +61,8 @@ Loader::Loader(const TokenSource& source, int64_t rows, int64_t seq_len, Order o
   check_shape(rows, seq_len);
   const uint64_t window = static_cast<uint64_t>(order == Order::blocks ? rows * seq_len : seq_len);
   if (count_windows(source.size(), window) == 0) {
-    throw core::DataError("loader", "a window needs " + std::to_string(window + 1) + " tokens, the training data holds " +
-                                        std::to_string(source.size()));
+    throw core::DataError(
+        "loader", "a window needs " + std::to_string(window + 1) + " tokens, the training data holds " + std::to_string(source.size()));
   }
 }
 

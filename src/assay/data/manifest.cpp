@@ -5,6 +5,8 @@
 
 #include "assay/core/error.h"
 #include "assay/core/hash.h"
+#include "assay/core/log.h"
+#include "assay/data/path.h"
 #include "assay/data/positioned_file.h"
 #include "assay/data/sentencepiece_model.h"
 
@@ -13,9 +15,6 @@ namespace {
 
 constexpr const char* kManifest = "manifest.json";
 constexpr int64_t kFormat = 1;
-
-std::string join(const std::string& directory, const std::string& name) { return directory + (directory.ends_with('/') ? "" : "/") + name; }
-std::string base_name(const std::string& path) { return path.substr(path.find_last_of('/') + 1); }
 
 std::string directory_of(const std::string& path) {
   if (core::directory_exists(path)) return path;
@@ -55,18 +54,19 @@ class Writer {
   void file(const std::string& name, std::string_view content) { core::write_file(fs_, claim(name), content); }
   void drop_others(const std::string& dataset) {
     for (const std::string& name : core::list_directory(directory_)) {
-      const std::string path = join(directory_, name);
+      const std::string path = join_path(directory_, name);
       if (is_shard_of(name, dataset) && std::find(written_.begin(), written_.end(), path) == written_.end()) fs_.remove_all(path);
     }
   }
   void commit() { committed_ = true; }
 
  private:
-  const std::string& claim(const std::string& name) { return written_.emplace_back(join(directory_, name)); }
+  const std::string& claim(const std::string& name) { return written_.emplace_back(join_path(directory_, name)); }
   void remove(const std::string& path) noexcept {
     try {
       fs_.remove_all(path);
-    } catch (const core::Error&) {  // the error that brought us here is the one to report
+    } catch (const core::Error& e) {  // the error that brought us here is the one to throw
+      core::warn(e.what());
     }
   }
 
@@ -80,7 +80,8 @@ core::Value write_split(Writer& writer, const Dataset& dataset, const std::strin
   core::Value shards = core::Value::array();
   for (uint64_t at = 0; at < text.tokens.size() || shards.size() == 0; at += shard_tokens) {
     const uint64_t end = std::min<uint64_t>(at + shard_tokens, text.tokens.size());
-    std::vector<uint16_t> part(text.tokens.begin() + static_cast<std::ptrdiff_t>(at), text.tokens.begin() + static_cast<std::ptrdiff_t>(end));
+    std::vector<uint16_t> part(text.tokens.begin() + static_cast<std::ptrdiff_t>(at),
+                               text.tokens.begin() + static_cast<std::ptrdiff_t>(end));
     const std::string name = shard_name(dataset, split, shards.size());
     writer.shard(name, part);
     core::Value entry = core::Value::object();
@@ -115,7 +116,7 @@ std::string hash_of(const core::Value& manifest) {
 }
 
 core::Value read_manifest(const std::string& directory) {
-  const std::string path = join(directory, kManifest);
+  const std::string path = join_path(directory, kManifest);
   if (!core::file_exists(path)) return {};
   core::Value manifest = core::parse_json(core::read_file(path, uint64_t{1} << 20), path);
   if (!manifest.is_object()) throw core::DataError("data", path + ": wanted an object, found " + manifest.kind());
@@ -132,10 +133,10 @@ std::unique_ptr<Tokenizer> tokenizer_of(const core::Value& manifest, const std::
   const core::Value& file = entry.at("file");
   std::unique_ptr<Tokenizer> tokenizer;
   if (file.is_null()) tokenizer = byte_tokenizer();
-  else tokenizer = sentencepiece_tokenizer(join(directory, base_name(file.as_string())));
+  else tokenizer = sentencepiece_tokenizer(join_path(directory, base_name(file.as_string())));
   if (tokenizer->hash() != entry.at("hash").as_string()) {
-    throw core::DataError("data", join(directory, kManifest) + ": tokenizer hash: wanted " + entry.at("hash").as_string() + ", found " +
-                                      tokenizer->hash() + " of " + tokenizer->description());
+    throw core::DataError("data", join_path(directory, kManifest) + ": tokenizer hash: wanted " + entry.at("hash").as_string() +
+                                      ", found " + tokenizer->hash() + " of " + tokenizer->description());
   }
   return tokenizer;
 }
@@ -148,10 +149,10 @@ void check_output(const std::string& directory, const std::string& name, const s
   for (const std::string& file : core::list_directory(directory)) {
     const bool ours = file == kManifest || is_shard_of(file, name);
     if (is_shard_name(file) && !ours) {
-      throw core::ConfigError("data", join(directory, file) + " belongs to other data; a directory holds one set of shards");
+      throw core::ConfigError("data", join_path(directory, file) + " belongs to other data; a directory holds one set of shards");
     }
-    const bool in_the_way = file == base_name(model_path) && !same_file(join(directory, file), model_path);
-    if ((ours || in_the_way) && !force) throw core::ConfigError("data", join(directory, file) + " exists; --force replaces it");
+    const bool in_the_way = file == base_name(model_path) && !same_file(join_path(directory, file), model_path);
+    if ((ours || in_the_way) && !force) throw core::ConfigError("data", join_path(directory, file) + " exists; --force replaces it");
   }
 }
 
@@ -168,7 +169,7 @@ core::Value write_dataset(core::FileSystem& fs, const Dataset& dataset, const st
   for (const auto& [split, text] : dataset.splits) splits[split] = write_split(writer, dataset, split, text, shard_tokens);
   manifest["splits"] = std::move(splits);
   manifest["hash"] = hash_of(manifest);
-  const std::string copy = join(directory, base_name(dataset.model_path));
+  const std::string copy = join_path(directory, base_name(dataset.model_path));
   if (!dataset.model_path.empty() && !same_file(dataset.model_path, copy)) {
     writer.file(base_name(copy), core::read_file(dataset.model_path, kModelFileLimit));
   }
@@ -185,7 +186,7 @@ std::unique_ptr<Tokenizer> tokenizer_beside(const std::string& path) {
   if (!manifest.is_null()) return tokenizer_of(manifest, directory);
   std::vector<std::string> models;
   for (const std::string& name : core::list_directory(directory)) {
-    if (name.ends_with(".model")) models.push_back(join(directory, name));
+    if (name.ends_with(".model")) models.push_back(join_path(directory, name));
   }
   if (models.size() > 1) {
     throw core::ConfigError("data", "tokenizer: " + models[0] + " and " + models[1] + " both lie beside the shards; say which one");
@@ -196,7 +197,7 @@ std::unique_ptr<Tokenizer> tokenizer_beside(const std::string& path) {
 std::string fault_of_manifest(const std::string& directory, const std::vector<ShardInfo>& verified) {
   const core::Value manifest = read_manifest(directory);
   if (manifest.is_null()) return "";
-  const std::string where = join(directory, kManifest) + ": ";
+  const std::string where = join_path(directory, kManifest) + ": ";
   std::vector<std::string> listed;
   for (const auto& [split, value] : manifest.at("splits").as_object()) {
     for (const core::Value& shard : value.at("shards").as_array()) {

@@ -12,11 +12,11 @@ namespace assay::data {
 
 // A directory of shards with manifest.json beside them, as `assay data make` and `assay data encode` write it (docs/data.md).
 struct Dataset {
-  std::string name;                                         // shards are <name>_<split>_000000.bin
-  std::vector<std::pair<std::string, Tokenized>> splits;    // "train", "val"
+  std::string name;                                       // shards are <name>_<split>_000000.bin
+  std::vector<std::pair<std::string, Tokenized>> splits;  // "train", "val"
   const Tokenizer* tokenizer = nullptr;
-  std::string model_path;                                   // of a SentencePiece tokenizer: copied into the directory
-  core::Value source;                                       // where the text came from
+  std::string model_path;  // of a SentencePiece tokenizer: copied into the directory
+  core::Value source;      // where the text came from
 };
 
 inline constexpr uint64_t kShardTokens = 100'000'000;  // in each shard but the last

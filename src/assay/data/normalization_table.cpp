@@ -40,8 +40,8 @@ class TrieCheck {
 
   struct Place {
     uint32_t node, children;
-    uint32_t next = 0;   // byte to try
-    uint8_t most = 0;    // values on the richest path below, so far
+    uint32_t next = 0;  // byte to try
+    uint8_t most = 0;   // values on the richest path below, so far
   };
 
   void enter(uint32_t node) {

@@ -9,9 +9,9 @@
 namespace assay::data {
 namespace {
 
-constexpr int kPieceLimit = 65536;      // what uint16 tokens can name
+constexpr int kPieceLimit = 65536;  // what uint16 tokens can name
 constexpr size_t kPieceBytes = 1024;
-constexpr size_t kSurfaceBytes = 256;   // what an unknown piece is decoded to
+constexpr size_t kSurfaceBytes = 256;  // what an unknown piece is decoded to
 
 enum class Wire : uint8_t { varint = 0, fixed64 = 1, bytes = 2, fixed32 = 5 };
 
@@ -37,10 +37,22 @@ class Message {
     field = {};
     field.number = tag >> 3;
     switch (tag & 7) {
-      case 0: field.wire = Wire::varint; field.value = varint(); break;
-      case 1: field.wire = Wire::fixed64; field.value = fixed<uint64_t>(); break;
-      case 2: field.wire = Wire::bytes; field.bytes = take(varint()); break;
-      case 5: field.wire = Wire::fixed32; field.value = fixed<uint32_t>(); break;
+      case 0:
+        field.wire = Wire::varint;
+        field.value = varint();
+        break;
+      case 1:
+        field.wire = Wire::fixed64;
+        field.value = fixed<uint64_t>();
+        break;
+      case 2:
+        field.wire = Wire::bytes;
+        field.bytes = take(varint());
+        break;
+      case 5:
+        field.wire = Wire::fixed32;
+        field.value = fixed<uint32_t>();
+        break;
       default: bad("wire type " + std::to_string(tag & 7));
     }
     if (field.number == 0 || field.number >> 29 != 0) bad("field number " + std::to_string(field.number));
@@ -86,7 +98,8 @@ class Message {
 };
 
 void check_text(const Message& message, const char* name, std::string_view text, size_t limit) {
-  if (text.size() > limit) message.bad(std::string(name) + " of " + std::to_string(text.size()) + " bytes; wanted at most " + std::to_string(limit));
+  if (text.size() > limit)
+    message.bad(std::string(name) + " of " + std::to_string(text.size()) + " bytes; wanted at most " + std::to_string(limit));
   if (text.find('\0') != std::string_view::npos) message.bad(std::string(name) + " holds a zero byte");
   if (const auto at = invalid_utf8(text)) message.bad(std::string(name) + " is not UTF-8 at byte " + std::to_string(*at));
 }

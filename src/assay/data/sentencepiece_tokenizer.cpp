@@ -6,16 +6,15 @@
 #include "assay/core/error.h"
 #include "assay/core/file.h"
 #include "assay/core/hash.h"
-#include "assay/data/sentencepiece_model.h"
+#include "assay/data/path.h"
 #include "assay/data/sentencepiece_log.h"
+#include "assay/data/sentencepiece_model.h"
 #include "assay/data/tokenizer.h"
 
 namespace assay::data {
 namespace {
 
 constexpr std::string_view kSpace = "\xE2\x96\x81";  // U+2581, how pieces write a space
-
-std::string base_name(const std::string& path) { return path.substr(path.find_last_of('/') + 1); }
 
 class SentencePieceTokenizer final : public Tokenizer {
  public:
@@ -114,7 +113,8 @@ class SentencePieceTokenizer final : public Tokenizer {
 
   void check_id(int64_t id) const {
     if (id >= 0 && id < vocab_size()) return;
-    throw core::DataError("tokenizer", "id " + std::to_string(id) + " is none of the " + std::to_string(vocab_size()) + " ids of " + description_);
+    throw core::DataError("tokenizer",
+                          "id " + std::to_string(id) + " is none of the " + std::to_string(vocab_size()) + " ids of " + description_);
   }
 
   void check(const sentencepiece::util::Status& status) const {

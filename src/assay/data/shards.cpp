@@ -67,7 +67,8 @@ class MemorySource final : public TokenSource {
 uint64_t read_header(const PositionedFile& file) {
   const std::string& path = file.path();
   if (file.size() < kShardHeaderBytes) {
-    fail(path, "header: a shard begins with " + std::to_string(kShardHeaderBytes) + " bytes, the file holds " + std::to_string(file.size()));
+    fail(path,
+         "header: a shard begins with " + std::to_string(kShardHeaderBytes) + " bytes, the file holds " + std::to_string(file.size()));
   }
   std::array<int32_t, 3> header{};
   file.read(0, header.data(), sizeof header);
@@ -109,7 +110,8 @@ class ShardSource final : public TokenSource {
   [[noreturn]] void report_id(uint64_t at, const std::vector<uint16_t>& chunk, int64_t vocab) const {
     const auto bad = std::find_if(chunk.begin(), chunk.end(), [&](uint16_t id) { return id >= vocab; });
     const uint64_t index = at + static_cast<uint64_t>(bad - chunk.begin());
-    fail(file_.path(), "token " + std::to_string(index) + ": wanted an id below " + std::to_string(vocab) + ", found " + std::to_string(*bad));
+    fail(file_.path(),
+         "token " + std::to_string(index) + ": wanted an id below " + std::to_string(vocab) + ", found " + std::to_string(*bad));
   }
 
   PositionedFile file_;
@@ -171,7 +173,8 @@ ShardInfo verify_shard(const std::string& path, int64_t vocab) {
 void write_shard(core::FileSystem& fs, const std::string& path, const std::vector<uint16_t>& tokens) {
   constexpr uint64_t limit = std::numeric_limits<int32_t>::max();
   if (tokens.size() > limit) {
-    throw core::ConfigError("shards", path + ": a shard holds at most " + std::to_string(limit) + " tokens, not " + std::to_string(tokens.size()));
+    throw core::ConfigError("shards",
+                            path + ": a shard holds at most " + std::to_string(limit) + " tokens, not " + std::to_string(tokens.size()));
   }
   std::array<int32_t, kShardHeaderBytes / sizeof(int32_t)> header{};
   header[0] = kShardMagic;

@@ -15,11 +15,11 @@ class Tokenizer {
   virtual int64_t vocab_size() const = 0;
   virtual int64_t bos() const = 0;  // -1 where there is none
   virtual int64_t eos() const = 0;
-  virtual std::vector<uint16_t> encode(std::string_view text) const = 0;  // without bos
+  virtual std::vector<uint16_t> encode(std::string_view text) const = 0;   // without bos
   virtual std::string decode(const std::vector<uint16_t>& ids) const = 0;  // control ids give nothing
-  virtual std::string piece(int64_t id) const = 0;   // for people: "▁the", "<0x0A>", "<bos>"
-  virtual std::string hash() const = 0;              // identity, 32 hex digits
-  virtual std::string description() const = 0;       // "bytes", "sentencepiece books1024.model"
+  virtual std::string piece(int64_t id) const = 0;                         // for people: "▁the", "<0x0A>", "<bos>"
+  virtual std::string hash() const = 0;                                    // identity, 32 hex digits
+  virtual std::string description() const = 0;                             // "bytes", "sentencepiece books1024.model"
 
   // Bytes table (vocab-space 6): bytes of target y after token x = bytes[y] + (leading_space[y] && !boundary[x]).
   struct ByteTable {
