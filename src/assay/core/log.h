@@ -19,8 +19,8 @@ void log_to_file(const std::string& path);  // also append to this file (a run's
 // Progress of long work on stderr: one redrawn line on a terminal, a plain line every `seconds` in a pipe, nothing when quiet.
 class Progress {
  public:
-  Progress(std::string label, int64_t total, double seconds = 10);
-  ~Progress();  // ends the line
+  Progress(std::string_view label, int64_t total, double seconds = 10);
+  ~Progress();                                       // ends the line
   void update(int64_t done, std::string_view note);  // "label 120/500 24% note eta 0:31"
  private:
   struct Impl;
@@ -30,7 +30,7 @@ void set_quiet(bool quiet);
 
 // Seconds on the monotonic clock.
 double monotonic_seconds();
-std::string utc_now();  // 2026-01-31T12:00:00Z
+std::string utc_now();                      // 2026-01-31T12:00:00Z
 std::string duration_text(double seconds);  // 0:31, 12:05, 3:07:00
 
 }  // namespace assay::core

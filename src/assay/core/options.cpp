@@ -111,7 +111,7 @@ bool is_choice(const Field& field, const Value& v) {
 std::string wanted_text(const Field& field) {
   static constexpr const char* kinds[] = {"true or false", "an integer", "a number", "text", "integers separated by commas"};
   const std::string range = range_text(field);
-  const std::string kind = kinds[static_cast<int>(field.kind)];
+  std::string kind = kinds[static_cast<int>(field.kind)];
   if (range.empty()) return kind;
   return kind + (field.kind == Field::Kind::integers ? ", each " : " ") + range;
 }

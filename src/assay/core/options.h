@@ -41,7 +41,7 @@ struct Field {
   double max = std::numeric_limits<double>::infinity();
   std::vector<std::string> choices;      // of text; empty = any
   std::vector<std::string> environment;  // names of the reference implementation that set this option
-  bool neutral = false;  // true: cannot change results (paths, logging); left out of the fingerprint
+  bool neutral = false;                  // true: cannot change results (paths, logging); left out of the fingerprint
   Value default_value;
   std::function<void(void*, const Value&)> set;  // after `checked`
   std::function<Value(const void*)> get;
@@ -51,13 +51,18 @@ template <class T>
 class FieldBuilder {
  public:
   explicit FieldBuilder(Field f) : field_(std::move(f)) {}
-  FieldBuilder&& env(std::string name) && { field_.environment.push_back(std::move(name)); return std::move(*this); }
+  FieldBuilder&& env(std::string name) && {
+    field_.environment.push_back(std::move(name));
+    return std::move(*this);
+  }
   FieldBuilder&& one_of(std::initializer_list<const char*> names) && {
     field_.choices.assign(names.begin(), names.end());
     return std::move(*this);
   }
-  FieldBuilder&& neutral() && { field_.neutral = true; return std::move(*this); }
-  Field take() && { return std::move(field_); }
+  FieldBuilder&& neutral() && {
+    field_.neutral = true;
+    return std::move(*this);
+  }
   Field copy() const { return field_; }
 
  private:
@@ -65,7 +70,8 @@ class FieldBuilder {
 };
 
 namespace detail {
-template <class M> constexpr Field::Kind kind_of() {
+template <class M>
+constexpr Field::Kind kind_of() {
   if constexpr (std::is_same_v<M, bool>) return Field::Kind::boolean;
   else if constexpr (std::is_same_v<M, int64_t>) return Field::Kind::integer;
   else if constexpr (std::is_same_v<M, double>) return Field::Kind::number;
@@ -75,7 +81,8 @@ template <class M> constexpr Field::Kind kind_of() {
     return Field::Kind::integers;
   }
 }
-template <class M> M from_value(const Value& v) {
+template <class M>
+M from_value(const Value& v) {
   if constexpr (std::is_same_v<M, bool>) return v.as_bool();
   else if constexpr (std::is_same_v<M, int64_t>) return v.as_int();
   else if constexpr (std::is_same_v<M, double>) return v.as_double();
@@ -86,7 +93,8 @@ template <class M> M from_value(const Value& v) {
     return out;
   }
 }
-template <class M> Value to_value(const M& m) {
+template <class M>
+Value to_value(const M& m) {
   if constexpr (std::is_same_v<M, std::vector<int64_t>>) {
     Value out = Value::array();
     for (int64_t e : m) out.push_back(e);
@@ -98,8 +106,7 @@ template <class M> Value to_value(const M& m) {
 }  // namespace detail
 
 template <class T, class M>
-FieldBuilder<T> option(std::string name, M T::*member, std::string help,
-                       double min = -std::numeric_limits<double>::infinity(),
+FieldBuilder<T> option(std::string name, M T::*member, std::string help, double min = -std::numeric_limits<double>::infinity(),
                        double max = std::numeric_limits<double>::infinity()) {
   Field f;
   f.name = std::move(name);
@@ -143,7 +150,10 @@ const char* name_of(Source s);  // "default", "recipe", "environment", "command 
 class Bound {
  public:
   Bound(const Schema& schema, void* object) : schema_(&schema), object_(object) {}
-  template <class T> static Bound of(T& object) { return Bound(T::schema(), &object); }
+  template <class T>
+  static Bound of(T& object) {
+    return Bound(T::schema(), &object);
+  }
 
   const Schema& schema() const { return *schema_; }
   // Sets one option. ConfigError: unknown name (with the nearest known one), wrong kind, out of range, not a choice. A value
@@ -183,7 +193,7 @@ class Settings {
   std::vector<std::string> set_environment(const std::vector<std::pair<std::string, std::string>>& environment,
                                            const std::vector<std::string>& known);
   Value values() const;
-  Value sources() const;  // {"optim.lr": "command line", ...} without the defaults
+  Value sources() const;            // {"optim.lr": "command line", ...} without the defaults
   std::string fingerprint() const;  // 16 hex digits over the non-neutral values
   std::string help() const;         // grouped by section: name, kind, default, range, help, environment name
 

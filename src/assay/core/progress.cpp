@@ -98,7 +98,7 @@ struct Progress::Impl {
   }
 };
 
-Progress::Progress(std::string label, int64_t total, double seconds) : impl_(std::make_unique<Impl>()) {
+Progress::Progress(std::string_view label, int64_t total, double seconds) : impl_(std::make_unique<Impl>()) {
   impl_->label = printable(label);
   impl_->total = total;
   impl_->interval = impl_->redraw ? kRedraw : seconds;

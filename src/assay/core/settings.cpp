@@ -83,7 +83,8 @@ void flatten(const Value& v, const std::string& path, std::map<std::string, cons
     out[path] = &v;
     return;
   }
-  for (const auto& [key, member] : v.as_object()) flatten(member, path.empty() ? key : path + "." + key, out);
+  const std::string prefix = path.empty() ? "" : path + ".";
+  for (const auto& [key, member] : v.as_object()) flatten(member, prefix + key, out);
 }
 
 }  // namespace
