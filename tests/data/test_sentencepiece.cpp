@@ -33,7 +33,7 @@ std::string table(const std::vector<uint32_t>& units, std::string_view strings) 
   const auto size = static_cast<uint32_t>(units.size() * 4);
   std::string out(4 + size, '\0');
   std::memcpy(out.data(), &size, 4);
-  std::memcpy(out.data() + 4, units.data(), size);
+  if (size > 0) std::memcpy(out.data() + 4, units.data(), size);
   return out.append(strings);
 }
 
@@ -263,7 +263,7 @@ TEST_CASE("more prefixes with rules than the library has room for are refused") 
 }
 
 TEST_CASE("one flipped byte anywhere in a model is an error or a model, never a crash") {
-  const std::string good = small_model();
+  const std::string& good = small_model();
   int refused = 0;
   for (size_t at = 0; at < good.size(); at += 7) {
     std::string bytes = good;
