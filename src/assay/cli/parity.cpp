@@ -8,6 +8,7 @@
 #include "assay/core/error.h"
 #include "assay/core/options.h"
 #include "assay/tensor/device.h"
+#include "assay/tensor/failure.h"
 
 namespace assay::cli {
 namespace {
@@ -25,6 +26,16 @@ Value document_of(const audit::ParityReport& r) {
     v["max_error"][d.name] = d.error;
     v["bound"][d.name] = d.bound;
   }
+  return v;
+}
+
+Value failure(const std::string& file, const core::Error& e) {
+  Value v = Value::object();
+  v["file"] = file;
+  v["kind"] = Value();
+  v["pass"] = false;
+  v["error"] = std::string(e.what());
+  v["max_error"] = Value::object();
   return v;
 }
 
@@ -55,20 +66,30 @@ int run_parity(const std::vector<std::string>& args) {
   tensor::set_product_choice(tensor::product_choice_from(product));
 
   bool pass = true;
+  core::Exit code = core::Exit::ok;
   Value list = Value::array();
   for (const std::string& file : files) {
-    const audit::ParityReport r = audit::replay(file, options);
-    pass = pass && r.pass();
-    list.push_back(document_of(r));
-    if (!line.json) print(r);
+    try {
+      const audit::ParityReport r = audit::replay(file, options);
+      pass = pass && r.pass();
+      list.push_back(document_of(r));
+      if (!line.json) print(r);
+    } catch (const std::exception& any) {  // one file that cannot be replayed does not keep the others from it
+      const core::Error e = tensor::to_error(any);
+      pass = false;
+      code = e.code();
+      list.push_back(failure(file, e));
+      std::fprintf(stderr, "%s\n", e.what());
+    }
   }
+  if (!pass && code == core::Exit::ok) code = core::Exit::check_failed;
   if (line.json) {
     Value v = Value::object();
     v["pass"] = pass;
     v["files"] = list;
     std::printf("%s\n", core::to_json(v, 2).c_str());
   }
-  return static_cast<int>(pass ? core::Exit::ok : core::Exit::check_failed);
+  return static_cast<int>(code);
 }
 
 }  // namespace assay::cli

@@ -6,7 +6,7 @@
 
 namespace assay::core {
 
-// Exit codes of the program (docs/exit-codes.md). Scripts depend on them.
+// Exit codes of the program (docs/architecture.md). Scripts depend on them.
 enum class Exit : int {
   ok = 0,
   check_failed = 1,  // well-formed input was checked and the answer is no

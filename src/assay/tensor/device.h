@@ -6,7 +6,8 @@ namespace assay::tensor {
 
 // "cpu", "cuda" or "cuda:N". The first use of CUDA opens libassay_cuda.so (found beside libassay.so), which brings torch's CUDA
 // libraries and our kernels; a program that never asks for CUDA never loads them. DeviceError says what is missing: a build
-// without CUDA, a library that does not load, no driver, no such device. ConfigError for any other name.
+// without CUDA, a library that does not load, no driver, no such device. ConfigError for any other name. CUDA must be opened before the
+// first backward pass of a process: torch looks for it once.
 at::Device open_device(std::string_view name);
 
 // Waits for the device; a no-op on the CPU.

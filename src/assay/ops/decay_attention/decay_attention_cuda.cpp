@@ -52,7 +52,7 @@ DecayAttentionGrads decay_attention_backward_cuda(const Tensor& grad, const Tens
   a.grads = gv.mutable_data_ptr();
   a.row_sums = row_sums.mutable_data_ptr();
   check(weigh_scores_backward(a, q.scalar_type() == at::kDouble));
-  const Tensor dlogit = row_sums.to(at::kDouble).sum({0, 2}) * (-logits.to(at::kDouble)).sigmoid();
+  const Tensor dlogit = row_sums.to(at::kDouble).sum(at::IntArrayRef{0, 2}) * (-logits.to(at::kDouble)).sigmoid();
   return {multiply(gv, k3, bf16).view(q.sizes()), multiply(gv.transpose(1, 2), q3, bf16).view(k.sizes()),
           multiply(qk.transpose(1, 2), g3, bf16).view(v.sizes()), dlogit.to(logits.scalar_type())};
 }

@@ -1,0 +1,129 @@
+#include <doctest/doctest.h>
+
+#include <regex>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "assay/arch/architecture.h"
+#include "contract/program.h"
+
+namespace assay::contract {
+namespace {
+
+using Words = std::vector<std::string>;
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+// First words of lines such as "  train      train one architecture", from `from` (a line's beginning) to the next blank line.
+Words listed(const std::string& help, const std::string& from) {
+  static const std::regex entry(R"(^  ([a-z][a-z-]*)  +\S.*)");
+  Words out;
+  std::istringstream lines(help.substr(std::min(help.find(from), help.size())));
+  std::string line;
+  std::getline(lines, line);
+  while (std::getline(lines, line) && (!line.empty() || out.empty())) {
+    std::smatch match;
+    if (std::regex_match(line, match, entry)) out.push_back(match[1]);
+  }
+  return out;
+}
+
+struct Explained {
+  Words command;  // {"train"}, {"data", "make"}
+  Outcome help;
+  Words actions;  // of a command that has some
+};
+
+// Every command and every action, with what --help says; asked once, for the program takes a moment to start.
+const std::vector<Explained>& commands() {
+  static const std::vector<Explained> all = [] {
+    const Program program;
+    std::vector<Explained> out;
+    const auto explain = [&](const Words& command) {
+      Words words = command;
+      words.emplace_back("--help");
+      const Outcome help = program.run(words);
+      out.push_back({command, help, listed(help.out, "\nActions")});
+      return out.back().actions;
+    };
+    for (const std::string& name : listed(program.run({"--help"}).out, "usage:")) {
+      for (const std::string& action : explain({name})) explain({name, action});
+    }
+    CHECK(program.files() == Words{});
+    return out;
+  }();
+  return all;
+}
+
+std::string joined(const Words& words) {
+  std::string out;
+  for (const std::string& w : words) out += (out.empty() ? "" : " ") + w;
+  return out;
+}
+
+// Lines "  --name TYPE   text": flags without text.
+Words unexplained(const std::string& help) {
+  static const std::regex flag(R"(^  (?:-\w,)?--\S+(?: [A-Z]+)?\s*$)");
+  Words out;
+  std::istringstream lines(help);
+  for (std::string line; std::getline(lines, line);) {
+    if (std::regex_match(line, flag)) out.push_back(line);
+  }
+  return out;
+}
+
+TEST_CASE("help lists the commands, and each explains itself on stdout") {
+  REQUIRE(commands().size() >= 9);
+  for (const Explained& e : commands()) {
+    INFO(joined(e.command));
+    CHECK(e.help.code == 0);
+    CHECK(e.help.err.empty());
+    CHECK(contains(e.help.out, "Usage: assay " + joined(e.command)));
+    CHECK(unexplained(e.help.out) == Words{});
+    if (e.actions.empty()) CHECK(contains(e.help.out, "--json"));
+  }
+}
+
+TEST_CASE("an unknown flag of any command is exit 2, said on stderr, and creates nothing") {
+  const Program program;
+  for (const Explained& e : commands()) {
+    Words words = e.command;
+    words.emplace_back("--jsom");
+    const Outcome refused = program.run(words);
+    INFO(joined(e.command));
+    CHECK(refused.code == 2);
+    CHECK(refused.out.empty());
+    CHECK(contains(refused.err, "--jsom"));
+  }
+  CHECK(program.files() == Words{});
+}
+
+TEST_CASE("an unknown command names the nearest one, and no command at all is an error") {
+  const Program program;
+  const Outcome near = program.run({"trian"});
+  CHECK(near.code == 2);
+  CHECK(contains(near.err, "'train'"));
+  CHECK(program.run({}).code == 2);
+}
+
+TEST_CASE("show explains every option of every architecture, and list names all of them") {
+  const Program program;
+  const std::string list = program.run({"list", "architectures"}).out;
+  for (const arch::ArchInfo* a : arch::architectures()) {
+    const std::string name(a->name);
+    const Outcome shown = program.run({"show", name});
+    INFO(name);
+    CHECK(shown.code == 0);
+    CHECK(contains(list, "  " + name + " "));
+    CHECK(contains(shown.out, std::string(a->equations)));
+    for (const core::Field& option : a->schema().fields()) {
+      INFO(option.name);
+      CHECK(contains(shown.out, "  " + option.name + " "));
+      CHECK(contains(shown.out, option.help));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace assay::contract
