@@ -32,8 +32,7 @@ inline arch::Built random_model(std::string_view name, std::initializer_list<std
     const core::Stream stream(17, e.name);
     Tensor t = b.params->view(b.params->values(), e);
     Tensor flat = t.view({-1});
-    for (int64_t i = 0; i < e.numel; ++i)
-      flat.data_ptr<float>()[i] += static_cast<float>(0.3 * stream.normal(static_cast<uint64_t>(i)));
+    for (int64_t i = 0; i < e.numel; ++i) flat.data_ptr<float>()[i] += static_cast<float>(0.3 * stream.normal(static_cast<uint64_t>(i)));
   }
   return b;
 }

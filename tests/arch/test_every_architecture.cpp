@@ -96,7 +96,8 @@ TEST_CASE("bf16 products stay near fp32 ones") {
     arch::BuildOptions o;
     o.precision = tensor::Precision::bf16;
     const auto& info = arch::find_architecture(name);
-    const arch::Built low = arch::build(info, core::Value::object(), {64, 32}, o), full = arch::build(info, core::Value::object(), {64, 32}, {});
+    const arch::Built low = arch::build(info, core::Value::object(), {64, 32}, o),
+                      full = arch::build(info, core::Value::object(), {64, 32}, {});
     const Tensor u = ids(2, 32, [](int64_t r, int64_t t) { return (5 * r + 3 * t) % 64; });
     const Tensor a = low.model->forward(u), b = full.model->forward(u);
     CHECK_FALSE(at::equal(a, b));
@@ -106,8 +107,8 @@ TEST_CASE("bf16 products stay near fp32 ones") {
 
 TEST_CASE("gpt2 has the published parameter counts") {
   const auto count = [](int64_t C, int64_t L, int64_t H, int64_t T, int64_t V) {
-    return arch::build(arch::find_architecture("gpt2"), testing::configured({{"n_embd", C}, {"n_layer", L}, {"n_head", H}, {"max_seq_len", T}}),
-                       {V, T}, {})
+    return arch::build(arch::find_architecture("gpt2"),
+                       testing::configured({{"n_embd", C}, {"n_layer", L}, {"n_head", H}, {"max_seq_len", T}}), {V, T}, {})
         .params->count();
   };
   CHECK(count(128, 2, 4, 24, 101) == 128 * 101 + 24 * 128 + 2 * (12 * 128 * 128 + 13 * 128) + 2 * 128);

@@ -36,15 +36,18 @@ struct Published {
 };
 
 Published answers(double rms_eps) {
-  arch::Built b = arch::build(arch::find_architecture("v8_lowrank_vv"),
-                              configured({{"vocab_size", 32}, {"num_hops", 2}, {"interaction_rank", 4}, {"rms_eps", rms_eps}}), {32, 8}, {});
+  arch::Built b =
+      arch::build(arch::find_architecture("v8_lowrank_vv"),
+                  configured({{"vocab_size", 32}, {"num_hops", 2}, {"interaction_rank", 4}, {"rms_eps", rms_eps}}), {32, 8}, {});
   fill_by_formula(b);
   const Tensor u = ids(2, 8, [](int64_t r, int64_t t) { return (11 * r + 5 * t + 3 * t * t) % 32; });
   const Tensor y = ids(2, 8, [](int64_t r, int64_t t) { return (3 * ((11 * r + 5 * t + 3 * t * t) % 32) + 1) % 32; });
   const Tensor logits = b.model->forward(u), loss = b.model->loss(logits, y);
   torch::autograd::backward({loss}, {});
-  Published p{loss.item().toDouble(), at::linalg_vector_norm(b.params->grads()).item().toDouble(),
-              b.params->find("logit_scale")->value.grad().item().toDouble(), {}};
+  Published p{loss.item().toDouble(),
+              at::linalg_vector_norm(b.params->grads()).item().toDouble(),
+              b.params->find("logit_scale")->value.grad().item().toDouble(),
+              {}};
   for (int64_t i = 0; i < 4; ++i) p.logits.push_back(logits[1][7][i].item().toDouble());
   CHECK(b.params->count() == 779);
   return p;

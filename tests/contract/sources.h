@@ -6,9 +6,9 @@ namespace assay::contract {
 
 // One file under src/assay, as the contracts see it.
 struct SourceFile {
-  std::string path;    // "ops/decay/decay_cpu.cpp", below src/assay
-  std::string folder;  // "ops"
-  std::string text;    // without comments and the contents of string literals
+  std::string path;                   // "ops/decay/decay_cpu.cpp", below src/assay
+  std::string folder;                 // "ops"
+  std::string text;                   // without comments and the contents of string literals
   std::vector<std::string> includes;  // "assay/core/error.h", "vector"
 };
 

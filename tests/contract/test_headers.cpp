@@ -58,7 +58,8 @@ TEST_CASE("every header opens with #pragma once") {
 }
 
 TEST_CASE("words in comments and literals are no code") {
-  const SourceFile file = parse_source("core/x.cpp", "// torch::nn\n/* torch::nn */ const char* s = \"torch::nn \\\" torch::nn\"; char c = '\"'; int n = 1'000; f();\n");
+  const SourceFile file = parse_source(
+      "core/x.cpp", "// torch::nn\n/* torch::nn */ const char* s = \"torch::nn \\\" torch::nn\"; char c = '\"'; int n = 1'000; f();\n");
   CHECK(file.text.find("torch::nn") == std::string::npos);
   CHECK(file.text.find("1'000; f();") != std::string::npos);
 }

@@ -159,7 +159,8 @@ TEST_CASE("no variant includes another variant") {
 
 TEST_CASE("a variant that includes another one is found, its own header is not") {
   const std::string entry = "ASSAY_ARCHITECTURE(a, {});\n";
-  const SourceFile a = parse_source("arch/vocab/a.cpp", "#include \"assay/arch/vocab/a.h\"\n#include \"assay/arch/vocab/skeleton.h\"\n" + entry);
+  const SourceFile a =
+      parse_source("arch/vocab/a.cpp", "#include \"assay/arch/vocab/a.h\"\n#include \"assay/arch/vocab/skeleton.h\"\n" + entry);
   const SourceFile b = parse_source("arch/vocab/b.cpp", "#include \"assay/arch/vocab/a.h\"\n" + entry);
   CHECK(variants_that_include_variants({a}).empty());
   CHECK(variants_that_include_variants({a, b}) == std::vector<std::string>{"arch/vocab/b.cpp includes assay/arch/vocab/a.h"});

@@ -61,8 +61,7 @@ TEST_CASE("whichever call of write_file fails, the file is old or new as a whole
     CHECK(list_directory(dir.path()) == Names{"x"});
   };
   // create, write, write, sync, close, rename, sync the directory; twice for two errors
-  CHECK(fail_each_call(
-            false, [](const Scratch& dir) { put(dir / "x", "old"); }, write, check) == 14);
+  CHECK(fail_each_call(false, [](const Scratch& dir) { put(dir / "x", "old"); }, write, check) == 14);
 }
 
 TEST_CASE("a failed write_file leaves nothing where there was nothing") {
@@ -71,8 +70,7 @@ TEST_CASE("a failed write_file leaves nothing where there was nothing") {
     const bool written = message.empty() || contains(message, "written, but");
     CHECK(list_directory(dir.path()) == (written ? Names{"x"} : Names{}));
   };
-  CHECK(fail_each_call(
-            false, [](const Scratch&) {}, write, check) == 12);
+  CHECK(fail_each_call(false, [](const Scratch&) {}, write, check) == 12);
 }
 
 TEST_CASE("a disk that stays broken keeps the old content too") {
@@ -81,8 +79,7 @@ TEST_CASE("a disk that stays broken keeps the old content too") {
     const bool replaced = message.empty() || contains(message, "written, but");
     CHECK(read_file(dir / "x") == (replaced ? "new content" : "old"));
   };
-  fail_each_call(
-      true, [](const Scratch& dir) { put(dir / "x", "old"); }, write, check);
+  fail_each_call(true, [](const Scratch& dir) { put(dir / "x", "old"); }, write, check);
 }
 
 TEST_CASE("a failed sync is not tried again on the same file") {
@@ -175,8 +172,7 @@ TEST_CASE("a failed first commit leaves nothing behind") {
   const auto check = [](const Scratch& dir, const std::string& message) {
     CHECK(list_directory(dir.path()) == (message.empty() ? Names{"step"} : Names{}));
   };
-  CHECK(fail_each_call(
-            false, [](const Scratch&) {}, commit, check) > 20);
+  CHECK(fail_each_call(false, [](const Scratch&) {}, commit, check) > 20);
 }
 
 TEST_CASE("a disk that breaks for good during a commit keeps a whole copy of the old directory") {

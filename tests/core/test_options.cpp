@@ -274,16 +274,15 @@ TEST_CASE("the difference of two configurations lists what differs") {
 
 TEST_CASE("help names every option with kind, default, choices, range and variables, in columns") {
   Both b;
-  CHECK(b.settings.help() ==
-        "optim:\n"
-        "  lr        number   0.003   peak learning rate (from 0 to 10) [LR]\n"
-        "  schedule  text     cosine  learning-rate schedule (constant, cosine)\n"
-        "  nesterov  boolean  false   look ahead [NESTEROV]\n"
-        "\n"
-        "model:\n"
-        "  dim    integer   64     width (from 1 to 1000000) [DIM, WIDTH]\n"
-        "  bands  integers  4,4,8  split (from 1 to 64) [BAND_SPLIT]\n"
-        "  out    text      runs   where runs go\n");
+  CHECK(b.settings.help() == "optim:\n"
+                             "  lr        number   0.003   peak learning rate (from 0 to 10) [LR]\n"
+                             "  schedule  text     cosine  learning-rate schedule (constant, cosine)\n"
+                             "  nesterov  boolean  false   look ahead [NESTEROV]\n"
+                             "\n"
+                             "model:\n"
+                             "  dim    integer   64     width (from 1 to 1000000) [DIM, WIDTH]\n"
+                             "  bands  integers  4,4,8  split (from 1 to 64) [BAND_SPLIT]\n"
+                             "  out    text      runs   where runs go\n");
 }
 
 TEST_CASE("a schema that contradicts itself is refused when it is declared") {

@@ -40,7 +40,7 @@ OpCase decay_case(int64_t B, int64_t H, int64_t T, int64_t c, int64_t d, double 
 
 // Awkward on purpose: tile edges (64), odd and prime lengths, more than one head, c != d, forgetting at once and never.
 std::vector<OpCase> cases() {
-  return {decay_case(2, 1, 2, 3, 5, 3),    decay_case(1, 1, 3, 1, 1, 0),   decay_case(2, 3, 63, 8, 4, 3),  decay_case(1, 2, 64, 5, 7, 2),
+  return {decay_case(2, 1, 2, 3, 5, 3),    decay_case(1, 1, 3, 1, 1, 0),   decay_case(2, 3, 63, 8, 4, 3),   decay_case(1, 2, 64, 5, 7, 2),
           decay_case(3, 1, 65, 16, 16, 4), decay_case(1, 1, 130, 9, 2, 3), decay_case(2, 2, 200, 4, 6, -2), decay_case(1, 1, 97, 4, 4, 20)};
 }
 
@@ -72,7 +72,8 @@ TEST_CASE("the equation holds: a serial sum over earlier positions gives the sam
     for (int64_t j = 0; j < C; ++j) {
       double sum = 0;
       for (int64_t s = 0; s < t; ++s)
-        sum += std::pow(lambda, static_cast<double>(t - s - 1)) * (at_(q, t, 0) * at_(k, s, 0) + at_(q, t, 1) * at_(k, s, 1)) * at_(v, s, j);
+        sum +=
+            std::pow(lambda, static_cast<double>(t - s - 1)) * (at_(q, t, 0) * at_(k, s, 0) + at_(q, t, 1) * at_(k, s, 1)) * at_(v, s, j);
       CHECK(at_(o, t, j) == doctest::Approx(sum).epsilon(1e-12));
     }
 }

@@ -10,7 +10,8 @@ using tensor::Params;
 
 TEST_CASE("named tensors are views of one flat buffer, each on a 64-byte boundary, padding zero") {
   Params p(at::kCPU, at::kFloat, 1);
-  const Tensor a = p.add("a", {3, 5}, tensor::normal(1)), b = p.add("b", {}, tensor::constant(2)), c = p.add("c", {17}, tensor::uniform(0.5));
+  const Tensor a = p.add("a", {3, 5}, tensor::normal(1)), b = p.add("b", {}, tensor::constant(2)),
+               c = p.add("c", {17}, tensor::uniform(0.5));
   const Tensor before = a.clone();
   p.seal();
   CHECK(p.count() == 15 + 1 + 17);

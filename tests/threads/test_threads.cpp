@@ -16,7 +16,8 @@ namespace {
 constexpr int kThreads = 4;
 constexpr int kTurns = 25;
 
-template <class F> void in_threads(F&& body) {
+template <class F>
+void in_threads(F&& body) {
   std::vector<std::thread> threads;
   for (int t = 0; t < kThreads; ++t) threads.emplace_back([&body, t] { body(t); });
   for (std::thread& thread : threads) thread.join();

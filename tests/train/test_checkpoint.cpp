@@ -49,8 +49,7 @@ TEST_CASE("what was saved is loaded: weights, moments and counters") {
   const train::FoundCheckpoint found = train::open_checkpoint(dir.path());
   train::load_checkpoint(found, b.built, &b.optimizer);
   CHECK(at::equal(a.built.params->values(), b.built.params->values()));
-  for (const auto& e : b.built.params->entries())
-    CHECK(b.built.params->view(b.optimizer.first_moment(), e).eq(0.25).all().item().toBool());
+  for (const auto& e : b.built.params->entries()) CHECK(b.built.params->view(b.optimizer.first_moment(), e).eq(0.25).all().item().toBool());
   CHECK(found.counters().step == 3);
   CHECK(found.counters().micro_batch == 12);
 }

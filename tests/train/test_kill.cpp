@@ -39,10 +39,28 @@ int wait_for(pid_t child) {
 }
 
 std::vector<std::string> train_command(const std::string& out) {
-  return {program(),      "train",         "--arch",         "v8_lowrank_vv",     "--out",          out,
-          "--threads",    "1",             "--steps",        "400",               "--batch",        "1",
-          "--seq-len",    "16",            "--quiet",        "data.corpus_tokens=20000", "data.corpus_val_tokens=500", "model.num_hops=1",
-          "train.checkpoint_every=7", "train.val_every=20", "train.log_every=3", "train.product=aten"};
+  return {program(),
+          "train",
+          "--arch",
+          "v8_lowrank_vv",
+          "--out",
+          out,
+          "--threads",
+          "1",
+          "--steps",
+          "400",
+          "--batch",
+          "1",
+          "--seq-len",
+          "16",
+          "--quiet",
+          "data.corpus_tokens=20000",
+          "data.corpus_val_tokens=500",
+          "model.num_hops=1",
+          "train.checkpoint_every=7",
+          "train.val_every=20",
+          "train.log_every=3",
+          "train.product=aten"};
 }
 
 std::string metrics_without_time(const std::string& directory) {

@@ -52,7 +52,8 @@ TEST_CASE("training lowers the loss of both models and leaves a complete run dir
     const auto metrics = results::read_metrics(dir / "run");
     CHECK(metrics.front().at("kind").as_string() == "val");
     CHECK(metrics.back().at("loss").as_double() < metrics.front().at("loss").as_double());
-    CHECK(metrics.back().at("bits_per_byte").as_double() == doctest::Approx(metrics.back().at("loss").as_double() / std::log(2.0)).epsilon(0.02));
+    CHECK(metrics.back().at("bits_per_byte").as_double() ==
+          doctest::Approx(metrics.back().at("loss").as_double() / std::log(2.0)).epsilon(0.02));
     CHECK(metrics[1].at("activation_rms").size() >= 2);
   }
 }
@@ -117,7 +118,8 @@ TEST_CASE("a signal finishes the update, saves and says how to go on; the resume
 
 TEST_CASE("a wall-clock limited run replays its recorded multipliers and its decision to stop") {
   const TemporaryDirectory dir;
-  const auto config = tiny_run("v8_lowrank_vv", {"train.steps=0", "train.seconds=0.5", "train.checkpoint_every=3", "train.keep_checkpoints=1000"});
+  const auto config =
+      tiny_run("v8_lowrank_vv", {"train.steps=0", "train.seconds=0.5", "train.checkpoint_every=3", "train.keep_checkpoints=1000"});
   const results::Summary s = train::train_new(*config, dir / "run");
   CHECK(s.steps > 0);
   const auto before = rows(dir / "run");
@@ -162,8 +164,8 @@ TEST_CASE("a NaN in one weight stops the update before weights, moments or count
     slot.view({-1})[0].fill_(std::nan(""));
     const Tensor before = built.params->values().clone();
     const at::AutoGradMode with_grad(true);
-    CHECK_THROWS_WITH_AS(train::training_step(built, adam, {&batch, 1}, 0.1, 1, 41), doctest::Contains(("update 41: parameter '" + bad).c_str()),
-                         core::NumericsError);
+    CHECK_THROWS_WITH_AS(train::training_step(built, adam, {&batch, 1}, 0.1, 1, 41),
+                         doctest::Contains(("update 41: parameter '" + bad).c_str()), core::NumericsError);
     CHECK(at::equal(built.params->values().nan_to_num(7), before.nan_to_num(7)));
     CHECK(adam.first_moment().abs().max().item().toDouble() == 0);
     CHECK(adam.updates() == 0);

@@ -30,9 +30,9 @@ class Model {
 
 // Floating-point operations and bytes of one training token, as the model's equations need them (not as a kernel happens to do them).
 struct Cost {
-  double forward_flops = 0;    // a multiply-add counts 2
-  double training_flops = 0;   // forward and backward
-  double activation_bytes = 0; // saved for backward, fp32
+  double forward_flops = 0;     // a multiply-add counts 2
+  double training_flops = 0;    // forward and backward
+  double activation_bytes = 0;  // saved for backward, fp32
 };
 
 // One entry of the registry. All strings have static storage.
@@ -89,6 +89,6 @@ Config configure(const core::Value& options) {
 }  // namespace assay::arch
 
 // The metadata entry at the end of a variant's file: ASSAY_ARCHITECTURE(id){.name = ..., ...};  id = the file's stem.
-#define ASSAY_ARCHITECTURE(id)              \
+#define ASSAY_ARCHITECTURE(id)                    \
   extern const ::assay::arch::ArchInfo arch_##id; \
   constinit const ::assay::arch::ArchInfo arch_##id

@@ -6,8 +6,8 @@ namespace assay::audit {
 
 // Largest deviation of one quantity of a conformance file from the stored answer, and the bound that it must keep.
 struct Deviation {
-  std::string name;    // "logits", "grad/blocks.0.ln1.weight", "final/logit_scale", ...
-  double error = 0;    // largest absolute error; for losses and gradient norms of trajectories, relative
+  std::string name;  // "logits", "grad/blocks.0.ln1.weight", "final/logit_scale", ...
+  double error = 0;  // largest absolute error; for losses and gradient norms of trajectories, relative
   double bound = 0;
   bool pass() const { return error <= bound; }  // false for NaN
 };

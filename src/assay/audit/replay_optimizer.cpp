@@ -10,7 +10,8 @@ namespace {
 
 bool is_block_matrix(const std::string& name) {
   static constexpr std::array<std::string_view, 4> parts{"attn.qkv", "attn.out", "mlp.fc1", "mlp.fc2"};
-  return std::any_of(parts.begin(), parts.end(), [&](std::string_view p) { return name.find(p) != std::string::npos && name.ends_with(".weight"); });
+  return std::any_of(parts.begin(), parts.end(),
+                     [&](std::string_view p) { return name.find(p) != std::string::npos && name.ends_with(".weight"); });
 }
 
 // The parameter groups of each published trainer, by parameter.

@@ -30,8 +30,8 @@ void refuse_unknown(const core::Value& v, const std::vector<std::string>& known,
 
 // The vocabulary-space trainer [vocab-space 5]: Adam with coupled decay, clipping, warm-up updates, warm-down.
 Recipe vocabulary_recipe(const core::Value& o, const std::string& path) {
-  refuse_unknown(o, {"lr", "beta1", "beta2", "eps", "weight_decay", "clip", "warmup_steps", "iterations", "warmdown_iters", "grad_accum_steps"},
-                 path);
+  refuse_unknown(
+      o, {"lr", "beta1", "beta2", "eps", "weight_decay", "clip", "warmup_steps", "iterations", "warmdown_iters", "grad_accum_steps"}, path);
   Recipe r;
   r.optim.lr = o.at("lr").as_double();
   r.optim.beta1 = number(o, "beta1", 0.9);

@@ -73,7 +73,8 @@ arch::Built Vectors::build(int64_t seq_len, const ParityOptions& options) const 
   const at::NoGradGuard no_grad;
   for (const auto& e : b.params->entries()) {
     const Tensor value = at("param/" + e.name, options.dtype);
-    if (value.sizes().vec() != e.shape) throw core::DataError("parity", path_ + ": param/" + e.name + " has another shape than the model's");
+    if (value.sizes().vec() != e.shape)
+      throw core::DataError("parity", path_ + ": param/" + e.name + " has another shape than the model's");
     Tensor(e.value).copy_(value);
   }
   return b;
@@ -91,7 +92,8 @@ train::Batch Vectors::batch(int64_t index, const ParityOptions& options) const {
 
 Deviation Vectors::compare(const std::string& name, const Tensor& result, double bound) const {
   const Tensor want = at(name, at::kDouble);
-  if (result.numel() != want.numel()) throw core::DataError("parity", path_ + ": '" + name + "' has another number of entries than the result");
+  if (result.numel() != want.numel())
+    throw core::DataError("parity", path_ + ": '" + name + "' has another number of entries than the result");
   const Tensor difference = (result.detach().cpu().to(at::kDouble).reshape(want.sizes()) - want).abs();
   return {name, want.numel() == 0 ? 0 : difference.max().item().toDouble(), bound};
 }
@@ -111,7 +113,8 @@ bool ParityReport::pass() const {
 
 const Deviation& ParityReport::worst() const {
   const auto share = [](const Deviation& d) { return std::isnan(d.error) ? std::numeric_limits<double>::infinity() : d.error / d.bound; };
-  return *std::max_element(deviations.begin(), deviations.end(), [&](const Deviation& a, const Deviation& b) { return share(a) < share(b); });
+  return *std::max_element(deviations.begin(), deviations.end(),
+                           [&](const Deviation& a, const Deviation& b) { return share(a) < share(b); });
 }
 
 ParityReport replay(const std::string& path, const ParityOptions& options) {
@@ -119,7 +122,8 @@ ParityReport replay(const std::string& path, const ParityOptions& options) {
   if (v.has("logits")) return replay_model(v, options);
   if (v.has("loss") && !v.names("final/").empty()) return replay_trajectory(v, options);
   if (!v.names("before/").empty() && !v.names("after/0/").empty()) return replay_optimizer(v, options);
-  throw core::DataError("parity", path + " is no model, trajectory or optimizer file: it has neither 'logits' nor 'final/...' nor 'before/...'");
+  throw core::DataError("parity",
+                        path + " is no model, trajectory or optimizer file: it has neither 'logits' nor 'final/...' nor 'before/...'");
 }
 
 }  // namespace assay::audit

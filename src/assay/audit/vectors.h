@@ -12,9 +12,9 @@ class Vectors {
   const std::string& path() const { return path_; }
   bool has(std::string_view name) const { return file_.find(name) != nullptr; }
   const core::SafeTensors& file() const { return file_; }
-  Tensor at(std::string_view name, at::ScalarType dtype) const;  // on the CPU
-  core::Value metadata(const std::string& key) const;            // parsed JSON; null where absent
-  std::vector<std::string> names(std::string_view prefix) const; // without the prefix, in file order
+  Tensor at(std::string_view name, at::ScalarType dtype) const;   // on the CPU
+  core::Value metadata(const std::string& key) const;             // parsed JSON; null where absent
+  std::vector<std::string> names(std::string_view prefix) const;  // without the prefix, in file order
 
   // The architecture and its options; the model with param/* loaded. seq_len is the longest that the file uses.
   arch::Built build(int64_t seq_len, const ParityOptions& options) const;

@@ -11,15 +11,14 @@ namespace {
 
 void print(const core::Value& v) {
   const auto number = [&](const char* key) { return v.at(key).as_double(); };
-  std::printf("%s on %s, %s, B=%lld T=%lld V=%lld, %lld threads, products by %s\n", v.at("name").as_string().c_str(), v.at("device").as_string().c_str(),
-              v.at("dtype").as_string().c_str(), static_cast<long long>(v.at("batch").as_int()), static_cast<long long>(v.at("seq_len").as_int()),
-              static_cast<long long>(v.at("vocab_size").as_int()), static_cast<long long>(v.at("threads").as_int()),
-              v.at("product_backend").as_string().c_str());
+  std::printf("%s on %s, %s, B=%lld T=%lld V=%lld, %lld threads, products by %s\n", v.at("name").as_string().c_str(),
+              v.at("device").as_string().c_str(), v.at("dtype").as_string().c_str(), static_cast<long long>(v.at("batch").as_int()),
+              static_cast<long long>(v.at("seq_len").as_int()), static_cast<long long>(v.at("vocab_size").as_int()),
+              static_cast<long long>(v.at("threads").as_int()), v.at("product_backend").as_string().c_str());
   std::printf("  %.0f tokens/s, %.2f ms a step (+- %.2f)\n", number("tokens_per_s"), number("ms"), number("spread_ms"));
-  for (const auto& [name, t] : v.at("phases").as_object())
-    std::printf("    %-14s %8.2f ms\n", name.c_str(), t.at("median").as_double());
-  std::printf("  %.1f GFLOP/s of model arithmetic, %.0f %% of a large product's %.1f; peak %.0f MB\n", number("gflops"), 100 * number("floor_fraction"),
-              number("product_gflops"), number("peak_bytes") / 1e6);
+  for (const auto& [name, t] : v.at("phases").as_object()) std::printf("    %-14s %8.2f ms\n", name.c_str(), t.at("median").as_double());
+  std::printf("  %.1f GFLOP/s of model arithmetic, %.0f %% of a large product's %.1f; peak %.0f MB\n", number("gflops"),
+              100 * number("floor_fraction"), number("product_gflops"), number("peak_bytes") / 1e6);
 }
 
 }  // namespace
@@ -39,7 +38,8 @@ int run_bench(const std::vector<std::string>& args) {
   line.option("--threads", options.threads, "train.threads: CPU threads");
   line.assignments(options.assignments, "any option, e.g. model.vocab_size=1024");
   if (!line.parse(args)) return 0;
-  if (bench_options.steps < 1 || bench_options.warmup < 0) throw core::ConfigError("bench", "--steps must be at least 1 and --warmup at least 0");
+  if (bench_options.steps < 1 || bench_options.warmup < 0)
+    throw core::ConfigError("bench", "--steps must be at least 1 and --warmup at least 0");
   train::RunConfig config(arch::find_architecture(name));
   const auto flag = [&](const char* given, const char* path, const core::Value& value) {
     if (line.given(given)) config.settings.set(path, value, core::Source::command_line);

@@ -51,7 +51,8 @@ void print(const audit::ParityReport& r) {
 }  // namespace
 
 int run_parity(const std::vector<std::string>& args) {
-  CommandLine line("parity", "Replay conformance vectors: build the model that a file's metadata names and compare all that the file holds.");
+  CommandLine line("parity",
+                   "Replay conformance vectors: build the model that a file's metadata names and compare all that the file holds.");
   std::vector<std::string> files;
   std::string device = "cpu", dtype = "float32", product = "auto";
   line.rest("FILE", files, ".safetensors files: models, trajectories, optimizers");
@@ -59,7 +60,8 @@ int run_parity(const std::vector<std::string>& args) {
   line.option("--dtype", dtype, "float32 or float64");
   line.option("--product", product, "CPU product library: auto, aten or onednn");
   if (!line.parse(args)) return 0;
-  if (dtype != "float32" && dtype != "float64") throw core::ConfigError("parity", core::unknown_name("dtype", dtype, {"float32", "float64"}));
+  if (dtype != "float32" && dtype != "float64")
+    throw core::ConfigError("parity", core::unknown_name("dtype", dtype, {"float32", "float64"}));
   audit::ParityOptions options;
   options.device = tensor::open_device(device);
   options.dtype = dtype == "float64" ? at::kDouble : at::kFloat;

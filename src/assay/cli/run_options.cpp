@@ -64,7 +64,8 @@ std::unique_ptr<train::RunConfig> RunOptions::resolve(const CommandLine& line, b
   for (const char* key : {"arch", "name", "sources"}) recipe.erase(key);
   config->settings.set_document(recipe, core::Source::recipe);
   for (const std::string& unread : config->settings.set_environment(pairs, core::known_environment_names()))
-    if (!read_elsewhere(unread)) core::warn("the environment sets " + unread + ", which " + std::string(config->architecture->name) + " does not read");
+    if (!read_elsewhere(unread))
+      core::warn("the environment sets " + unread + ", which " + std::string(config->architecture->name) + " does not read");
   if (config->name.empty()) config->name = environment_value(pairs, "RUN_ID");
 
   const auto flag = [&](const char* option_name, const char* path, const core::Value& value) {
@@ -90,7 +91,8 @@ OpenedRun open_run(const std::string& directory, const std::string& device, cons
   run.config->train.product = found.counters().product;
   if (!device.empty()) run.config->settings.set("train.device", device, core::Source::command_line);
   for (const std::string& a : assignments) {
-    if (a.starts_with("model.")) throw core::ConfigError("checkpoint", "'" + a + "' cannot change: the checkpoint's weights belong to its model");
+    if (a.starts_with("model."))
+      throw core::ConfigError("checkpoint", "'" + a + "' cannot change: the checkpoint's weights belong to its model");
     run.config->settings.set_assignment(a, core::Source::command_line);
   }
   const train::Machine machine = train::prepare_machine(run.config->train);

@@ -77,8 +77,8 @@ Value document_of(const arch::ArchInfo& a, train::RunConfig& config, int64_t voc
 }
 
 void print(const Value& v, const train::RunConfig& config) {
-  std::printf("%s (%s)\n%s\n\n%s\n\n", v.at("name").as_string().c_str(), v.at("family").as_string().c_str(), v.at("summary").as_string().c_str(),
-              v.at("equations").as_string().c_str());
+  std::printf("%s (%s)\n%s\n\n%s\n\n", v.at("name").as_string().c_str(), v.at("family").as_string().c_str(),
+              v.at("summary").as_string().c_str(), v.at("equations").as_string().c_str());
   std::printf("across positions: %s\nwithin a position: %s\nsource: %s\n\n", v.at("mixer").as_string().c_str(),
               v.at("transform").as_string().c_str(), v.at("source").as_string().c_str());
   std::printf("at V=%lld, T=%lld: %lld parameters, %.3g FLOP a token forward, %.3g in training, %.3g bytes of activations a token\n\n",

@@ -31,8 +31,8 @@ void print_plan(const core::Value& plan) {
 }
 
 void print_summary(const results::Summary& s, const std::string& directory) {
-  std::printf("%s: %lld updates, %lld tokens, %.0f tokens/s\n", s.name.c_str(), static_cast<long long>(s.steps), static_cast<long long>(s.tokens),
-              s.tokens_per_s);
+  std::printf("%s: %lld updates, %lld tokens, %.0f tokens/s\n", s.name.c_str(), static_cast<long long>(s.steps),
+              static_cast<long long>(s.tokens), s.tokens_per_s);
   if (s.val_loss) std::printf("validation loss %.4f nats a token", *s.val_loss);
   if (s.val_bits_per_byte) std::printf(", %.4f bits a byte", *s.val_bits_per_byte);
   std::printf("\nrun directory: %s\n", directory.c_str());
@@ -56,8 +56,10 @@ int run_train(const std::vector<std::string>& args) {
   if (!resumed.empty()) {
     std::vector<std::string> overrides = options.assignments;
     if (line.given("--steps")) overrides.push_back("train.steps=" + std::to_string(options.steps));
-    for (const char* flag : {"--arch", "--config", "--data", "--seed", "--batch", "--seq-len", "--device", "--precision", "--threads", "--name"})
-      if (line.given(flag)) throw core::ConfigError("train", std::string(flag) + " cannot be given with --resume: the run keeps what it began with");
+    for (const char* flag :
+         {"--arch", "--config", "--data", "--seed", "--batch", "--seq-len", "--device", "--precision", "--threads", "--name"})
+      if (line.given(flag))
+        throw core::ConfigError("train", std::string(flag) + " cannot be given with --resume: the run keeps what it began with");
     s = train::resume(resumed, overrides);
   } else {
     const auto config = options.resolve(line, true);

@@ -16,7 +16,8 @@ std::vector<double> last_logits(const arch::Built& built, const std::vector<uint
   const auto n = std::min<int64_t>(context, static_cast<int64_t>(tokens.size()));
   Tensor ids = at::empty({1, n}, at::TensorOptions().dtype(at::kLong));
   std::copy(tokens.end() - n, tokens.end(), ids.data_ptr<int64_t>());
-  const Tensor logits = built.model->forward(ids.to(built.params->device())).select(1, n - 1).select(0, 0).cpu().to(at::kDouble).contiguous();
+  const Tensor logits =
+      built.model->forward(ids.to(built.params->device())).select(1, n - 1).select(0, 0).cpu().to(at::kDouble).contiguous();
   return {logits.data_ptr<double>(), logits.data_ptr<double>() + logits.numel()};
 }
 
@@ -47,7 +48,8 @@ std::vector<uint16_t> generate(const arch::Built& built, std::vector<uint16_t> p
   if (prompt.empty()) throw core::ConfigError("generate", "the prompt has no token; wanted at least one");
   const core::Stream stream(sampling.seed, "sample");
   for (int64_t i = 0; i < sampling.tokens; ++i) {
-    const auto next = static_cast<uint16_t>(sample(last_logits(built, prompt, context), sampling, stream.uniform(static_cast<uint64_t>(i))));
+    const auto next =
+        static_cast<uint16_t>(sample(last_logits(built, prompt, context), sampling, stream.uniform(static_cast<uint64_t>(i))));
     prompt.push_back(next);
     each(next);
   }

@@ -15,27 +15,28 @@ const core::Schema& OptimConfig::schema() {
   using core::option;
   static const core::Schema s = [] {
     const core::Schema own = core::declare<OptimConfig>(
-        "optim", {
-                     option("name", &OptimConfig::name, "optimizer").one_of({"adam", "adamw"}),
-                     option("lr", &OptimConfig::lr, "base learning rate", 0, 1e38).env("LR"),
-                     option("beta1", &OptimConfig::beta1, "decay of the first moment", 0, 1).env("BETA1"),
-                     option("beta2", &OptimConfig::beta2, "decay of the second moment", 0, 1).env("BETA2"),
-                     option("eps", &OptimConfig::eps, "added to the root of the second moment", 1e-30, 1).env("ADAM_EPS"),
-                     option("weight_decay", &OptimConfig::weight_decay, "coupled with adam, decoupled with adamw", 0, 100).env("WEIGHT_DECAY"),
-                     option("clip", &OptimConfig::clip, "largest global gradient norm; 0 = no clipping", 0, 1e9).env("GRAD_CLIP_NORM"),
-                     option("warmup_updates", &OptimConfig::warmup_updates,
-                            "compatibility: updates at the full rate before step 0, on batches that are seen again", 0, 1 << 20)
-                         .env("WARMUP_STEPS"),
-                 });
+        "optim",
+        {
+            option("name", &OptimConfig::name, "optimizer").one_of({"adam", "adamw"}),
+            option("lr", &OptimConfig::lr, "base learning rate", 0, 1e38).env("LR"),
+            option("beta1", &OptimConfig::beta1, "decay of the first moment", 0, 1).env("BETA1"),
+            option("beta2", &OptimConfig::beta2, "decay of the second moment", 0, 1).env("BETA2"),
+            option("eps", &OptimConfig::eps, "added to the root of the second moment", 1e-30, 1).env("ADAM_EPS"),
+            option("weight_decay", &OptimConfig::weight_decay, "coupled with adam, decoupled with adamw", 0, 100).env("WEIGHT_DECAY"),
+            option("clip", &OptimConfig::clip, "largest global gradient norm; 0 = no clipping", 0, 1e9).env("GRAD_CLIP_NORM"),
+            option("warmup_updates", &OptimConfig::warmup_updates,
+                   "compatibility: updates at the full rate before step 0, on batches that are seen again", 0, 1 << 20)
+                .env("WARMUP_STEPS"),
+        });
     const core::Schema nested = core::declare<ScheduleConfig>(
-        "optim", {
-                     option("schedule", &ScheduleConfig::schedule, "learning-rate schedule")
-                         .one_of({"constant", "cosine", "linear", "reference"}),
-                     option("warmup_steps", &ScheduleConfig::warmup_steps, "updates of the linear ramp; -1 = 2 % of the run", -1, 1 << 30),
-                     option("min_lr_ratio", &ScheduleConfig::min_lr_ratio, "final rate over base rate (cosine, linear)", 0, 1),
-                     option("warmdown_steps", &ScheduleConfig::warmdown_steps, "updates of the final fall (linear, reference)", 0, 1 << 30)
-                         .env("WARMDOWN_ITERS"),
-                 });
+        "optim",
+        {
+            option("schedule", &ScheduleConfig::schedule, "learning-rate schedule").one_of({"constant", "cosine", "linear", "reference"}),
+            option("warmup_steps", &ScheduleConfig::warmup_steps, "updates of the linear ramp; -1 = 2 % of the run", -1, 1 << 30),
+            option("min_lr_ratio", &ScheduleConfig::min_lr_ratio, "final rate over base rate (cosine, linear)", 0, 1),
+            option("warmdown_steps", &ScheduleConfig::warmdown_steps, "updates of the final fall (linear, reference)", 0, 1 << 30)
+                .env("WARMDOWN_ITERS"),
+        });
     std::vector<Field> fields = own.fields();
     for (Field f : nested.fields()) {
       const auto set = f.set;
@@ -62,8 +63,8 @@ void Adam::update(double lr) {
   for (const Group& g : groups_) {
     if (g.first == g.last) continue;
     const int64_t begin = entries[static_cast<size_t>(g.first)].offset;
-    const int64_t end = g.last == static_cast<int64_t>(entries.size()) ? params_.values().size(0)
-                                                                      : entries[static_cast<size_t>(g.last)].offset;
+    const int64_t end =
+        g.last == static_cast<int64_t>(entries.size()) ? params_.values().size(0) : entries[static_cast<size_t>(g.last)].offset;
     const auto part = [&](const Tensor& flat) { return std::vector<Tensor>{flat.narrow(0, begin, end - begin)}; };
     const std::vector<Tensor> p = part(params_.values()), grad = part(params_.grads()), m = part(m_), v = part(v_);
     const std::vector<Tensor> step{at::full({}, static_cast<double>(updates_), at::TensorOptions().device(m_.device()))};

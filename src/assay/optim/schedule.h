@@ -8,17 +8,17 @@ namespace assay::optim {
 // Learning-rate multipliers m(n) before update n (from 0), for a run of N updates.
 struct ScheduleConfig {
   std::string schedule = "cosine";
-  int64_t warmup_steps = -1;   // -1: 2 % of the run, at least 1
+  int64_t warmup_steps = -1;  // -1: 2 % of the run, at least 1
   double min_lr_ratio = 0.1;
   int64_t warmdown_steps = 0;
 };
 
 // What a schedule may look at. A wall-clock limit makes it depend on the clock: the loop records every multiplier and replays it.
 struct Position {
-  int64_t step = 0;          // updates done
-  int64_t total = 0;         // planned updates N; 0 = unknown (limited by time alone)
-  double elapsed = 0;        // training seconds so far
-  double limit = 0;          // seconds; 0 = none
+  int64_t step = 0;    // updates done
+  int64_t total = 0;   // planned updates N; 0 = unknown (limited by time alone)
+  double elapsed = 0;  // training seconds so far
+  double limit = 0;    // seconds; 0 = none
 };
 
 //   constant   1

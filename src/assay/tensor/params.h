@@ -35,8 +35,8 @@ class Params {
   // Flat buffers [padded size]; padding (each parameter starts on a 64-byte boundary) is zero and stays zero.
   Tensor& values() { return values_; }
   Tensor& grads() { return grads_; }
-  Tensor like_values() const;                                    // a zero buffer of the same layout (moments)
-  Tensor view(const Tensor& flat, const Entry& e) const;         // e's part of such a buffer, in e's shape
+  Tensor like_values() const;                             // a zero buffer of the same layout (moments)
+  Tensor view(const Tensor& flat, const Entry& e) const;  // e's part of such a buffer, in e's shape
 
  private:
   at::Device device_;

@@ -16,8 +16,8 @@ namespace {
 
 ProductChoice current;
 
-using Pointwise = Tensor(const Tensor&, const Tensor&, const std::optional<Tensor>&, std::string_view,
-                         c10::List<std::optional<at::Scalar>>, std::optional<std::string_view>);
+using Pointwise = Tensor(const Tensor&, const Tensor&, const std::optional<Tensor>&, std::string_view, c10::List<std::optional<at::Scalar>>,
+                         std::optional<std::string_view>);
 
 // a b through oneDNN; its operator computes x w^T, so b goes in transposed (a view).
 Tensor onednn_product(const Tensor& a, const Tensor& b) {
@@ -109,8 +109,7 @@ ProductChoice product_choice_from(std::string_view name) {
       throw core::ConfigError("product", "this processor cannot run oneDNN products, which 'product=" + std::string(name) + "' asks for");
     return c;
   }
-  throw core::ConfigError("product",
-                          core::unknown_name("product library", name, {"auto", "aten", "onednn", "aten+bf16", "onednn+bf16"}));
+  throw core::ConfigError("product", core::unknown_name("product library", name, {"auto", "aten", "onednn", "aten+bf16", "onednn+bf16"}));
 }
 
 void set_product_choice(ProductChoice c) { current = c; }

@@ -26,7 +26,8 @@ std::vector<core::TensorView> views_of(const tensor::Params& params, const Tenso
   std::vector<core::TensorView> views;
   for (const auto& e : params.entries()) {
     const Tensor part = flat.narrow(0, e.offset, e.numel);
-    views.push_back({prefix + e.name, dtype_of(flat), e.shape, std::string_view(static_cast<const char*>(part.const_data_ptr()), part.nbytes())});
+    views.push_back(
+        {prefix + e.name, dtype_of(flat), e.shape, std::string_view(static_cast<const char*>(part.const_data_ptr()), part.nbytes())});
   }
   return views;
 }
@@ -79,22 +80,25 @@ std::string checksum_of(core::Value manifest) {
 core::Value verified_manifest(const std::string& directory) {
   const std::string path = directory + "/" + kManifest;
   core::Value manifest = core::parse_json(core::read_file(path, 16 << 20), path);
-  if (checksum_of(manifest) != manifest.at("xxh3_128").as_string()) throw core::DataError("checkpoint", path + " does not match its own checksum");
+  if (checksum_of(manifest) != manifest.at("xxh3_128").as_string())
+    throw core::DataError("checkpoint", path + " does not match its own checksum");
   for (const char* name : {kModel, kOptimizer}) {
     const core::Value& part = manifest.at("files").at(name);
     const std::string file = directory + "/" + name;
     const auto size = static_cast<int64_t>(core::file_size(file));
     if (size != part.at("size").as_int())
-      throw core::DataError("checkpoint", file + " holds " + std::to_string(size) + " bytes; its manifest says " +
-                                              std::to_string(part.at("size").as_int()));
-    if (core::hash_file(file) != part.at("xxh3_128").as_string()) throw core::DataError("checkpoint", file + " does not match its checksum");
+      throw core::DataError(
+          "checkpoint", file + " holds " + std::to_string(size) + " bytes; its manifest says " + std::to_string(part.at("size").as_int()));
+    if (core::hash_file(file) != part.at("xxh3_128").as_string())
+      throw core::DataError("checkpoint", file + " does not match its checksum");
   }
   manifest.at("counters").at("step").as_int();
   return manifest;
 }
 
 // Copies tensors named prefix + NAME into a flat buffer.
-void load_into(const core::SafeTensors& file, const std::string& path, const tensor::Params& params, Tensor& flat, const std::string& prefix) {
+void load_into(const core::SafeTensors& file, const std::string& path, const tensor::Params& params, Tensor& flat,
+               const std::string& prefix) {
   const at::NoGradGuard no_grad;
   for (const auto& e : params.entries()) {
     const core::TensorView& t = file.at(prefix + e.name);
@@ -109,7 +113,8 @@ void load_into(const core::SafeTensors& file, const std::string& path, const ten
 
 void refuse_leftovers(const core::SafeTensors& file, const std::string& path, size_t wanted) {
   if (file.tensors().size() != wanted)
-    throw core::DataError("checkpoint", path + " holds " + std::to_string(file.tensors().size()) + " tensors; this model has " + std::to_string(wanted));
+    throw core::DataError("checkpoint",
+                          path + " holds " + std::to_string(file.tensors().size()) + " tensors; this model has " + std::to_string(wanted));
 }
 
 }  // namespace
@@ -136,9 +141,8 @@ void save_checkpoint(core::FileSystem& fs, const std::string& run_directory, con
 
 Counters FoundCheckpoint::counters() const {
   const core::Value& c = manifest.at("counters");
-  return {c.at("step").as_int(),         c.at("micro_batch").as_int(),    c.at("optimizer_updates").as_int(),
-          c.at("elapsed").as_double(),   c.at("product").as_string(),     c.at("data_hash").as_string(),
-          c.at("fingerprint").as_string(), c.at("threads").as_int()};
+  return {c.at("step").as_int(),       c.at("micro_batch").as_int(),  c.at("optimizer_updates").as_int(), c.at("elapsed").as_double(),
+          c.at("product").as_string(), c.at("data_hash").as_string(), c.at("fingerprint").as_string(),    c.at("threads").as_int()};
 }
 
 std::optional<FoundCheckpoint> newest_checkpoint(const std::string& run_directory) {
@@ -180,7 +184,8 @@ void load_weights(const std::string& path, arch::Built& built) {
 void remove_unfinished(core::FileSystem& fs, const std::string& run_directory) {
   if (!core::directory_exists(checkpoints_of(run_directory))) return;
   for (const std::string& n : core::list_directory(checkpoints_of(run_directory)))
-    if (n.find(".tmp-") != std::string::npos || n.find(".old-") != std::string::npos) fs.remove_all(checkpoints_of(run_directory) + "/" + n);
+    if (n.find(".tmp-") != std::string::npos || n.find(".old-") != std::string::npos)
+      fs.remove_all(checkpoints_of(run_directory) + "/" + n);
 }
 
 void remove_old_checkpoints(core::FileSystem& fs, const std::string& run_directory, int64_t keep) {

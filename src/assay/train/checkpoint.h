@@ -6,10 +6,10 @@ namespace assay::train {
 
 // What a resumed run must know beside weights and moments: integers and recorded choices.
 struct Counters {
-  int64_t step = 0;           // updates done
-  int64_t micro_batch = 0;    // micro-batches consumed
+  int64_t step = 0;               // updates done
+  int64_t micro_batch = 0;        // micro-batches consumed
   int64_t optimizer_updates = 0;  // bias correction (differs from step after warm-up updates)
-  double elapsed = 0;         // training seconds
+  double elapsed = 0;             // training seconds
   std::string product, data_hash, fingerprint;
   int64_t threads = 0;
 };

@@ -27,8 +27,8 @@ Evaluation evaluate(const arch::Built& built, const data::TokenSource& tokens, c
   int64_t windows = data::validation_windows(tokens, seq_len);
   if (max_tokens > 0) windows = std::min(windows, std::max<int64_t>(1, max_tokens / seq_len));
   if (windows == 0)
-    throw core::DataError("eval", "the validation text has " + std::to_string(tokens.size()) + " tokens; one window needs " +
-                                      std::to_string(seq_len + 1));
+    throw core::DataError(
+        "eval", "the validation text has " + std::to_string(tokens.size()) + " tokens; one window needs " + std::to_string(seq_len + 1));
   data::Tokenizer::ByteTable table;
   if (tokenizer != nullptr) table = tokenizer->byte_table();
   Evaluation e;

@@ -111,8 +111,8 @@ Value Run::plan() const {
 void Run::start_from(const FoundCheckpoint& found) {
   const Counters stored = found.counters();
   if (stored.data_hash != corpus_.hash)
-    throw core::DataError("train", "the data has changed since " + found.directory + " was written: hash " + corpus_.hash + ", recorded " +
-                                       stored.data_hash);
+    throw core::DataError(
+        "train", "the data has changed since " + found.directory + " was written: hash " + corpus_.hash + ", recorded " + stored.data_hash);
   load_checkpoint(found, built_, &optimizer_);
   const std::string fingerprint = counters_.fingerprint;
   counters_ = stored;
@@ -126,9 +126,7 @@ std::vector<Batch> Run::micro_batches(int64_t first) const {
   return batches;
 }
 
-void Run::write(Value row) {
-  metrics_->append(core::to_json(row));
-}
+void Run::write(Value row) { metrics_->append(core::to_json(row)); }
 
 // The reference's start: real updates at the full rate on the first batches, which are then seen again; not counted as steps.
 void Run::warm_up() {
@@ -298,7 +296,8 @@ results::Summary Run::run(const std::string& directory) {
       }
       if (stop_requested()) {
         save();
-        throw core::Interrupted("train", "stopped by a signal after update " + std::to_string(counters_.step) + "; go on with --resume " + directory);
+        throw core::Interrupted(
+            "train", "stopped by a signal after update " + std::to_string(counters_.step) + "; go on with --resume " + directory);
       }
     }
     validate();
@@ -319,8 +318,7 @@ results::Summary Run::run(const std::string& directory) {
 void write_run_files(const RunConfig& config, const std::string& directory) {
   core::FileSystem& fs = core::real_files();
   core::write_file(fs, directory + "/config.toml", core::to_toml(config.to_document()));
-  core::write_file(fs, directory + "/env.json",
-                   core::to_json(results::environment(ASSAY_VERSION, tensor::torch_version()), 2) + "\n");
+  core::write_file(fs, directory + "/env.json", core::to_json(results::environment(ASSAY_VERSION, tensor::torch_version()), 2) + "\n");
 }
 
 results::Summary run_in(Run& run, const std::string& directory) {
@@ -368,8 +366,9 @@ results::Summary resume(const std::string& directory, const std::vector<std::str
   const auto config = RunConfig::from_document(core::parse_toml(core::read_file(path, 1 << 20), path));
   for (const std::string& o : overrides) {
     if (!is_limit(o.substr(0, o.find('='))))
-      throw core::ConfigError("train", "'" + o + "' cannot change in a resumed run; only train.steps, train.tokens, train.seconds, "
-                                       "train.checkpoint_every and train.keep_checkpoints can");
+      throw core::ConfigError("train", "'" + o +
+                                           "' cannot change in a resumed run; only train.steps, train.tokens, train.seconds, "
+                                           "train.checkpoint_every and train.keep_checkpoints can");
     config->settings.set_assignment(o, core::Source::command_line);
   }
   remove_unfinished(core::real_files(), directory);

@@ -22,7 +22,8 @@ const core::Schema& TrainConfig::schema() {
       {
           option("steps", &C::steps, "updates; 0 = set by tokens or seconds, else 500", 0, 1e12).env("ITERATIONS"),
           option("tokens", &C::tokens, "training tokens to spend; 0 = no such limit", 0, many),
-          option("seconds", &C::seconds, "training time to spend, validation not counted; 0 = no such limit", 0, 1e9).env("MAX_WALLCLOCK_SECONDS"),
+          option("seconds", &C::seconds, "training time to spend, validation not counted; 0 = no such limit", 0, 1e9)
+              .env("MAX_WALLCLOCK_SECONDS"),
           option("batch", &C::batch, "sequences of a micro-batch", 1, 1 << 20),
           option("seq_len", &C::seq_len, "tokens of a sequence", 1, 1 << 20).env("TRAIN_SEQ_LEN"),
           option("accumulation", &C::accumulation, "micro-batches of an update", 1, 1 << 20).env("GRAD_ACCUM_STEPS"),
@@ -93,7 +94,8 @@ int64_t RunConfig::total_steps() const {
   if (train.tokens > 0) {
     const int64_t affordable = train.tokens / tokens_per_step();
     if (affordable == 0)
-      bad("train.tokens=" + std::to_string(train.tokens) + " does not pay for one update of " + std::to_string(tokens_per_step()) + " tokens");
+      bad("train.tokens=" + std::to_string(train.tokens) + " does not pay for one update of " + std::to_string(tokens_per_step()) +
+          " tokens");
     total = total > 0 ? std::min(total, affordable) : affordable;
   }
   if (total == 0 && train.seconds == 0) total = kDefaultSteps;
@@ -105,8 +107,8 @@ void RunConfig::check() const {
   data::order_from(data.order);
   if (optim.schedule.schedule == "cosine" && optim.schedule.warmup_steps > 0 && total_steps() > 0 &&
       optim.schedule.warmup_steps >= total_steps())
-    bad("optim.warmup_steps=" + std::to_string(optim.schedule.warmup_steps) + " leaves nothing of a run of " + std::to_string(total_steps()) +
-        " updates");
+    bad("optim.warmup_steps=" + std::to_string(optim.schedule.warmup_steps) + " leaves nothing of a run of " +
+        std::to_string(total_steps()) + " updates");
 }
 
 }  // namespace assay::train

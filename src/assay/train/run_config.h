@@ -38,9 +38,9 @@ class RunConfig {
   static std::unique_ptr<RunConfig> from_document(const core::Value& document);
 
   // Derived; ConfigError where the options contradict each other.
-  int64_t rows() const;             // of one micro-batch
+  int64_t rows() const;  // of one micro-batch
   int64_t tokens_per_step() const;
-  int64_t total_steps() const;      // 0: limited by time alone
+  int64_t total_steps() const;  // 0: limited by time alone
   void check() const;
 
  private:

@@ -70,7 +70,8 @@ class Gpt2 final : public Model {
   Tensor forward(const Tensor& ids_BT, const Observer* observe) override {
     const int64_t T = ids_BT.size(1);
     if (T > config_.max_seq_len)
-      throw core::ConfigError("gpt2", "a sequence of " + std::to_string(T) + " tokens, but max_seq_len=" + std::to_string(config_.max_seq_len));
+      throw core::ConfigError("gpt2",
+                              "a sequence of " + std::to_string(T) + " tokens, but max_seq_len=" + std::to_string(config_.max_seq_len));
     Tensor x_BTC = at::embedding(E_VC_, ids_BT) + P_TC_.narrow(0, 0, T);
     if (observe != nullptr) (*observe)("embed", x_BTC);
     for (size_t l = 0; l < blocks_.size(); ++l) {
@@ -95,7 +96,8 @@ class Gpt2 final : public Model {
     const auto bad = [](const std::string& what) { throw core::ConfigError("gpt2", what); };
     if (config_.vocab_size < 2) bad("vocab_size must be at least 2, got " + std::to_string(config_.vocab_size));
     if (dims.vocab_size > config_.vocab_size)
-      bad("vocab_size=" + std::to_string(config_.vocab_size) + " is smaller than the data's vocabulary of " + std::to_string(dims.vocab_size));
+      bad("vocab_size=" + std::to_string(config_.vocab_size) + " is smaller than the data's vocabulary of " +
+          std::to_string(dims.vocab_size));
     if (config_.n_embd % config_.n_head != 0)
       bad("n_head=" + std::to_string(config_.n_head) + " does not divide n_embd=" + std::to_string(config_.n_embd));
     if (dims.seq_len > config_.max_seq_len)
@@ -109,7 +111,8 @@ class Gpt2 final : public Model {
   }
   // Biases start uniform, as the published code leaves its framework's default in place.
   static Affine linear(tensor::Params& p, const std::string& name, int64_t out, int64_t in) {
-    return {p.add(name + ".weight", {out, in}, normal(0.02)), p.add(name + ".bias", {out}, uniform(1 / std::sqrt(static_cast<double>(in))))};
+    return {p.add(name + ".weight", {out, in}, normal(0.02)),
+            p.add(name + ".bias", {out}, uniform(1 / std::sqrt(static_cast<double>(in))))};
   }
 
   Tensor apply(const Affine& a, const Tensor& x) const { return tensor::linear(x, a.weight, a.bias, precision_); }
@@ -160,6 +163,7 @@ ASSAY_ARCHITECTURE(gpt2){
     .schema = &Config::schema,
     .new_config = &new_config<Config>,
     .make = &make,
-    .cost = &cost};
+    .cost = &cost,
+};
 
 }  // namespace assay::arch::transformer

@@ -10,16 +10,14 @@
 namespace assay::ops {
 
 Tensor decay_attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& decay_logit, bool bf16) {
-  static const auto op =
-      c10::Dispatcher::singleton().findSchemaOrThrow("assay::decay_attention", "").typed<decltype(decay_attention)>();
+  static const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("assay::decay_attention", "").typed<decltype(decay_attention)>();
   return op.call(q, k, v, decay_logit, bf16);
 }
 
 DecayAttentionGrads decay_attention_backward(const Tensor& grad, const Tensor& q, const Tensor& k, const Tensor& v,
                                              const Tensor& decay_logit, bool bf16) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("assay::decay_attention_backward", "")
-                             .typed<decltype(decay_attention_backward)>();
+  static const auto op =
+      c10::Dispatcher::singleton().findSchemaOrThrow("assay::decay_attention_backward", "").typed<decltype(decay_attention_backward)>();
   return op.call(grad, q, k, v, decay_logit, bf16);
 }
 
@@ -91,9 +89,8 @@ DecayAttentionGrads gradient_shapes(const Tensor&, const Tensor& q, const Tensor
 
 TORCH_LIBRARY_FRAGMENT(assay, m) {
   m.def("decay_attention(Tensor q, Tensor k, Tensor v, Tensor decay_logit, bool bf16=False) -> Tensor");
-  m.def(
-      "decay_attention_backward(Tensor grad, Tensor q, Tensor k, Tensor v, Tensor decay_logit, bool bf16) -> "
-      "(Tensor, Tensor, Tensor, Tensor)");
+  m.def("decay_attention_backward(Tensor grad, Tensor q, Tensor k, Tensor v, Tensor decay_logit, bool bf16) -> "
+        "(Tensor, Tensor, Tensor, Tensor)");
 }
 TORCH_LIBRARY_IMPL(assay, Autograd, m) {
   m.impl("decay_attention", with_gradient);

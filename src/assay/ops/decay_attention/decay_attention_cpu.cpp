@@ -135,15 +135,12 @@ template <class T>
 Tensor forward(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& decay_logit, Precision p) {
   const auto powers = powers_of_heads<T>(decay_logit, q.size(2));
   const Tensor out = at::empty_like(v, v.options(), at::MemoryFormat::Contiguous);
-  for_each_head(q, [&](int64_t b, int64_t h) {
-    forward_head<T>(q[b][h], k[b][h], v[b][h], powers[static_cast<size_t>(h)], p, out[b][h]);
-  });
+  for_each_head(q, [&](int64_t b, int64_t h) { forward_head<T>(q[b][h], k[b][h], v[b][h], powers[static_cast<size_t>(h)], p, out[b][h]); });
   return out;
 }
 
 template <class T>
-DecayAttentionGrads backward(const Tensor& g, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& decay_logit,
-                             Precision p) {
+DecayAttentionGrads backward(const Tensor& g, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& decay_logit, Precision p) {
   const auto powers = powers_of_heads<T>(decay_logit, q.size(2));
   const auto contiguous = at::MemoryFormat::Contiguous;
   const Tensor dq = at::empty_like(q, q.options(), contiguous), dk = at::zeros_like(k, k.options(), contiguous),
@@ -151,8 +148,8 @@ DecayAttentionGrads backward(const Tensor& g, const Tensor& q, const Tensor& k, 
   const int64_t heads = q.size(1);
   std::vector<double> sums(static_cast<size_t>(q.size(0) * heads));
   for_each_head(q, [&](int64_t b, int64_t h) {
-    sums[static_cast<size_t>(b * heads + h)] = backward_head<T>(g[b][h], q[b][h], k[b][h], v[b][h], powers[static_cast<size_t>(h)], p,
-                                                                {dq[b][h], dk[b][h], dv[b][h]});
+    sums[static_cast<size_t>(b * heads + h)] =
+        backward_head<T>(g[b][h], q[b][h], k[b][h], v[b][h], powers[static_cast<size_t>(h)], p, {dq[b][h], dk[b][h], dv[b][h]});
   });
   const Tensor logits = decay_logit.contiguous();
   for (int64_t h = 0; h < heads; ++h) {
