@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <dlfcn.h>
+#include <malloc.h>
 #include <sys/resource.h>
 #include <torch/version.h>
 
@@ -28,10 +29,11 @@ const CudaInterface& cuda_library() {
     setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);
     const std::string path = library_directory() + "/libassay_cuda.so";
     if (!std::filesystem::exists(path))
-      throw core::DeviceError("device", "CUDA was asked for, but this build has no CUDA part: " + path +
-                                            " does not exist (build with the preset 'cuda')");
+      throw core::DeviceError(
+          "device", "CUDA was asked for, but this build has no CUDA part: " + path + " does not exist (build with the preset 'cuda')");
     void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
-    if (handle == nullptr) throw core::DeviceError("device", std::string("CUDA was asked for, but its library does not load: ") + dlerror());
+    if (handle == nullptr)
+      throw core::DeviceError("device", std::string("CUDA was asked for, but its library does not load: ") + dlerror());
     const auto get = reinterpret_cast<const CudaInterface* (*)()>(dlsym(handle, "assay_cuda_interface"));
     if (get == nullptr) throw core::DeviceError("device", path + " is not of this build: assay_cuda_interface is missing");
     return get();
@@ -49,6 +51,13 @@ int cuda_index(std::string_view name) {
   return index;
 }
 
+// Tensors of a few megabytes are made and freed hundreds of times a step. By default glibc returns each to the system, and every
+// new one then costs page faults: several times what the arithmetic on it costs. 32 MiB is the largest threshold that it takes.
+void keep_freed_memory() {
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+}
+
 // Repeatability comes first: no TF32, deterministic algorithms where torch has a choice.
 void make_repeatable() {
   at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
@@ -60,6 +69,7 @@ void make_repeatable() {
 }  // namespace
 
 at::Device open_device(std::string_view name) {
+  keep_freed_memory();
   if (name == "cpu") return at::Device(at::kCPU);
   if (name != "cuda" && name.substr(0, 5) != "cuda:")
     throw core::ConfigError("device", "'" + std::string(name) + "' is no device; wanted cpu, cuda or cuda:N");

@@ -1,14 +1,14 @@
 #include "assay/arch/vocab/skeleton.h"
 
 #include <ATen/ops/one_hot.h>
-#include <ATen/ops/rms_norm.h>
 #include <ATen/ops/tanh.h>
 
 #include "assay/core/error.h"
+#include "assay/layers/rms_norm.h"
 
 namespace assay::arch::vocab {
 
-Tensor Skeleton::rho(const Tensor& z) const { return at::rms_norm(z, {z.size(-1)}, std::nullopt, common_.rms_eps); }
+Tensor Skeleton::rho(const Tensor& z) const { return layers::rms_norm(z, common_.rms_eps); }
 
 Tensor Skeleton::forward(const Tensor& ids_BT, const Observer* observe) {
   const Observer nobody = [](std::string_view, const Tensor&) {};
@@ -24,8 +24,8 @@ int64_t vocabulary(int64_t configured, const Dims& dims) {
   const int64_t v = configured > 0 ? configured : dims.vocab_size;
   if (v < 2) throw core::ConfigError("model", "vocab_size must be at least 2, got " + std::to_string(v));
   if (dims.vocab_size > v)
-    throw core::ConfigError("model", "vocab_size=" + std::to_string(v) + " is smaller than the data's vocabulary of " +
-                                         std::to_string(dims.vocab_size));
+    throw core::ConfigError(
+        "model", "vocab_size=" + std::to_string(v) + " is smaller than the data's vocabulary of " + std::to_string(dims.vocab_size));
   return v;
 }
 

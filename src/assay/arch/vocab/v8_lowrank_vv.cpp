@@ -1,5 +1,6 @@
 // v8: decay attention between whole vocabulary vectors, then a low-rank plus diagonal map from the vocabulary to itself.
 // Source: the vocabulary-space family, variant 8 (published as v8_graph, "word graph").
+#include <ATen/ops/addcmul.h>
 #include <ATen/ops/flip.h>
 
 #include "assay/arch/vocab/skeleton.h"
@@ -38,8 +39,8 @@ struct Config {
   }
 };
 
-//   Prop(z) = s_p DLA(z q, z k, z; sigmoid(delta))                 x <- x + mu Prop(rho(x))
-//   Int(z)  = s_w act((z U) V^T + z diag + bias)                   x <- x + nu Int(rho(x))
+//   x <- x + mu s_p DLA(z q, z k, z; sigmoid(delta)),              z = rho(x)
+//   x <- x + nu s_w act((z U) V^T + z diag + bias),                z = rho(x)
 struct Hop {
   Tensor q_scale_V, k_scale_V, decay_logit, prop_out_scale;  // q, k, delta, s_p
   Tensor U_VR, V_VR, diag_V, bias_V, int_out_scale;          // U, V_m, diag, bias, s_w
@@ -69,28 +70,26 @@ class LowRankVV final : public Skeleton {
   Tensor steps(Tensor x_BTV, const Observer& seen) override {
     for (size_t i = 0; i < hops_.size(); ++i) {
       const Hop& h = hops_[i];
-      x_BTV = x_BTV + h.prop_scale * propagate(h, rho(x_BTV));
-      x_BTV = x_BTV + h.interact_scale * interact(h, rho(x_BTV));
+      x_BTV = at::addcmul(x_BTV, h.prop_scale * h.prop_out_scale, propagate(h, rho(x_BTV)));
+      x_BTV = at::addcmul(x_BTV, h.interact_scale * h.int_out_scale, interact(h, rho(x_BTV)));
       seen("hops." + std::to_string(i), x_BTV);
     }
     return x_BTV;
   }
 
+  // (z_t q).(z_s k) = (z_t q k).z_s: both diagonals on one side, so that keys and values are the state itself.
   Tensor propagate(const Hop& h, const Tensor& z_BTV) const {
     const auto in_time = [&](const Tensor& t) { return config_.reversed_mask ? at::flip(t, {1}) : t; };
-    const Tensor z = in_time(z_BTV), k = z * h.k_scale_V;
-    Tensor q = z * h.q_scale_V;
-    if (config_.score_scale != 1) q = q * config_.score_scale;
-    const auto one_head = [](const Tensor& t) { return t.unsqueeze(1); };  // [B, 1, T, V]
-    const Tensor o = ops::decay_attention(one_head(q), one_head(k), one_head(z), h.decay_logit.view({1}),
-                                          precision() == tensor::Precision::bf16);
-    return h.prop_out_scale * in_time(o.squeeze(1));
+    const Tensor z = in_time(z_BTV).unsqueeze(1);  // one head: [B, 1, T, V]
+    Tensor diagonal = h.q_scale_V * h.k_scale_V;
+    if (config_.score_scale != 1) diagonal = diagonal * config_.score_scale;
+    return in_time(ops::decay_attention(z * diagonal, z, z, h.decay_logit.view({1}), precision() == tensor::Precision::bf16).squeeze(1));
   }
 
   Tensor interact(const Hop& h, const Tensor& z_BTV) const {
     const Tensor z_NV = z_BTV.reshape({-1, z_BTV.size(-1)});
     const Tensor mixed = tensor::product(tensor::product(z_NV, h.U_VR, precision()), h.V_VR.t(), precision());
-    return h.int_out_scale * layers::activate((mixed + z_NV * h.diag_V + h.bias_V).view(z_BTV.sizes()), activation_);
+    return layers::activate((mixed + at::addcmul(h.bias_V, z_NV, h.diag_V)).view(z_BTV.sizes()), activation_);
   }
 
   Config config_;
