@@ -31,8 +31,6 @@ std::string damaged(const std::string& path) {
   const std::string copy = (std::filesystem::temp_directory_path() / "assay-parity-damaged.safetensors").string();
   std::string bytes = core::read_file(path);
   const core::SafeTensors file = core::SafeTensors::parse(bytes, path);
-  const size_t payload = file.at("logits").bytes.size();
-  (void)payload;
   const size_t header = 8 + static_cast<size_t>(static_cast<unsigned char>(bytes[0]) | static_cast<unsigned char>(bytes[1]) << 8);
   const size_t at = header + static_cast<size_t>(file.at("logits").bytes.data() - file.tensors().front().bytes.data()) + 3;
   bytes[at] = static_cast<char>(bytes[at] ^ 0x40);  // an exponent bit of the first logit
