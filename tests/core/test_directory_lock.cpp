@@ -31,9 +31,8 @@ TEST_CASE("the lock of a killed process is free") {
   const pid_t child = ::fork();
   if (child == 0) {
     const DirectoryLock lock(dir.path());
-    const bool told = ::write(ready[1], "x", 1) == 1;
-    while (told) {
-      ::pause();
+    if (::write(ready[1], "x", 1) == 1) {
+      for (;;) ::pause();
     }
     ::_exit(1);
   }

@@ -17,7 +17,7 @@ using testing::Tensors;
 
 namespace {
 
-Tensor random(std::vector<int64_t> shape, uint64_t seed, const char* name) {
+Tensor random(const std::vector<int64_t>& shape, uint64_t seed, const char* name) {
   Tensor t = at::empty(shape, at::TensorOptions().dtype(at::kDouble));
   const core::Stream stream(seed, name);
   for (int64_t i = 0; i < t.numel(); ++i) t.data_ptr<double>()[i] = stream.normal(static_cast<uint64_t>(i));

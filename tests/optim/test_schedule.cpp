@@ -5,7 +5,6 @@
 
 using namespace assay;
 using optim::multiplier;
-using optim::Position;
 using optim::ScheduleConfig;
 
 TEST_CASE("cosine: a ramp, the published formula after it, the floor at the end") {

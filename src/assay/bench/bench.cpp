@@ -85,7 +85,7 @@ Value timing(const Timing& t) {
 
 Timing summarize(std::vector<double> ms) {
   std::sort(ms.begin(), ms.end());
-  const auto at_share = [&](double share) { return ms[static_cast<size_t>(share * static_cast<double>(ms.size() - 1) + 0.5)]; };
+  const auto at_share = [&](double share) { return ms[static_cast<size_t>(std::lround(share * static_cast<double>(ms.size() - 1)))]; };
   return {at_share(0.5), 0.5 * (at_share(0.75) - at_share(0.25))};
 }
 

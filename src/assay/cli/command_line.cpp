@@ -44,7 +44,7 @@ struct CommandLine::Impl {
 
   // The library gives a flag's value as text; it takes any word for it, so a flag in its place is caught here.
   template <class Take>
-  void add(const std::string& flag, const std::string& help, const char* kind, Take take) {
+  void add(const std::string& flag, const std::string& help, const char* kind, const Take& take) {
     auto checked = [flag, take, this](const std::string& text) {
       if (text.starts_with("--")) throw ConfigError(name, flag + ": a value is missing before '" + printable(text, 80) + "'");
       take(text);

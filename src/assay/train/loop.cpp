@@ -55,7 +55,7 @@ class Run {
   void validate();
   void save();
   void report_training(const StepResult& r, double lr, const Tensor& before);
-  void write(Value row);
+  void write(const Value& row);
   Value activation_rms();
   std::vector<Batch> micro_batches(int64_t first) const;
   results::Summary summary(const std::string& status, int exit_code, const std::string& error) const;
@@ -126,7 +126,7 @@ std::vector<Batch> Run::micro_batches(int64_t first) const {
   return batches;
 }
 
-void Run::write(Value row) { metrics_->append(core::to_json(row)); }
+void Run::write(const Value& row) { metrics_->append(core::to_json(row)); }
 
 // The reference's start: real updates at the full rate on the first batches, which are then seen again; not counted as steps.
 void Run::warm_up() {

@@ -95,7 +95,7 @@ void for_each_head(const Tensor& q, const std::function<void(int64_t b, int64_t 
 }
 
 template <class T>
-void forward_head(const Tensor& q, const Tensor& k, const Tensor& v, const std::vector<T>& powers, Precision p, Tensor out) {
+void forward_head(const Tensor& q, const Tensor& k, const Tensor& v, const std::vector<T>& powers, Precision p, const Tensor& out) {
   for (const Tile& t : tiles(q.size(0), static_cast<int64_t>(powers.size()))) {
     const Tensor scores = raw_product(q.narrow(0, t.row, t.rows), k.narrow(0, t.key, t.keys).t(), p).contiguous();
     weigh(scores.data_ptr<T>(), t, powers);
