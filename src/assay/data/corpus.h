@@ -1,12 +1,14 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "assay/core/options.h"
+#include "assay/data/known_entropy.h"
 #include "assay/data/shards.h"
 #include "assay/data/tokenizer.h"
 
@@ -32,7 +34,8 @@ struct Corpus {
   std::unique_ptr<TokenSource> train, val;
   std::unique_ptr<Tokenizer> tokenizer;  // null: shards without one
   int64_t vocab_size = 0;
-  std::string hash;  // of the contents and the tokenizer, 32 hex digits
+  std::string hash;                         // of the contents and the tokenizer, 32 hex digits
+  std::optional<KnownEntropy> val_entropy;  // where the generator of the validation tokens is known
 };
 
 // DataError / ConfigError that names the file and what was wanted: nothing there, an empty file, a directory without shards, an id
