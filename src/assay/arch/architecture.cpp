@@ -7,7 +7,12 @@
 
 namespace assay::arch {
 
-Tensor Model::loss(const Tensor& logits_BTV, const Tensor& targets_BT) { return layers::cross_entropy(logits_BTV, targets_BT); }
+Tensor Model::loss(const Tensor& logits_BTV, const Tensor& targets_BT) {
+  const int64_t T = targets_BT.size(1);
+  const auto [first, end] = scored(T);
+  if (first == 0 && end == T) return layers::cross_entropy(logits_BTV, targets_BT);
+  return layers::cross_entropy(logits_BTV.narrow(1, first, end - first), targets_BT.narrow(1, first, end - first));
+}
 
 std::vector<std::string> aliases_of(const ArchInfo& a) {
   std::istringstream words{std::string(a.aliases)};

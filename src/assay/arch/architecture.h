@@ -13,19 +13,39 @@ struct Dims {
   int64_t seq_len = 0;     // longest sequence that the model will see
 };
 
-// Sees named intermediate states, [B, T, n], without changing anything: "embed", "hops.0", ..., "final".
+// Sees named intermediate states, [B, T, n], in the order of computation and without changing anything: "embed", "hops.0.propagation",
+// "hops.0", ..., "final". The audit names the first one at which something is wrong, so each mixer's and each transform's result is offered.
 using Observer = std::function<void(std::string_view name, const Tensor& state)>;
+
+// What a forward pass is for. Noise of a model (dropout, sampled routes) is a function of (seed, batch, row, position) and off in evaluation,
+// so that a resumed run repeats it and rows do not share it.
+struct Pass {
+  bool training = false;
+  uint64_t seed = 0;  // of the run
+  int64_t batch = 0;  // number of the micro-batch
+};
 
 // A complete model: plain tensors and equations. Built by ArchInfo::make, then its Params are sealed.
 class Model {
  public:
   virtual ~Model() = default;
-  // ids [B, T] int64 on the parameters' device -> logits [B, T, V] in the parameters' dtype.
-  virtual Tensor forward(const Tensor& ids_BT, const Observer* observe) = 0;
-  Tensor forward(const Tensor& ids_BT) { return forward(ids_BT, nullptr); }
-  // Scalar training loss, nats a token. The default is the mean cross-entropy over all positions.
+  // ids [B, T] int64 on the parameters' device, or the same dense: rows over the vocabulary [B, T, V] in the parameters' dtype, of
+  // which one-hot rows mean the ids (the audit differentiates through them). -> logits [B, T, V] in the parameters' dtype.
+  virtual Tensor forward(const Tensor& input, const Observer* observe) = 0;
+  Tensor forward(const Tensor& input) { return forward(input, nullptr); }
+  // Scalar training loss, nats a token. The default is the mean cross-entropy over the positions that count.
   virtual Tensor loss(const Tensor& logits_BTV, const Tensor& targets_BT);
+  // Positions [first, end) of a row of T that count in loss and validation.
+  virtual std::pair<int64_t, int64_t> scored(int64_t T) const { return {0, T}; }
   virtual int64_t vocab_size() const = 0;
+
+  void begin(const Pass& pass) { pass_ = pass; }  // before forward; evaluation without it
+
+ protected:
+  const Pass& pass() const { return pass_; }
+
+ private:
+  Pass pass_;
 };
 
 // Floating-point operations and bytes of one training token, as the model's equations need them (not as a kernel happens to do them).
@@ -45,6 +65,7 @@ struct ArchInfo {
   std::string_view summary;
   std::string_view source;
   std::string_view equations;
+  bool straight_through = false;  // gradients that pass where values do not: causality is then audited by values alone
   const core::Schema& (*schema)();
   std::shared_ptr<void> (*new_config)();  // a default Config, to be seen through `schema`
   std::unique_ptr<Model> (*make)(const core::Value& config, const Dims& dims, tensor::Params& params, tensor::Precision precision);

@@ -139,7 +139,10 @@ void CommandLine::epilog(std::string text) {
   impl_->app.footer(before.empty() ? std::move(text) : before + "\n\n" + text);
 }
 
-bool CommandLine::given(const std::string& name) const { return impl_->app.count(name) > 0; }
+bool CommandLine::given(const std::string& name) const {
+  const CLI::Option* option = impl_->app.get_option_no_throw(name);  // null: a flag that this command does not have
+  return option != nullptr && option->count() > 0;
+}
 
 bool CommandLine::parse(const std::vector<std::string>& args) {
   std::vector<std::string> words = impl_->assigned ? impl_->without_assignments(args) : args;

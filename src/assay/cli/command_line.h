@@ -22,7 +22,7 @@ class CommandLine {
   void rest(const std::string& name, std::vector<std::string>& target, const std::string& help, bool required = true);
   void assignments(std::vector<std::string>& target, const std::string& help);  // KEY=VALUE words, anywhere
   void epilog(std::string text);                                                // printed after the options by --help
-  bool given(const std::string& name) const;                                    // after parse
+  bool given(const std::string& name) const;                                    // after parse; false for a flag that was not declared
 
   // True: go on. False: help was printed and the command is done. ConfigError (exit 2) for an unknown flag (with the nearest one), a
   // missing or unreadable value, a word too many.

@@ -2,9 +2,23 @@
 
 #include "assay/cli/commands.h"
 #include "assay/cli/run_options.h"
+#include "assay/results/run_directory.h"
 #include "assay/train/evaluate.h"
 
 namespace assay::cli {
+namespace {
+
+void print_entropy(const train::Evaluation& e) {
+  if (!e.entropy) return;
+  std::printf("%.0f nats over %lld symbols; their generator knows them to be worth %.0f (%.6f a token)%s\n", e.entropy->model_nats,
+              static_cast<long long>(e.entropy->symbols), e.entropy->generator_nats, e.entropy->entropy(),
+              e.entropy->refuted() ? ": the model sees what it predicts" : "");
+  for (const auto& [distance, at] : e.agreement)
+    std::printf("  agreement over %2d words: %.4f nats a word (%lld words)\n", distance, at.nats / static_cast<double>(at.words),
+                static_cast<long long>(at.words));
+}
+
+}  // namespace
 
 int run_eval(const std::vector<std::string>& args) {
   CommandLine line("eval", "Validation loss and bits per byte of a checkpoint.");
@@ -18,8 +32,9 @@ int run_eval(const std::vector<std::string>& args) {
   if (line.given("--data")) assignments.push_back("data.path=" + data);
   const OpenedRun run = open_run(directory, device, assignments);
   const train::TrainConfig& c = run.config->train;
-  const train::Evaluation e = train::evaluate(run.built, *run.corpus.val, run.corpus.tokenizer.get(), c.seq_len,
-                                              c.val_batch > 0 ? c.val_batch : run.config->rows(), c.val_tokens);
+  const data::KnownEntropy* known = run.corpus.val_entropy ? &*run.corpus.val_entropy : nullptr;
+  const train::Evaluation e = train::evaluate(run.built, {*run.corpus.val, run.corpus.tokenizer.get(), known, c.seq_len,
+                                                          c.val_batch > 0 ? c.val_batch : run.config->rows(), c.val_tokens});
   core::Value v = core::Value::object();
   v["directory"] = directory;
   v["arch"] = run.config->architecture->name;
@@ -28,6 +43,8 @@ int run_eval(const std::vector<std::string>& args) {
   v["val_bits_per_byte"] = e.bits_per_byte ? core::Value(*e.bits_per_byte) : core::Value();
   v["tokens"] = e.tokens;
   v["bytes"] = e.bytes > 0 ? core::Value(e.bytes) : core::Value();
+  v["agreement"] = e.to_value().at("agreement");
+  v["entropy"] = results::entropy_value(e.entropy);
   if (line.json) {
     std::printf("%s\n", core::to_json(v, 2).c_str());
     return 0;
@@ -36,6 +53,7 @@ int run_eval(const std::vector<std::string>& args) {
               static_cast<long long>(e.tokens));
   if (e.bits_per_byte) std::printf(", %.6f bits a byte", *e.bits_per_byte);
   std::printf("\n");
+  print_entropy(e);
   return 0;
 }
 

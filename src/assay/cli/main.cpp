@@ -17,6 +17,7 @@ constexpr Command table[] = {
     {"train", "train one architecture with one seed", &run_train},
     {"eval", "loss and bits per byte of a checkpoint", &run_eval},
     {"generate", "continue a text with a trained model", &run_generate},
+    {"audit", "check a model for leaks, dead parts and other sources of false results", &run_audit},
     {"parity", "replay conformance vectors", &run_parity},
     {"bench", "time training updates", &run_bench},
     {"campaign", "compare arms over paired seeds, from a recipe", &run_campaign},

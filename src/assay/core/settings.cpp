@@ -102,6 +102,7 @@ Bound* Settings::find(std::string_view section) {
 }
 
 Bound& Settings::section(std::string_view name) {
+  if (name == "compat" && !find(name)) name = "model";  // switches back to a published quirk are options of the model
   if (Bound* found = find(name)) return *found;
   std::vector<std::string> known;
   for (const Bound& b : sections_) known.push_back(b.schema().section());

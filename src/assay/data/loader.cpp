@@ -119,4 +119,14 @@ Rows validation_rows(const TokenSource& source, int64_t seq_len, int64_t first, 
   return out;
 }
 
+Rows last_validation_row(const TokenSource& source, int64_t seq_len) {
+  const auto done = static_cast<uint64_t>(validation_windows(source, seq_len) * seq_len);
+  if (done + 1 >= source.size()) return {};
+  std::vector<uint16_t> tokens(source.size() - done);
+  source.read(done, tokens.size(), tokens.data());
+  Rows out = empty_rows(1, static_cast<int64_t>(tokens.size()) - 1);
+  append(out, tokens);
+  return out;
+}
+
 }  // namespace assay::data

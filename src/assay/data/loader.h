@@ -39,5 +39,7 @@ Loader::Order order_from(std::string_view name);  // ConfigError with the neares
 // Validation rows (vocab-space 6): window j has inputs [jL, (j+1)L) and targets shifted by one, j < floor((size-1)/L).
 int64_t validation_windows(const TokenSource& source, int64_t seq_len);
 Rows validation_rows(const TokenSource& source, int64_t seq_len, int64_t first, int64_t count);
+// One row with the targets that no full window holds, none where the last one ends with the source.
+Rows last_validation_row(const TokenSource& source, int64_t seq_len);
 
 }  // namespace assay::data

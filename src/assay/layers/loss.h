@@ -7,7 +7,7 @@ namespace assay::layers {
 // -100 is ignored. Scalar.
 Tensor cross_entropy(const Tensor& logits, const Tensor& targets);
 
-// The mean over positions first..last of each row only (components 11.1); first = -1 means all. logits [B, T, V].
-Tensor cross_entropy_at(const Tensor& logits_BTV, const Tensor& targets_BT, int64_t first, int64_t last);
+// The same for each target by itself, in the shape of the targets.
+Tensor token_cross_entropy(const Tensor& logits, const Tensor& targets);
 
 }  // namespace assay::layers

@@ -30,6 +30,10 @@ class Reader {
     if (v && v->is_null()) return std::nullopt;
     return number(key);
   }
+  std::optional<stats::EntropyRule> entropy(const char* key) const {
+    const Value* v = object_.find(key);
+    return v ? entropy_from(*v) : std::nullopt;
+  }
   [[noreturn]] void fail(const char* key, const std::string& message) const {
     throw DataError("results", where_ + ": field '" + key + "': " + message);
   }
@@ -74,6 +78,7 @@ Summary read_fields(const Reader& in) {
   s.precision = in.text("precision");
   s.threads = in.integer("threads");
   s.product_backend = in.text("product_backend");
+  s.entropy = in.entropy("entropy");
   return s;
 }
 
@@ -86,6 +91,24 @@ Value parse_line(const std::string& line, const std::string& where) {
 }
 
 }  // namespace
+
+Value entropy_value(const std::optional<stats::EntropyRule>& rule) {
+  if (!rule) return {};
+  Value v = Value::object();
+  v["symbols"] = rule->symbols;
+  v["model_nats"] = rule->model_nats;
+  v["generator_nats"] = rule->generator_nats;
+  v["threshold"] = rule->threshold();
+  v["entropy"] = rule->entropy();
+  v["refuted"] = rule->refuted();
+  return v;
+}
+
+std::optional<stats::EntropyRule> entropy_from(const Value& v) {
+  if (v.is_null()) return std::nullopt;
+  const Reader in(v, "entropy");
+  return stats::EntropyRule{in.integer("symbols"), in.number("model_nats"), in.number("generator_nats")};
+}
 
 Value Summary::to_value() const {
   Value v = Value::object();
@@ -110,6 +133,7 @@ Value Summary::to_value() const {
   v["precision"] = precision;
   v["threads"] = threads;
   v["product_backend"] = product_backend;
+  v["entropy"] = entropy_value(entropy);
   return v;
 }
 

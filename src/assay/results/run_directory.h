@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "assay/core/value.h"
+#include "assay/stats/entropy_rule.h"
 
 namespace assay::results {
 
@@ -18,6 +19,7 @@ namespace assay::results {
 //   steps, tokens, train_loss, val_loss (nats a token; null where not measured), val_bits_per_byte (null without a tokenizer)
 //   parameters, seconds (training time without validation), tokens_per_s, peak_bytes
 //   device, precision, threads, product_backend
+//   entropy      null where the generator of the validation text is unknown, else what entropy_value says
 struct Summary {
   std::string status = "done", error;
   int exit_code = 0;
@@ -27,9 +29,14 @@ struct Summary {
   double seconds = 0, tokens_per_s = 0;
   int64_t peak_bytes = 0;
   std::string device, precision, product_backend;
+  std::optional<stats::EntropyRule> entropy;
   core::Value to_value() const;
   static Summary from_value(const core::Value& v);  // DataError where a field is missing or of another kind
 };
+
+// {symbols, model_nats, generator_nats, threshold, entropy (nats a symbol), refuted}, and back.
+core::Value entropy_value(const std::optional<stats::EntropyRule>& rule);
+std::optional<stats::EntropyRule> entropy_from(const core::Value& v);
 
 std::optional<Summary> read_summary(const std::string& run_directory);  // nullopt where there is none yet; DataError where unreadable
 void write_summary(const std::string& run_directory, const Summary& s);

@@ -1,20 +1,50 @@
 #pragma once
+#include <map>
 #include <optional>
 
+#include "assay/data/corpus.h"
+#include "assay/stats/entropy_rule.h"
 #include "assay/train/session.h"
 
 namespace assay::train {
 
+// Losses are computed from the logits here, not by the model's own loss, so that a mistake in that one cannot flatter a validation.
 struct Evaluation {
-  double loss = 0;  // nats a token
+  double loss = 0;  // nats a token, over the positions that count
   int64_t tokens = 0;
   std::optional<double> bits_per_byte;  // where there is a tokenizer: loss / ln 2 * tokens / bytes [vocab-space 6]
   int64_t bytes = 0;
+
+  // Totals of the pieces that were scored whole: the documents of a known generator, or of text with a symbol before each document; else
+  // windows.
+  struct Piece {
+    int64_t tokens = 0;
+    double nats = 0;
+  };
+  std::string piece_kind;  // "document", "window"
+  std::vector<Piece> pieces;
+
+  // Where the generator is known and every position counts:
+  std::optional<stats::EntropyRule> entropy;
+  std::vector<double> generator_nats;  // of each piece
+  struct AgreementLoss {
+    int64_t words = 0;
+    double nats = 0;  // total over the words
+  };
+  std::map<int32_t, AgreementLoss> agreement;  // by distance in words
+
+  core::Value to_value() const;  // what validation.json holds (docs/run-directory.md)
 };
 
-// Mean loss over the first `max_tokens` targets (rounded down to whole windows; 0 = all) of `tokens`, `rows` windows at a time.
-// DataError where not even one window is full.
-Evaluation evaluate(const arch::Built& built, const data::TokenSource& tokens, const data::Tokenizer* tokenizer, int64_t seq_len,
-                    int64_t rows, int64_t max_tokens);
+// `rows` windows of `seq_len` targets at a time over the first `max_tokens` targets (rounded down to whole windows; 0 = all); where the
+// generator of the tokens is known, `known` is given and a last, shorter window scores the remaining symbols too. DataError where not
+// even one window is full.
+struct EvaluationRequest {
+  const data::TokenSource& tokens;
+  const data::Tokenizer* tokenizer = nullptr;
+  const data::KnownEntropy* known = nullptr;
+  int64_t seq_len = 0, rows = 0, max_tokens = 0;
+};
+Evaluation evaluate(const arch::Built& built, const EvaluationRequest& request);
 
 }  // namespace assay::train

@@ -53,11 +53,13 @@ class Run {
   void warm_up();
   void update(double multiplier);
   void validate();
+  void write_validation(const Evaluation& e);
   void save();
   void report_training(const StepResult& r, double lr, const Tensor& before);
   void write(const Value& row);
   Value activation_rms();
   std::vector<Batch> micro_batches(int64_t first) const;
+  arch::Pass pass(int64_t batch) const { return {true, static_cast<uint64_t>(config_.train.seed), batch}; }
   results::Summary summary(const std::string& status, int exit_code, const std::string& error) const;
   double clock() const { return counters_.elapsed + (core::monotonic_seconds() - started_); }
   void pause_clock() { counters_.elapsed = clock(); }
@@ -78,6 +80,7 @@ class Run {
   double session_start_ = 0;
   bool limits_moved_ = false;
   std::optional<double> train_loss_, val_loss_, val_bits_;
+  std::optional<stats::EntropyRule> entropy_;
   std::string directory_;
   core::FileSystem& fs_ = core::real_files();
   std::unique_ptr<core::LineLog> metrics_;
@@ -132,7 +135,8 @@ void Run::write(const Value& row) { metrics_->append(core::to_json(row)); }
 void Run::warm_up() {
   if (counters_.step > 0 || optimizer_.updates() > 0) return;
   for (int64_t n = 0; n < config_.optim.warmup_updates; ++n)
-    training_step(built_, optimizer_, micro_batches(n * config_.train.accumulation), config_.optim.lr, config_.optim.clip, n);
+    training_step(built_, optimizer_, micro_batches(n * config_.train.accumulation), config_.optim.lr, config_.optim.clip, n,
+                  pass(n * config_.train.accumulation));
 }
 
 // Whether the run is over before update `step`, else its multiplier. Recorded where the clock has a say.
@@ -157,7 +161,8 @@ void Run::update(double multiplier) {
   const double lr = config_.optim.lr * multiplier;
   const bool reported = (counters_.step + 1) % config_.train.log_every == 0 || counters_.step == 0;
   const Tensor before = reported ? built_.params->values().detach().clone() : Tensor();
-  const StepResult r = training_step(built_, optimizer_, micro_batches(counters_.micro_batch), lr, config_.optim.clip, counters_.step);
+  const StepResult r = training_step(built_, optimizer_, micro_batches(counters_.micro_batch), lr, config_.optim.clip, counters_.step,
+                                     pass(counters_.micro_batch));
   ++counters_.step;
   ++session_steps_;
   counters_.micro_batch += config_.train.accumulation;
@@ -204,7 +209,10 @@ void Run::validate() {
   if (validated_at_ == counters_.step) return;
   pause_clock();
   const int64_t rows = config_.train.val_batch > 0 ? config_.train.val_batch : config_.rows();
-  const Evaluation e = evaluate(built_, *corpus_.val, corpus_.tokenizer.get(), config_.train.seq_len, rows, config_.train.val_tokens);
+  const data::KnownEntropy* known = corpus_.val_entropy ? &*corpus_.val_entropy : nullptr;
+  const Evaluation e =
+      evaluate(built_, {*corpus_.val, corpus_.tokenizer.get(), known, config_.train.seq_len, rows, config_.train.val_tokens});
+  write_validation(e);
   Value row = Value::object();
   row["step"] = counters_.step;
   row["kind"] = "val";
@@ -212,16 +220,30 @@ void Run::validate() {
   row["loss"] = e.loss;
   row["bits_per_byte"] = e.bits_per_byte ? Value(*e.bits_per_byte) : Value();
   row["val_tokens"] = e.tokens;
+  row["entropy"] = results::entropy_value(e.entropy);
   row["time"] = Value::object();
   row["time"]["seconds"] = counters_.elapsed;
   write(std::move(row));
   val_loss_ = e.loss;
   val_bits_ = e.bits_per_byte;
+  entropy_ = e.entropy;
   validated_at_ = counters_.step;
   char note[120];
   std::snprintf(note, sizeof note, "step %lld  val_loss %.4f", static_cast<long long>(counters_.step), e.loss);
   core::info(std::string(note) + (e.bits_per_byte ? "  bits/byte " + std::to_string(*e.bits_per_byte) : ""));
+  if (entropy_ && entropy_->refuted())
+    core::warn("validation loss " + std::to_string(entropy_->model_loss()) + " lies below the entropy of the text, " +
+               std::to_string(entropy_->entropy()) +
+               " nats a token: the model sees what it predicts (chance of this without a leak: under 1e-6)");
   resume_clock();
+}
+
+// Written before the row of metrics.jsonl that says that this validation is done.
+void Run::write_validation(const Evaluation& e) {
+  Value v = e.to_value();
+  v["step"] = counters_.step;
+  v["entropy"] = results::entropy_value(e.entropy);
+  core::write_file(fs_, directory_ + "/validation.json", core::to_json(v) + "\n");
 }
 
 void Run::save() {
@@ -254,6 +276,7 @@ results::Summary Run::summary(const std::string& status, int exit_code, const st
   s.train_loss = train_loss_;
   s.val_loss = val_loss_;
   s.val_bits_per_byte = val_bits_;
+  s.entropy = entropy_;
   s.seconds = counters_.elapsed;
   const double session = counters_.elapsed - session_start_;
   s.tokens_per_s = session > 0 ? static_cast<double>(session_steps_ * config_.tokens_per_step()) / session : 0;
@@ -273,6 +296,7 @@ results::Summary Run::run(const std::string& directory) {
     if (row.at("kind").as_string() == "val") {
       val_loss_ = row.at("loss").as_double();
       if (!row.at("bits_per_byte").is_null()) val_bits_ = row.at("bits_per_byte").as_double();
+      entropy_ = results::entropy_from(row.at("entropy"));
       validated_at_ = row.at("step").as_int();
     } else {
       train_loss_ = row.at("loss").as_double();

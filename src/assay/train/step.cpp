@@ -33,21 +33,24 @@ std::string first_bad(const arch::Built& built, std::span<const Batch> micro_bat
 
 }  // namespace
 
-double accumulate_gradients(const arch::Built& built, std::span<const Batch> micro_batches) {
+double accumulate_gradients(const arch::Built& built, std::span<const Batch> micro_batches, arch::Pass first) {
   built.params->grads().zero_();
   double total = 0;
   for (const Batch& b : micro_batches) {
+    built.model->begin(first);
+    ++first.batch;
     const Tensor loss = built.model->loss(built.model->forward(b.ids_BT), b.targets_BT);
     torch::autograd::backward({loss / static_cast<double>(micro_batches.size())}, {});
     total += loss.item().toDouble();
   }
+  built.model->begin({});
   return total / static_cast<double>(micro_batches.size());
 }
 
 StepResult training_step(const arch::Built& built, optim::Adam& optimizer, std::span<const Batch> micro_batches, double lr, double clip,
-                         int64_t step) {
+                         int64_t step, const arch::Pass& first) {
   StepResult r;
-  r.loss = accumulate_gradients(built, micro_batches);
+  r.loss = accumulate_gradients(built, micro_batches, first);
   r.grad_norm = optim::clip_gradient(built.params->grads(), clip);
   if (!std::isfinite(r.loss) || !std::isfinite(r.grad_norm))
     throw core::NumericsError("train", "update " + std::to_string(step) + ": " + first_bad(built, micro_batches) + " is not finite (loss " +

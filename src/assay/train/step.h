@@ -14,9 +14,10 @@ struct StepResult {
 // NumericsError where a loss or the gradient is not finite: names the update and the first state or gradient that went bad. Weights,
 // moments and counters are untouched then.
 StepResult training_step(const arch::Built& built, optim::Adam& optimizer, std::span<const Batch> micro_batches, double lr, double clip,
-                         int64_t step);
+                         int64_t step, const arch::Pass& first = {.training = true});
 
-// Forward and backward alone, gradients accumulated into params.grads() after zeroing them.
-double accumulate_gradients(const arch::Built& built, std::span<const Batch> micro_batches);
+// Forward and backward alone, gradients accumulated into params.grads() after zeroing them; -> mean loss. `first` belongs to the first
+// micro-batch; the others count on from it.
+double accumulate_gradients(const arch::Built& built, std::span<const Batch> micro_batches, arch::Pass first = {.training = true});
 
 }  // namespace assay::train

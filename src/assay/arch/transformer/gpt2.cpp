@@ -1,7 +1,6 @@
 // The GPT-2 style decoder: learned positions, pre-norm blocks, softmax attention, GELU MLP, tied head.
 // Source: Radford et al. 2019, as implemented by the published baseline of the component experiments.
 #include <ATen/ops/arange.h>
-#include <ATen/ops/embedding.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
@@ -10,7 +9,7 @@
 
 #include "assay/arch/architecture.h"
 #include "assay/core/error.h"
-#include "assay/layers/loss.h"
+#include "assay/layers/embedding.h"
 
 namespace assay::arch::transformer {
 namespace {
@@ -67,26 +66,28 @@ class Gpt2 final : public Model {
 
   // x = E[u] + P;  L times:  x += W_o Attn(W_qkv LN1(x) + b_qkv) + b_o;  x += W_2 gelu(W_1 LN2(x) + b_1) + b_2;  logits = E LNf(x)
   using Model::forward;
-  Tensor forward(const Tensor& ids_BT, const Observer* observe) override {
-    const int64_t T = ids_BT.size(1);
+  Tensor forward(const Tensor& input, const Observer* observe) override {
+    const int64_t T = input.size(1);
     if (T > config_.max_seq_len)
       throw core::ConfigError("gpt2",
                               "a sequence of " + std::to_string(T) + " tokens, but max_seq_len=" + std::to_string(config_.max_seq_len));
-    Tensor x_BTC = at::embedding(E_VC_, ids_BT) + P_TC_.narrow(0, 0, T);
+    Tensor x_BTC = layers::embed(E_VC_, input) + P_TC_.narrow(0, 0, T);
     if (observe != nullptr) (*observe)("embed", x_BTC);
     for (size_t l = 0; l < blocks_.size(); ++l) {
       const Block& b = blocks_[l];
+      const std::string block = "blocks." + std::to_string(l);
       x_BTC = x_BTC + apply(b.out, attend(apply(b.qkv, layer_norm(b.ln1, x_BTC))));
+      if (observe != nullptr) (*observe)(block + ".attn", x_BTC);
       x_BTC = x_BTC + apply(b.fc2, at::gelu(apply(b.fc1, layer_norm(b.ln2, x_BTC)), "tanh"));
-      if (observe != nullptr) (*observe)("blocks." + std::to_string(l), x_BTC);
+      if (observe != nullptr) (*observe)(block, x_BTC);
     }
     const Tensor z_BTC = layer_norm(ln_f_, x_BTC);
     if (observe != nullptr) (*observe)("final", z_BTC);
     return tensor::linear(z_BTC, E_VC_, {}, precision_);
   }
 
-  Tensor loss(const Tensor& logits_BTV, const Tensor& targets_BT) override {
-    return layers::cross_entropy_at(logits_BTV, targets_BT, config_.loss_first, config_.loss_last);
+  std::pair<int64_t, int64_t> scored(int64_t T) const override {
+    return config_.loss_first < 0 ? std::pair(int64_t{0}, T) : std::pair(config_.loss_first, config_.loss_last + 1);
   }
 
   int64_t vocab_size() const override { return config_.vocab_size; }

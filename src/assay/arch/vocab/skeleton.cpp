@@ -1,20 +1,21 @@
 #include "assay/arch/vocab/skeleton.h"
 
-#include <ATen/ops/one_hot.h>
 #include <ATen/ops/tanh.h>
 
 #include "assay/core/error.h"
+#include "assay/layers/embedding.h"
 #include "assay/layers/rms_norm.h"
 
 namespace assay::arch::vocab {
 
 Tensor Skeleton::rho(const Tensor& z) const { return layers::rms_norm(z, common_.rms_eps); }
 
-Tensor Skeleton::forward(const Tensor& ids_BT, const Observer* observe) {
+Tensor Skeleton::forward(const Tensor& input, const Observer* observe) {
   const Observer nobody = [](std::string_view, const Tensor&) {};
   const Observer& seen = observe != nullptr ? *observe : nobody;
-  const Tensor onehot = at::one_hot(ids_BT, common_.vocab_size).to(logit_scale_.scalar_type());
-  const Tensor x = steps(rho(onehot), seen);
+  const Tensor embedded = rho(layers::one_hot(input, common_.vocab_size, logit_scale_.scalar_type()));
+  seen("embed", embedded);
+  const Tensor x = steps(embedded, seen);
   const Tensor final_state = rho(x);
   seen("final", final_state);
   return at::tanh(final_state * (logit_scale_ / common_.logit_softcap)) * common_.logit_softcap;

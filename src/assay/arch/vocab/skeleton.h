@@ -15,7 +15,7 @@ class Skeleton : public Model {
     double logit_softcap = 30, rms_eps = 1.1920928955078125e-07;
   };
   using Model::forward;
-  Tensor forward(const Tensor& ids_BT, const Observer* observe) final;
+  Tensor forward(const Tensor& input, const Observer* observe) final;
   int64_t vocab_size() const final { return common_.vocab_size; }
 
  protected:

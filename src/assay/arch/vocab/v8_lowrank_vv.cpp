@@ -70,9 +70,11 @@ class LowRankVV final : public Skeleton {
   Tensor steps(Tensor x_BTV, const Observer& seen) override {
     for (size_t i = 0; i < hops_.size(); ++i) {
       const Hop& h = hops_[i];
+      const std::string hop = "hops." + std::to_string(i);
       x_BTV = at::addcmul(x_BTV, h.prop_scale * h.prop_out_scale, propagate(h, rho(x_BTV)));
+      seen(hop + ".propagation", x_BTV);
       x_BTV = at::addcmul(x_BTV, h.interact_scale * h.int_out_scale, interact(h, rho(x_BTV)));
-      seen("hops." + std::to_string(i), x_BTV);
+      seen(hop, x_BTV);
     }
     return x_BTV;
   }

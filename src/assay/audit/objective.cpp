@@ -1,0 +1,137 @@
+#include <torch/csrc/autograd/autograd.h>
+
+#include <cmath>
+#include <functional>
+#include <numeric>
+
+#include "assay/audit/checks.h"
+#include "assay/core/random.h"
+#include "assay/data/loader.h"
+
+namespace assay::audit {
+namespace {
+
+constexpr int64_t kRows = 2;
+
+// -log softmax(row)[target] in double, from the definition.
+double nats(const double* row, int64_t V, int64_t target) {
+  double largest = row[0], sum = 0;
+  for (int64_t v = 1; v < V; ++v) largest = std::max(largest, row[v]);
+  for (int64_t v = 0; v < V; ++v) sum += std::exp(row[v] - largest);
+  return largest + std::log(sum) - row[target];
+}
+
+using Target = std::function<int64_t(int64_t row, int64_t t)>;
+
+struct Example {
+  Tensor logits_BTV, targets_BT;  // logits in double
+  int64_t first = 0, end = 0;     // positions that count
+  double mean(const Target& target) const {
+    const int64_t T = logits_BTV.size(1), V = logits_BTV.size(2);
+    double sum = 0;
+    for (int64_t b = 0; b < kRows; ++b)
+      for (int64_t t = first; t < end; ++t) sum += nats(logits_BTV.data_ptr<double>() + (b * T + t) * V, V, target(b, t));
+    return sum / static_cast<double>(kRows * (end - first));
+  }
+  int64_t at(int64_t b, int64_t t) const {
+    const int64_t T = targets_BT.size(1);
+    return targets_BT.data_ptr<int64_t>()[b * T + std::clamp<int64_t>(t, 0, T - 1)];
+  }
+};
+
+Example example(const Subject& s, const arch::Model& model) {
+  const int64_t T = std::min<int64_t>(s.seq_len(), 64), V = model.vocab_size();
+  const core::Stream stream(s.seed(), "audit/logits");
+  Example e;
+  e.logits_BTV = at::empty({kRows, T, V}, at::TensorOptions().dtype(at::kDouble));
+  for (int64_t i = 0; i < e.logits_BTV.numel(); ++i) e.logits_BTV.data_ptr<double>()[i] = 2 * stream.normal(static_cast<uint64_t>(i));
+  e.logits_BTV = e.logits_BTV.to(at::kFloat).to(at::kDouble);
+  e.targets_BT = s.ids(kRows, T, 81).to(at::kCPU);
+  std::tie(e.first, e.end) = model.scored(T);
+  return e;
+}
+
+bool close(double a, double b) { return std::abs(a - b) <= 1e-5 * std::max(1.0, std::abs(b)); }
+
+// What a loss that is not the cross-entropy of the targets is instead.
+std::string likeness(const Example& e, double loss) {
+  if (close(loss, e.mean([&](int64_t b, int64_t t) { return e.at(b, t - 1); })))
+    return "it is the loss against the token that the model was given, not the one that follows";
+  if (close(loss, e.mean([&](int64_t b, int64_t t) { return e.at(b, t + 1); })))
+    return "it is the loss against the token after the target: the targets are shifted twice";
+  const double want = e.mean([&](int64_t b, int64_t t) { return e.at(b, t); });
+  return "it is " + std::to_string(loss / want) + " of the cross-entropy";
+}
+
+// dL/dlogits of a mean cross-entropy: (softmax - one-hot) / count where a position counts, else 0.
+void check_gradient(const Example& e, arch::Model& model, CheckResult& r, const at::Device& device) {
+  Tensor logits = e.logits_BTV.to(at::kFloat).to(device).requires_grad_(true);
+  const at::AutoGradMode graph(true);
+  const auto grads = torch::autograd::grad({model.loss(logits, e.targets_BT.to(device))}, {logits});
+  const Tensor got = grads[0].to(at::kCPU, at::kDouble).contiguous();
+  const int64_t T = e.logits_BTV.size(1), V = e.logits_BTV.size(2);
+  const double count = static_cast<double>(kRows * (e.end - e.first));
+  for (int64_t b = 0; b < kRows; ++b)
+    for (int64_t t = 0; t < T; ++t) {
+      const double* row = e.logits_BTV.data_ptr<double>() + (b * T + t) * V;
+      const bool counts = t >= e.first && t < e.end;
+      const double norm = nats(row, V, 0) + row[0];  // log of the sum of exponentials
+      for (int64_t v = 0; v < V; ++v) {
+        const double want = counts ? (std::exp(row[v] - norm) - (v == e.at(b, t) ? 1 : 0)) / count : 0;
+        if (std::abs(got.data_ptr<double>()[(b * T + t) * V + v] - want) <= 1e-5 / count) continue;
+        r.findings.push_back(
+            {"loss", "its derivative by the logits at position " + std::to_string(t) + " is not that of the cross-entropy"});
+        return;
+      }
+    }
+}
+
+// Each token of the source is its own number, so that a row tells where it came from.
+struct Counting final : data::TokenSource {
+  uint64_t size() const override { return 1000; }
+  void read(uint64_t offset, uint64_t n, uint16_t* out) const override { std::iota(out, out + n, static_cast<uint16_t>(offset)); }
+  std::string hash() const override { return ""; }
+};
+
+bool follows(const data::Rows& rows) {
+  for (size_t i = 0; i < rows.targets.size(); ++i) {
+    if (rows.targets[i] != rows.inputs[i] + 1) return false;
+    const bool first = i % static_cast<size_t>(rows.seq_len) == 0;
+    if (!first && rows.inputs[i] != rows.inputs[i - 1] + 1) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+void check_loss(const Subject& s, CheckResult& r) {
+  r.note = "the training loss and its derivative are those of the mean cross-entropy, computed anew in double from the logits";
+  arch::Model& model = *s.weights()[0].built->model;
+  const Example e = example(s, model);
+  if (e.first < 0 || e.end > e.logits_BTV.size(1)) {
+    r.skipped = true;
+    r.note = "the loss counts positions that the run's sequences do not have";
+    return;
+  }
+  model.begin(s.training_pass(0));
+  const double loss = model.loss(e.logits_BTV.to(at::kFloat).to(s.device()), e.targets_BT.to(s.device())).item().toDouble();
+  const double want = e.mean([&](int64_t b, int64_t t) { return e.at(b, t); });
+  if (!close(loss, want))
+    r.findings.push_back({"loss", "the model's loss is " + std::to_string(loss) + " where the logits give " + std::to_string(want) + ": " +
+                                      likeness(e, loss)});
+  else check_gradient(e, model, r, s.device());
+  model.begin({});
+}
+
+void check_alignment(const Subject& s, CheckResult& r) {
+  r.note = "the target of each position is the token that follows it, in every order of training windows and in validation";
+  const Counting source;
+  const int64_t T = std::min<int64_t>(s.seq_len(), 16);
+  for (const char* order : {"shuffled", "sequential", "blocks"})
+    if (!follows(data::Loader(source, 3, T, data::order_from(order), s.seed()).batch(1)))
+      r.findings.push_back({std::string("data.order=") + order, "a row's targets are not the tokens that follow its inputs"});
+  if (!follows(data::validation_rows(source, T, 1, 3)))
+    r.findings.push_back({"validation", "a row's targets are not the tokens that follow its inputs"});
+}
+
+}  // namespace assay::audit

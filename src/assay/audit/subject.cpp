@@ -1,0 +1,89 @@
+#include "assay/audit/subject.h"
+
+#include <algorithm>
+
+#include "assay/core/error.h"
+#include "assay/core/random.h"
+
+namespace assay::audit {
+namespace {
+
+constexpr int64_t kBatchRows = 4, kBatchLength = 32, kTrainedUpdates = 20;
+constexpr double kPerturbation = 0.1;
+
+}  // namespace
+
+Level level_from(std::string_view name) {
+  if (name == "quick") return Level::quick;
+  if (name == "full") return Level::full;
+  throw core::ConfigError("audit", core::unknown_name("level", name, {"quick", "full"}));
+}
+
+const char* name_of(Level level) { return level == Level::quick ? "quick" : "full"; }
+
+Subject::Subject(const train::RunConfig& config, int64_t vocab, Level level, const at::Device& device, arch::Built* trained)
+    : config_(config), vocab_(vocab), level_(level), device_(device) {
+  owned_.push_back(build());
+  weights_.push_back({"fresh", &owned_.back()});
+  owned_.push_back(perturbed());
+  weights_.push_back({"perturbed", &owned_.back()});
+  if (full()) {
+    owned_.push_back(build());
+    optim::Adam optimizer(*owned_.back().params, config.optim);
+    train(owned_.back(), optimizer, 0, kTrainedUpdates);
+    weights_.push_back({"trained", &owned_.back()});
+  }
+  if (trained != nullptr) weights_.push_back({"checkpoint", trained});
+}
+
+arch::Built Subject::build(at::ScalarType dtype) const {
+  arch::BuildOptions options;
+  options.device = device_;
+  options.dtype = dtype;
+  options.precision = tensor::precision_from(config_.train.precision);
+  options.seed = seed();
+  return arch::build(arch(), config_.model_options(), {vocab_, seq_len()}, options);
+}
+
+arch::Built Subject::perturbed(at::ScalarType dtype) const {
+  arch::Built b = build(dtype);
+  const at::NoGradGuard no_grad;
+  for (const auto& e : b.params->entries()) {
+    const core::Stream stream(seed(), "audit/perturbation/" + e.name);
+    Tensor noise = at::empty({e.numel}, at::TensorOptions().dtype(at::kDouble));
+    for (int64_t i = 0; i < e.numel; ++i) noise.data_ptr<double>()[i] = kPerturbation * stream.normal(static_cast<uint64_t>(i));
+    Tensor part = b.params->view(b.params->values(), e);
+    part.add_(noise.view(part.sizes()).to(part.options()));
+  }
+  return b;
+}
+
+std::vector<int64_t> Subject::lengths() const {
+  std::vector<int64_t> all = full() ? std::vector<int64_t>{2, 3, 8, 17, 33, 64} : std::vector<int64_t>{17};
+  std::erase_if(all, [&](int64_t T) { return T >= seq_len(); });
+  all.push_back(seq_len());
+  return all;
+}
+
+Tensor Subject::ids(int64_t rows, int64_t T, uint64_t salt) const {
+  const core::Stream stream(seed(), "audit/ids", salt);
+  Tensor t = at::empty({rows, T}, at::TensorOptions().dtype(at::kLong));
+  for (int64_t i = 0; i < rows * T; ++i)
+    t.data_ptr<int64_t>()[i] = static_cast<int64_t>(stream.below(static_cast<uint64_t>(i), static_cast<uint64_t>(vocab_)));
+  return t.to(device_);
+}
+
+train::Batch Subject::batch(int64_t n) const {
+  const int64_t T = std::min(kBatchLength, seq_len());
+  const Tensor tokens = ids(kBatchRows, T + 1, 1000 + static_cast<uint64_t>(n));
+  return {tokens.narrow(1, 0, T).contiguous(), tokens.narrow(1, 1, T).contiguous()};
+}
+
+void Subject::train(const arch::Built& built, optim::Adam& optimizer, int64_t first, int64_t last) const {
+  for (int64_t n = first; n < last; ++n) {
+    const train::Batch b = batch(n);
+    train::training_step(built, optimizer, {&b, 1}, config_.optim.lr, config_.optim.clip, n, training_pass(n));
+  }
+}
+
+}  // namespace assay::audit

@@ -1,0 +1,127 @@
+#include <cmath>
+#include <optional>
+
+#include "assay/audit/checks.h"
+#include "assay/core/error.h"
+#include "assay/core/hash.h"
+#include "assay/core/random.h"
+#include "assay/tensor/failure.h"
+
+namespace assay::audit {
+namespace {
+
+using core::Field;
+using core::Value;
+
+constexpr int64_t kVocab = 37, kLength = 12;
+
+std::string bytes_of(const Tensor& t) {
+  const Tensor flat = t.detach().to(at::kCPU).contiguous();
+  return {static_cast<const char*>(flat.const_data_ptr()), flat.nbytes()};
+}
+
+// Everything that an option of the model could change: parameters with their initial values, logits and loss in both modes, the positions
+// that count, the gradient - or the error that the options lead to.
+class Behaviour {
+ public:
+  explicit Behaviour(const Subject& s) : s_(s) {}
+
+  std::string of(const Value& options) const {
+    try {
+      arch::BuildOptions build;
+      build.seed = s_.seed();
+      const arch::Built b = arch::build(s_.arch(), options, {kVocab, kLength}, build);
+      std::string all;
+      for (const auto& e : b.params->entries()) all += e.name + " " + bytes_of(e.value);
+      perturb(b);
+      const Tensor ids = s_.ids(2, kLength + 1, 61).remainder(kVocab).to(at::kCPU);
+      const train::Batch batch{ids.narrow(1, 0, kLength).contiguous(), ids.narrow(1, 1, kLength).contiguous()};
+      {
+        const at::NoGradGuard no_grad;
+        const Tensor logits = b.model->forward(batch.ids_BT);
+        all += bytes_of(logits) + bytes_of(b.model->loss(logits, batch.targets_BT));
+      }
+      const auto [first, end] = b.model->scored(kLength);
+      all += std::to_string(first) + " " + std::to_string(end);
+      all += std::to_string(train::accumulate_gradients(b, {&batch, 1}, s_.training_pass(0))) + bytes_of(b.params->grads());
+      return core::hash128_hex(all);
+    } catch (const std::exception& e) {  // a refusal is an effect
+      return std::string("refused: ") + tensor::to_error(e).what();
+    }
+  }
+
+ private:
+  void perturb(const arch::Built& b) const {
+    const at::NoGradGuard no_grad;
+    for (const auto& e : b.params->entries()) {
+      const core::Stream stream(s_.seed(), "audit/options/" + e.name);
+      Tensor flat = b.params->view(b.params->values(), e).view({-1});
+      for (int64_t i = 0; i < e.numel; ++i) flat.data_ptr<float>()[i] += static_cast<float>(0.1 * stream.normal(static_cast<uint64_t>(i)));
+    }
+  }
+  const Subject& s_;
+};
+
+bool allowed(const Field& f, double x) { return x >= f.min && x <= f.max; }
+
+// Other values of an option, near the one that it has.
+std::vector<Value> alternatives(const Field& f, const Value& now) {
+  std::vector<Value> out;
+  switch (f.kind) {
+    case Field::Kind::boolean: out.emplace_back(!now.as_bool()); break;
+    case Field::Kind::integer:
+      for (const int64_t x : {now.as_int() + 1, now.as_int() * 2, now.as_int() - 1, int64_t{2}, kVocab + 3})
+        if (x != now.as_int() && allowed(f, static_cast<double>(x))) out.emplace_back(x);
+      break;
+    case Field::Kind::number:
+      for (const double x : {now.as_double() * 0.5, now.as_double() + 0.25, now.as_double() * 1000, 0.1, 3.0})
+        if (x != now.as_double() && allowed(f, x)) out.emplace_back(x);
+      break;
+    case Field::Kind::text:
+      for (const std::string& choice : f.choices)
+        if (choice != now.as_string()) out.emplace_back(choice);
+      if (f.choices.empty()) out.emplace_back("no such value");
+      break;
+    case Field::Kind::integers: {
+      Value longer = now, empty = Value::array();
+      longer.push_back(int64_t{1});
+      out = {longer, empty};
+      break;
+    }
+  }
+  return out;
+}
+
+Value with(Value options, const std::string& name, const Value& v) {
+  options[name] = v;
+  return options;
+}
+
+bool has_effect(const Behaviour& behaviour, const Value& options, const Field& f) {
+  const std::string before = behaviour.of(options);
+  for (const Value& v : alternatives(f, options.at(f.name)))
+    if (behaviour.of(with(options, f.name, v)) != before) return true;
+  return false;
+}
+
+}  // namespace
+
+void check_options(const Subject& s, CheckResult& r) {
+  r.note = "each option of the model changes something, alone or beside another one's change";
+  const Behaviour behaviour(s);
+  const Value options = s.config().model_options();
+  const auto& fields = s.arch().schema().fields();
+  for (const Field& f : fields) {
+    if (f.neutral) continue;
+    bool effect = has_effect(behaviour, options, f);
+    for (const Field& other : fields) {
+      if (effect) break;
+      if (other.name == f.name) continue;
+      for (const Value& v : alternatives(other, options.at(other.name)))
+        if ((effect = has_effect(behaviour, with(options, other.name, v), f))) break;
+    }
+    if (!effect) r.findings.push_back({"model." + f.name, "no value of this option changes parameters, results, loss or gradients"});
+  }
+}
+
+}  // namespace assay::audit
