@@ -3,6 +3,7 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/one_hot.h>
 #include <ATen/ops/randn_like.h>
+#include <ATen/ops/where.h>
 
 #include <algorithm>
 #include <set>
@@ -21,19 +22,24 @@ std::vector<int64_t> positions(int64_t T) {
   return {at.begin(), at.end()};
 }
 
-// The same tokens up to `t` and others from there on.
+// The same tokens up to `t` and others from there on. The first of them becomes the one before it, where that is a change: a mixer that only
+// looks at what resembles the present token would not show a leak otherwise.
 Tensor changed_from(const Subject& s, const Tensor& ids_BT, int64_t t) {
   const int64_t T = ids_BT.size(1), V = s.vocab();
   const Tensor shift = s.ids(ids_BT.size(0), T - t, 77).remainder(V - 1) + 1;  // never by 0: every later token changes
-  return at::cat({ids_BT.narrow(1, 0, t), (ids_BT.narrow(1, t, T - t) + shift).remainder(V)}, 1);
+  const Tensor later = (ids_BT.narrow(1, t, T - t) + shift).remainder(V), before = ids_BT.narrow(1, t - 1, 1);
+  const Tensor repeats = at::where(ids_BT.narrow(1, t, 1) != before, before, later.narrow(1, 0, 1));
+  return at::cat({ids_BT.narrow(1, 0, t), repeats, later.narrow(1, 1, T - t - 1)}, 1);
 }
 
 // Where a leak was seen and where it was not: says more than the first case.
 class Sightings {
  public:
-  void add(const std::string& weights, Mode mode, int64_t T, int64_t t, const std::string& where) {
-    if (where_.empty()) {
+  // `depth` counts states from the input: the earliest state of all sightings is named.
+  void add(const std::string& weights, Mode mode, int64_t T, int64_t t, std::ptrdiff_t depth, const std::string& where) {
+    if (where_.empty() || depth < depth_) {
       where_ = where;
+      depth_ = depth;
       first_ = "T=" + std::to_string(T) + ", first changed token " + std::to_string(t) + ", " + weights + " weights, " + name_of(mode);
     }
     modes_.insert(mode);
@@ -60,6 +66,7 @@ class Sightings {
  private:
   static Mode other(Mode m) { return m == Mode::evaluation ? Mode::training : Mode::evaluation; }
   std::string where_, first_;
+  std::ptrdiff_t depth_ = 0;
   std::set<Mode> modes_, clean_modes_;
   std::set<int64_t> lengths_, clean_lengths_;
 };
@@ -76,7 +83,7 @@ void look_by_value(const Subject& s, const Subject::Weights& w, Mode mode, int64
     });
     if (first == nullptr) continue;
     clean = false;
-    seen.add(w.name, mode, T, t, place(s, *first));
+    seen.add(w.name, mode, T, t, first - before.data(), place(s, *first));
   }
   if (clean) seen.clean(mode, T);
 }

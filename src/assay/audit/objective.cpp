@@ -53,22 +53,33 @@ Example example(const Subject& s, const arch::Model& model) {
 
 bool close(double a, double b) { return std::abs(a - b) <= 1e-5 * std::max(1.0, std::abs(b)); }
 
+// dL/dlogits [B, T, V] in double.
+Tensor derivative(const Example& e, arch::Model& model, const at::Device& device) {
+  Tensor logits = e.logits_BTV.to(at::kFloat).to(device).requires_grad_(true);
+  const at::AutoGradMode graph(true);
+  const auto grads = torch::autograd::grad({model.loss(logits, e.targets_BT.to(device))}, {logits});
+  return grads[0].to(at::kCPU, at::kDouble).contiguous();
+}
+
+// Of the positions away from a row's ends, how many pull the logit up of the token `offset` behind the right one.
+double share_pulled(const Example& e, const Tensor& gradient, int64_t offset) {
+  const Tensor pulled = gradient.argmin(-1);
+  int64_t hits = 0, all = 0;
+  for (int64_t b = 0; b < kRows; ++b)
+    for (int64_t t = e.first + 1; t + 1 < e.end; ++t, ++all) hits += pulled[b][t].item().toLong() == e.at(b, t + offset) ? 1 : 0;
+  return all == 0 ? 0 : static_cast<double>(hits) / static_cast<double>(all);
+}
+
 // What a loss that is not the cross-entropy of the targets is instead.
-std::string likeness(const Example& e, double loss) {
-  if (close(loss, e.mean([&](int64_t b, int64_t t) { return e.at(b, t - 1); })))
-    return "it is the loss against the token that the model was given, not the one that follows";
-  if (close(loss, e.mean([&](int64_t b, int64_t t) { return e.at(b, t + 1); })))
-    return "it is the loss against the token after the target: the targets are shifted twice";
+std::string likeness(const Example& e, double loss, const Tensor& gradient) {
+  if (share_pulled(e, gradient, -1) > 0.9) return "it is the loss against the token that the model was given, not the one that follows";
+  if (share_pulled(e, gradient, 1) > 0.9) return "it is the loss against the token after the target: the targets are shifted twice";
   const double want = e.mean([&](int64_t b, int64_t t) { return e.at(b, t); });
   return "it is " + std::to_string(loss / want) + " of the cross-entropy";
 }
 
 // dL/dlogits of a mean cross-entropy: (softmax - one-hot) / count where a position counts, else 0.
-void check_gradient(const Example& e, arch::Model& model, CheckResult& r, const at::Device& device) {
-  Tensor logits = e.logits_BTV.to(at::kFloat).to(device).requires_grad_(true);
-  const at::AutoGradMode graph(true);
-  const auto grads = torch::autograd::grad({model.loss(logits, e.targets_BT.to(device))}, {logits});
-  const Tensor got = grads[0].to(at::kCPU, at::kDouble).contiguous();
+void check_gradient(const Example& e, const Tensor& got, CheckResult& r) {
   const int64_t T = e.logits_BTV.size(1), V = e.logits_BTV.size(2);
   const double count = static_cast<double>(kRows * (e.end - e.first));
   for (int64_t b = 0; b < kRows; ++b)
@@ -116,10 +127,11 @@ void check_loss(const Subject& s, CheckResult& r) {
   model.begin(s.training_pass(0));
   const double loss = model.loss(e.logits_BTV.to(at::kFloat).to(s.device()), e.targets_BT.to(s.device())).item().toDouble();
   const double want = e.mean([&](int64_t b, int64_t t) { return e.at(b, t); });
+  const Tensor gradient = derivative(e, model, s.device());
   if (!close(loss, want))
     r.findings.push_back({"loss", "the model's loss is " + std::to_string(loss) + " where the logits give " + std::to_string(want) + ": " +
-                                      likeness(e, loss)});
-  else check_gradient(e, model, r, s.device());
+                                      likeness(e, loss, gradient)});
+  else check_gradient(e, gradient, r);
   model.begin({});
 }
 

@@ -1,5 +1,7 @@
 #include "assay/audit/subject.h"
 
+#include <ATen/ops/cat.h>
+
 #include <algorithm>
 
 #include "assay/core/error.h"
@@ -9,7 +11,19 @@ namespace assay::audit {
 namespace {
 
 constexpr int64_t kBatchRows = 4, kBatchLength = 32, kTrainedUpdates = 20;
+constexpr int64_t kShortest = 8;  // in rows of two tokens a decay over time, for instance, has no effect
 constexpr double kPerturbation = 0.1;
+
+// At least kShortest positions, where the options allow them.
+int64_t positions_for(const train::RunConfig& c, int64_t vocab) {
+  if (c.train.seq_len >= kShortest) return c.train.seq_len;
+  try {
+    arch::build(*c.architecture, c.model_options(), {vocab, kShortest}, {});
+    return kShortest;
+  } catch (const core::ConfigError&) {
+    return c.train.seq_len;
+  }
+}
 
 }  // namespace
 
@@ -22,7 +36,7 @@ Level level_from(std::string_view name) {
 const char* name_of(Level level) { return level == Level::quick ? "quick" : "full"; }
 
 Subject::Subject(const train::RunConfig& config, int64_t vocab, Level level, const at::Device& device, arch::Built* trained)
-    : config_(config), vocab_(vocab), level_(level), device_(device) {
+    : config_(config), vocab_(vocab), level_(level), device_(device), built_for_(positions_for(config, vocab)) {
   owned_.push_back(build());
   weights_.push_back({"fresh", &owned_.back()});
   owned_.push_back(perturbed());
@@ -42,7 +56,7 @@ arch::Built Subject::build(at::ScalarType dtype) const {
   options.dtype = dtype;
   options.precision = tensor::precision_from(config_.train.precision);
   options.seed = seed();
-  return arch::build(arch(), config_.model_options(), {vocab_, seq_len()}, options);
+  return arch::build(arch(), config_.model_options(), {vocab_, built_for_}, options);
 }
 
 arch::Built Subject::perturbed(at::ScalarType dtype) const {
@@ -74,8 +88,9 @@ Tensor Subject::ids(int64_t rows, int64_t T, uint64_t salt) const {
 }
 
 train::Batch Subject::batch(int64_t n) const {
-  const int64_t T = std::min(kBatchLength, seq_len());
-  const Tensor tokens = ids(kBatchRows, T + 1, 1000 + static_cast<uint64_t>(n));
+  const int64_t T = std::min(kBatchLength, built_for_);
+  Tensor tokens = ids(kBatchRows, T + 1, 1000 + static_cast<uint64_t>(n));
+  if (n % 2 == 1) tokens = at::cat({tokens.narrow(1, 0, (T + 2) / 2), tokens.narrow(1, 0, T + 1 - (T + 2) / 2)}, 1);
   return {tokens.narrow(1, 0, T).contiguous(), tokens.narrow(1, 1, T).contiguous()};
 }
 

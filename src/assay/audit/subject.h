@@ -40,7 +40,7 @@ class Subject {
 
   // Random ids [rows, T]; the same for the same salt.
   Tensor ids(int64_t rows, int64_t T, uint64_t salt) const;
-  // Micro-batch n of random tokens with their successors as targets.
+  // Micro-batch n of random tokens with their successors as targets; odd ones say their first half twice, as text repeats itself.
   train::Batch batch(int64_t n) const;
   arch::Pass training_pass(int64_t batch) const { return {true, seed(), batch}; }
   // Updates [first, last) on those batches at the configured rate.
@@ -51,6 +51,7 @@ class Subject {
   int64_t vocab_;
   Level level_;
   at::Device device_;
+  int64_t built_for_;  // positions
   std::deque<arch::Built> owned_;
   std::vector<Weights> weights_;
 };
