@@ -76,7 +76,7 @@ mkdir -p "$out"
 summary() {  # status exit_code error val_loss
   printf '{"status":"%s","exit_code":%s,"error":"%s","arch":"%s","name":"","fingerprint":"0","data_hash":"0","seed":%s,"steps":1,"tokens":%s,
 "train_loss":null,"val_loss":%s,"val_bits_per_byte":null,"parameters":1,"seconds":1.5,"tokens_per_s":1.0,"peak_bytes":1,"device":"cpu",
-"precision":"fp32","threads":1,"product_backend":"onednn"}\n' "$1" "$2" "$3" "$arch" "$seed" "$tokens" "$4" > "$out/summary.json"
+"precision":"fp32","threads":1,"product_backend":"onednn","entropy":null}\n' "$1" "$2" "$3" "$arch" "$seed" "$tokens" "$4" > "$out/summary.json"
 }
 case $mode in
   diverge) summary failed 3 "[train] step 7: loss is not finite" null; exit 3;;

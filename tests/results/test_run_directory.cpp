@@ -36,6 +36,7 @@ Summary example() {
   s.val_loss = 2.0 / 3.0;
   s.seconds = 1.5;
   s.product_backend = "aten";
+  s.entropy = {100, 250.5, 240.25};
   return s;
 }
 

@@ -32,7 +32,8 @@ class Reader {
   }
   std::optional<stats::EntropyRule> entropy(const char* key) const {
     const Value* v = object_.find(key);
-    return v ? entropy_from(*v) : std::nullopt;
+    if (v && v->is_null()) return std::nullopt;
+    return entropy_from(field(key, &Value::is_object, "an object or null"));
   }
   [[noreturn]] void fail(const char* key, const std::string& message) const {
     throw DataError("results", where_ + ": field '" + key + "': " + message);
