@@ -23,5 +23,6 @@ int run_audit(const std::vector<std::string>& args);
 int run_parity(const std::vector<std::string>& args);
 int run_bench(const std::vector<std::string>& args);
 int run_campaign(const std::vector<std::string>& args);
+int run_report(const std::vector<std::string>& args);
 
 }  // namespace assay::cli

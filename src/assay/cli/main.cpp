@@ -21,6 +21,7 @@ constexpr Command table[] = {
     {"parity", "replay conformance vectors", &run_parity},
     {"bench", "time training updates", &run_bench},
     {"campaign", "compare arms over paired seeds, from a recipe", &run_campaign},
+    {"report", "a campaign as one HTML file, or as tables and figures for a paper", &run_report},
 };
 
 void print_help() {
