@@ -15,10 +15,11 @@ namespace {
 
 using core::Value;
 
-constexpr size_t kFailedPoints = 200;   // of a failed member's line
-constexpr int64_t kRow = 46;            // pixels of an arm in the forest plot
-constexpr int64_t kLegendColumn = 160;  // pixels of a name in a legend
-constexpr double kCut = 2;              // intervals are drawn up to so many times the largest effect
+constexpr size_t kFailedPoints = 200;                      // of a failed member's line
+constexpr double kBandOpacity = 0.2, kBandsOpacity = 1.2;  // of one band, and of all together
+constexpr int64_t kRow = 46;                               // pixels of an arm in the forest plot
+constexpr int64_t kLegendColumn = 160;                     // pixels of a name in a legend
+constexpr double kCut = 2;                                 // intervals are drawn up to so many times the largest effect
 
 Value spec_of(std::string_view text, const char* name) { return core::parse_json(text, name); }
 
@@ -215,6 +216,7 @@ Value curve_chart(const Campaign& c, const std::vector<Series>& bands, std::vect
   set_data(spec, band_rows(bands));
   for (const size_t i : {size_t{0}, size_t{4}, size_t{5}}) set_data(layer(spec, i), reference_rows(c));
   set_data(layer(spec, 3), failed_rows(c, curve));
+  layer(spec, 1)["encoding"]["opacity"]["condition"]["value"] = std::min(kBandOpacity, kBandsOpacity / static_cast<double>(bands.size()));
   Value& encoding = spec["encoding"];
   encoding["x"]["scale"]["domain"] = Value::Array{0, last};
   encoding["x"]["axis"]["title"] = "tokens trained";
