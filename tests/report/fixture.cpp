@@ -48,7 +48,10 @@ const std::vector<Sketch>& sketches() {
 
 class Maker {
  public:
-  Maker(std::string directory, const FixtureRequest& request) : directory_(std::move(directory)), request_(request), random_(20260131) {}
+  Maker(std::string directory, const FixtureRequest& request)
+      : directory_(std::move(directory)),
+        request_(request),
+        random_(20260131) {}  // NOLINT(bugprone-random-generator-seed): the same bytes each time
 
   Value run() {
     std::filesystem::create_directories(directory_ + "/members");

@@ -71,7 +71,10 @@ Range effect_range(const Campaign& c) {
     all.add(std::max(a.interval->lower.value_or(-largest), -limit));
     all.add(std::min(a.interval->upper.value_or(largest), limit));
   }
-  if (const Number m = margin_of(c)) all.add(-*m), all.add(*m);
+  if (const Number m = margin_of(c)) {
+    all.add(-*m);
+    all.add(m);
+  }
   return all.high > all.low ? all.padded(0.06) : Range{-1, 1};
 }
 

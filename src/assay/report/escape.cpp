@@ -112,7 +112,7 @@ std::string html_lines(std::string_view text) {
 std::string csv_text(std::string_view text) {
   const bool formula =
       !text.empty() && std::string_view("=+-@\t\r\n").find(text.front()) != std::string_view::npos && !is_signed_number(text);
-  const std::string cell = (formula ? "'" : "") + printable(text);
+  std::string cell = (formula ? "'" : "") + printable(text);
   if (cell.find_first_of(",\"") == std::string::npos) return cell;
   return "\"" + replaced(cell, [](char c) { return c == '"' ? "\"\"" : nullptr; }) + "\"";
 }
@@ -122,7 +122,7 @@ std::string shell_word(std::string_view text) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
            std::string_view("_-./+,:").find(c) != std::string_view::npos;
   };
-  const std::string shown = printable(text);
+  std::string shown = printable(text);
   if (!shown.empty() && shown.front() != '-' && std::all_of(shown.begin(), shown.end(), plain)) return shown;
   return "'" + replaced(shown, [](char c) { return c == '\'' ? "'\\''" : nullptr; }) + "'";
 }
