@@ -172,10 +172,38 @@ TEST_CASE("data info says what each kind of thing holds") {
     CHECK(keys(shards) == std::vector<std::string>{"kind", "path", "tokenizer", "files", "tokens"});
     CHECK(shards.at("tokens").as_int() == 5);
     const core::Value& file = shards.at("files").as_array()[0];
-    CHECK(keys(file) == std::vector<std::string>{"file", "tokens", "max_id", "hash", "bytes_per_token"});
+    CHECK(keys(file) == std::vector<std::string>{"file", "tokens", "max_id", "hash", "byte_count", "bytes_per_token"});
     CHECK(file.at("bytes_per_token").as_double() == 1.0);
   }
   CHECK(contains(run({"info", scratch / "d"}).out, "tokens: 5"));
+}
+
+TEST_CASE("data info counts bytes, and says what it does not know about them") {
+  const Scratch scratch;
+  write(scratch / "a.txt", "Anna has \xE4\xBD\xA0 apples.");
+  write(scratch / "a.model", small_model());
+  write(scratch / "letters.model", letters() + trainer(2));
+  json({"encode", scratch / "a.txt", "--tokenizer", scratch / "a.model", "--out", scratch / "d"});
+  const core::Value file = json({"info", scratch / "d"}).at("files").as_array()[0];
+  const core::Value& count = file.at("byte_count");
+  CHECK(keys(count) == std::vector<std::string>{"exact", "lower", "upper", "decoded", "table", "reason"});
+  CHECK(count.at("exact").as_bool());
+  for (const char* key : {"lower", "upper", "decoded", "table"}) CHECK(count.at(key).as_int() == 20);
+  CHECK(file.at("bytes_per_token").as_double() == doctest::Approx(20.0 / static_cast<double>(file.at("tokens").as_int() - 1)));
+
+  const core::Value bounded = json({"info", scratch / "d", "--tokenizer", scratch / "letters.model"}).at("files").as_array()[0];
+  CHECK_FALSE(bounded.at("byte_count").at("exact").as_bool());
+  CHECK(bounded.at("byte_count").at("upper").is_null());
+  CHECK(contains(bounded.at("byte_count").at("reason").as_string(), "beyond the tokenizer"));
+  CHECK(bounded.at("bytes_per_token").is_null());
+
+  const core::Value text = json({"info", scratch / "a.txt", "--tokenizer", scratch / "letters.model"});
+  CHECK(keys(text) ==
+        std::vector<std::string>{"kind", "path", "documents", "bytes", "tokenizer", "tokens", "byte_count", "bytes_per_token"});
+  CHECK(text.at("byte_count").at("exact").as_bool());
+  CHECK(text.at("byte_count").at("lower").as_int() == 20);
+  CHECK(contains(text.at("byte_count").at("reason").as_string(), "do not come back from their tokens: 1 of 1"));
+  check_refused({"info", "grammar", "--tokenizer", "bytes"}, {"--tokenizer", "grammar"});
 }
 
 TEST_CASE("data verify reports every file and fails when one is broken") {
