@@ -1,89 +1,15 @@
 #include <doctest/doctest.h>
-#include <fcntl.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
 
-#include "assay/cli/commands.h"
-#include "assay/core/error.h"
-#include "assay/core/log.h"
 #include "assay/core/value.h"
+#include "data/command.h"
 #include "data/files.h"
 #include "data/model_files.h"
 
 using namespace assay;
 using namespace assay::test;
-using Arguments = std::vector<std::string>;
-
-namespace {
-
-struct Result {
-  int code = 0;
-  std::string out, error;
-};
-
-// Sends what is written to a descriptor into a file, for as long as it lives.
-class Redirected {
- public:
-  Redirected(int descriptor, const std::string& path) : descriptor_(descriptor), saved_(::dup(descriptor)) {
-    const int file = ::open(path.c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600);
-    ::dup2(file, descriptor_);
-    ::close(file);
-  }
-  ~Redirected() {
-    ::dup2(saved_, descriptor_);
-    ::close(saved_);
-  }
-  Redirected(const Redirected&) = delete;
-  Redirected& operator=(const Redirected&) = delete;
-
- private:
-  int descriptor_, saved_;
-};
-
-// Runs `assay data ...` as the program does: errors become exit codes.
-Result run(const Arguments& args) {
-  const Scratch scratch;
-  Result r;
-  std::fflush(stdout);
-  {
-    const Redirected out(STDOUT_FILENO, scratch / "out"), error(STDERR_FILENO, scratch / "error");
-    try {
-      r.code = cli::run_data(args);
-    } catch (const core::Error& e) {
-      r.code = static_cast<int>(e.code());
-      r.error = e.what();
-    }
-    std::fflush(stdout);
-    std::fflush(stderr);
-  }
-  r.out = read(scratch / "out");
-  r.error += read(scratch / "error");
-  return r;
-}
-
-core::Value json(Arguments args) {
-  args.push_back("--json");
-  const Result r = run(args);
-  REQUIRE_MESSAGE(r.code == 0, r.error);
-  return core::parse_json(r.out, "stdout");
-}
-
-std::vector<std::string> keys(const core::Value& v) {
-  std::vector<std::string> out;
-  for (const auto& member : v.as_object()) out.push_back(member.first);
-  return out;
-}
-
-void check_refused(const Arguments& args, const std::vector<std::string>& parts) {
-  const Result r = run(args);
-  CHECK_MESSAGE(r.code == 2, r.error);
-  for (const std::string& part : parts) CHECK_MESSAGE(contains(r.error, part), r.error);
-}
-
-}  // namespace
 
 TEST_CASE("data make writes the shards that it reports") {
   const Scratch scratch;
@@ -299,7 +225,7 @@ TEST_CASE("outputs that exist are replaced only by force") {
 TEST_CASE("help is printed for the command and each action") {
   const Result all = run({"--help"});
   CHECK(all.code == 0);
-  for (const char* action : {"make", "info", "encode", "decode", "train-tokenizer", "verify"}) {
+  for (const char* action : {"make", "info", "encode", "decode", "train-tokenizer", "verify", "overlap"}) {
     CHECK(contains(all.out, action));
     const Result one = run({action, "--help"});
     CHECK(one.code == 0);
