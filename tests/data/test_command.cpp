@@ -1,89 +1,15 @@
 #include <doctest/doctest.h>
-#include <fcntl.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
 
-#include "assay/cli/commands.h"
-#include "assay/core/error.h"
-#include "assay/core/log.h"
 #include "assay/core/value.h"
+#include "data/command.h"
 #include "data/files.h"
 #include "data/model_files.h"
 
 using namespace assay;
 using namespace assay::test;
-using Arguments = std::vector<std::string>;
-
-namespace {
-
-struct Result {
-  int code = 0;
-  std::string out, error;
-};
-
-// Sends what is written to a descriptor into a file, for as long as it lives.
-class Redirected {
- public:
-  Redirected(int descriptor, const std::string& path) : descriptor_(descriptor), saved_(::dup(descriptor)) {
-    const int file = ::open(path.c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600);
-    ::dup2(file, descriptor_);
-    ::close(file);
-  }
-  ~Redirected() {
-    ::dup2(saved_, descriptor_);
-    ::close(saved_);
-  }
-  Redirected(const Redirected&) = delete;
-  Redirected& operator=(const Redirected&) = delete;
-
- private:
-  int descriptor_, saved_;
-};
-
-// Runs `assay data ...` as the program does: errors become exit codes.
-Result run(const Arguments& args) {
-  const Scratch scratch;
-  Result r;
-  std::fflush(stdout);
-  {
-    const Redirected out(STDOUT_FILENO, scratch / "out"), error(STDERR_FILENO, scratch / "error");
-    try {
-      r.code = cli::run_data(args);
-    } catch (const core::Error& e) {
-      r.code = static_cast<int>(e.code());
-      r.error = e.what();
-    }
-    std::fflush(stdout);
-    std::fflush(stderr);
-  }
-  r.out = read(scratch / "out");
-  r.error += read(scratch / "error");
-  return r;
-}
-
-core::Value json(Arguments args) {
-  args.push_back("--json");
-  const Result r = run(args);
-  REQUIRE_MESSAGE(r.code == 0, r.error);
-  return core::parse_json(r.out, "stdout");
-}
-
-std::vector<std::string> keys(const core::Value& v) {
-  std::vector<std::string> out;
-  for (const auto& member : v.as_object()) out.push_back(member.first);
-  return out;
-}
-
-void check_refused(const Arguments& args, const std::vector<std::string>& parts) {
-  const Result r = run(args);
-  CHECK_MESSAGE(r.code == 2, r.error);
-  for (const std::string& part : parts) CHECK_MESSAGE(contains(r.error, part), r.error);
-}
-
-}  // namespace
 
 TEST_CASE("data make writes the shards that it reports") {
   const Scratch scratch;
@@ -172,10 +98,38 @@ TEST_CASE("data info says what each kind of thing holds") {
     CHECK(keys(shards) == std::vector<std::string>{"kind", "path", "tokenizer", "files", "tokens"});
     CHECK(shards.at("tokens").as_int() == 5);
     const core::Value& file = shards.at("files").as_array()[0];
-    CHECK(keys(file) == std::vector<std::string>{"file", "tokens", "max_id", "hash", "bytes_per_token"});
+    CHECK(keys(file) == std::vector<std::string>{"file", "tokens", "max_id", "hash", "byte_count", "bytes_per_token"});
     CHECK(file.at("bytes_per_token").as_double() == 1.0);
   }
   CHECK(contains(run({"info", scratch / "d"}).out, "tokens: 5"));
+}
+
+TEST_CASE("data info counts bytes, and says what it does not know about them") {
+  const Scratch scratch;
+  write(scratch / "a.txt", "Anna has \xE4\xBD\xA0 apples.");
+  write(scratch / "a.model", small_model());
+  write(scratch / "letters.model", letters() + trainer(2));
+  json({"encode", scratch / "a.txt", "--tokenizer", scratch / "a.model", "--out", scratch / "d"});
+  const core::Value file = json({"info", scratch / "d"}).at("files").as_array()[0];
+  const core::Value& count = file.at("byte_count");
+  CHECK(keys(count) == std::vector<std::string>{"exact", "lower", "upper", "decoded", "table", "reason"});
+  CHECK(count.at("exact").as_bool());
+  for (const char* key : {"lower", "upper", "decoded", "table"}) CHECK(count.at(key).as_int() == 20);
+  CHECK(file.at("bytes_per_token").as_double() == doctest::Approx(20.0 / static_cast<double>(file.at("tokens").as_int() - 1)));
+
+  const core::Value bounded = json({"info", scratch / "d", "--tokenizer", scratch / "letters.model"}).at("files").as_array()[0];
+  CHECK_FALSE(bounded.at("byte_count").at("exact").as_bool());
+  CHECK(bounded.at("byte_count").at("upper").is_null());
+  CHECK(contains(bounded.at("byte_count").at("reason").as_string(), "beyond the tokenizer"));
+  CHECK(bounded.at("bytes_per_token").is_null());
+
+  const core::Value text = json({"info", scratch / "a.txt", "--tokenizer", scratch / "letters.model"});
+  CHECK(keys(text) ==
+        std::vector<std::string>{"kind", "path", "documents", "bytes", "tokenizer", "tokens", "byte_count", "bytes_per_token"});
+  CHECK(text.at("byte_count").at("exact").as_bool());
+  CHECK(text.at("byte_count").at("lower").as_int() == 20);
+  CHECK(contains(text.at("byte_count").at("reason").as_string(), "do not come back from their tokens: 1 of 1"));
+  check_refused({"info", "grammar", "--tokenizer", "bytes"}, {"--tokenizer", "grammar"});
 }
 
 TEST_CASE("data verify reports every file and fails when one is broken") {
@@ -271,7 +225,7 @@ TEST_CASE("outputs that exist are replaced only by force") {
 TEST_CASE("help is printed for the command and each action") {
   const Result all = run({"--help"});
   CHECK(all.code == 0);
-  for (const char* action : {"make", "info", "encode", "decode", "train-tokenizer", "verify"}) {
+  for (const char* action : {"make", "info", "encode", "decode", "train-tokenizer", "verify", "overlap"}) {
     CHECK(contains(all.out, action));
     const Result one = run({action, "--help"});
     CHECK(one.code == 0);

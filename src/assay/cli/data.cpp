@@ -228,6 +228,7 @@ constexpr Action kActions[] = {
     {"decode", "print the text of a shard", run_decode},
     {"train-tokenizer", "train a SentencePiece tokenizer", run_train_tokenizer},
     {"verify", "check every promise of a file", run_verify},
+    {"overlap", "find text that training and validation share", run_overlap},
 };
 
 std::string help() {
@@ -244,7 +245,7 @@ namespace assay::cli {
 
 int run_data(const std::vector<std::string>& args) {
   using namespace data_command;
-  if (args.empty()) throw ConfigError("data", "an action is missing: make, info, encode, decode, train-tokenizer or verify");
+  if (args.empty()) throw ConfigError("data", "an action is missing: make, info, encode, decode, train-tokenizer, verify or overlap");
   if (args.front() == "--help" || args.front() == "-h") return print(help()), 0;
   Arguments known;
   for (const Action& a : kActions) {
