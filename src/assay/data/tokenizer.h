@@ -50,7 +50,11 @@ class Tokenizer {
 std::unique_ptr<Tokenizer> byte_tokenizer();
 // A SentencePiece .model file (at most 16 MiB). DataError where it is none, or its size is above 65536.
 std::unique_ptr<Tokenizer> sentencepiece_tokenizer(const std::string& model_path);
-// "bytes" or the path of a .model file.
+// Words of the grammar corpus with a lexicon of `grammar_words` (data/grammar.h): ids 0 to 259 as the byte tokenizer's, then the words
+// with the space before them, where a sentence may begin also with a capital, and marks. Encoding takes the longest match, where a word
+// does not match a part of a longer one, and bytes for everything else: decode(encode(x)) == x for every text.
+std::unique_ptr<Tokenizer> word_tokenizer(int64_t grammar_words);
+// "bytes", "words" (the default lexicon's), "words:N" or the path of a .model file.
 std::unique_ptr<Tokenizer> open_tokenizer(const std::string& name);
 
 // Trains SentencePiece BPE (byte fallback, identity normalisation, no dummy prefix; pad 0, bos 1, eos 2, unk 3) on documents and
