@@ -78,7 +78,8 @@ void write(data::Dataset& dataset, const data::Tokenizer* tokenizer, const Outpu
     print(split + ": " + std::to_string(value.at("tokens").as_int()) + " tokens, " + std::to_string(value.at("documents").as_int()) +
           " documents, " + std::to_string(value.at("shards").size()) + " shards\n");
   }
-  print("written to " + core::printable(output.directory) + (tokenizer ? ", tokenizer " + words(*tokenizer) : std::string(", no tokenizer")) + "\n");
+  print("written to " + core::printable(output.directory) +
+        (tokenizer ? ", tokenizer " + words(*tokenizer) : std::string(", no tokenizer")) + "\n");
 }
 
 // A model file for the grammar; for words, the ones that the grammar is told to use.
@@ -269,7 +270,8 @@ namespace assay::cli {
 
 int run_data(const std::vector<std::string>& args) {
   using namespace data_command;
-  if (args.empty()) throw ConfigError("data", "an action is missing: make, info, encode, decode, baseline, train-tokenizer, verify or overlap");
+  if (args.empty())
+    throw ConfigError("data", "an action is missing: make, info, encode, decode, baseline, train-tokenizer, verify or overlap");
   if (args.front() == "--help" || args.front() == "-h") return print(help()), 0;
   Arguments known;
   for (const Action& a : kActions) {

@@ -41,12 +41,13 @@ OverlapSide documents_side(const std::string& path, const std::vector<std::strin
 }
 
 OverlapSide embedded_side(const std::string& name, std::string_view split) {
-  const DataConfig config;
+  DataConfig config;
+  config.path = name;
+  Corpus corpus = open_corpus(config);
   OverlapSide side;
   side.path = name;
-  side.tokenizer = byte_tokenizer();
-  const int64_t tokens = split == "train" ? config.corpus_tokens : config.corpus_val_tokens;
-  side.tokens = tokens_in_memory(generate(name, static_cast<uint64_t>(config.corpus_seed), split, tokens, *side.tokenizer).tokens);
+  side.tokenizer = std::move(corpus.tokenizer);
+  side.tokens = std::move(split == "train" ? corpus.train : corpus.val);
   side.files.emplace_back(name + " (" + std::string(split) + ")", 0);
   return side;
 }

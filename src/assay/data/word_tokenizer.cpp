@@ -87,12 +87,24 @@ class WordTokenizer final : public Tokenizer {
     return table;
   }
 
+  TextTable text_table() const override {
+    TextTable table = bytes_->text_table();
+    for (const std::string& p : pieces_) {
+      const auto size = static_cast<uint32_t>(p.size());
+      table.kind.push_back(TextTable::Kind::text);
+      table.inside.push_back({size, size});
+      table.first.push_back({size, size});
+    }
+    return table;
+  }
+
  private:
   size_t first() const { return static_cast<size_t>(bytes_->vocab_size()); }
 
   void check(int64_t id) const {
     if (id >= 0 && id < vocab_size()) return;
-    throw core::DataError("tokenizer", "id " + std::to_string(id) + " is none of the " + std::to_string(vocab_size()) + " ids of " + description());
+    throw core::DataError("tokenizer",
+                          "id " + std::to_string(id) + " is none of the " + std::to_string(vocab_size()) + " ids of " + description());
   }
 
   // The longest piece that the text begins with, and that does not end within a word.
