@@ -181,7 +181,7 @@ class Search {
   // One share of all hashes at a time: memory stays bounded, and no n-gram is left out.
   void find_windows(uint64_t part) {
     const std::vector<uint16_t>& tokens = held_.tokens();
-    const auto mine = [&](uint64_t hash) { return parts_ == 1 || (hash >> 20) % parts_ == part; };
+    const auto mine = [&](uint64_t hash) { return parts_ == 1 || (hash >> 40) % parts_ == part; };
     WindowIndex index(tokens, windows_.length(), std::min<uint64_t>(tokens.size(), options_.windows_at_once));
     const auto tick = [&](uint64_t n) { tick_(n); };
     windows_.for_each(
