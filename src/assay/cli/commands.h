@@ -23,5 +23,8 @@ int run_audit(const std::vector<std::string>& args);
 int run_parity(const std::vector<std::string>& args);
 int run_bench(const std::vector<std::string>& args);
 int run_campaign(const std::vector<std::string>& args);
+int run_verdict(const std::vector<std::string>& args);
+int run_compare(const std::vector<std::string>& args);
+int run_runs(const std::vector<std::string>& args);
 
 }  // namespace assay::cli

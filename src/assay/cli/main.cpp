@@ -21,6 +21,9 @@ constexpr Command table[] = {
     {"parity", "replay conformance vectors", &run_parity},
     {"bench", "time training updates", &run_bench},
     {"campaign", "compare arms over paired seeds, from a recipe", &run_campaign},
+    {"verdict", "what a campaign shows about its arms", &run_verdict},
+    {"compare", "two runs beside each other", &run_compare},
+    {"runs", "list runs by what was trained and measured", &run_runs},
 };
 
 void print_help() {
