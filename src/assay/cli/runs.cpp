@@ -70,6 +70,17 @@ void tell(const RunIndex& index) {
   core::info(text + (gone.size() > kNamed ? ", ..." : ""));
 }
 
+// A table has no room for why a run cannot be read.
+void tell_unreadable(const RunIndex& index, results::RunQuery query) {
+  query.where.emplace_back("status=unreadable");
+  query.columns = {"path", "error"};
+  query.limit = 1;
+  const RunListing found = results::query_runs(index, query);
+  if (found.matched == 0) return;
+  core::warn("[runs] " + std::to_string(found.matched) + (found.matched == 1 ? " run" : " runs") + " cannot be read; the first is " +
+             found.rows[0][0].as_string() + ": " + found.rows[0][1].as_string());
+}
+
 std::string table_of(const RunListing& listing) {
   std::vector<std::string> names;
   std::vector<TextTable::Side> sides;
@@ -152,6 +163,7 @@ int run_runs(const std::vector<std::string>& args) {
   tell(index);
   for (const std::string& directory : o.directories) query.within.push_back(within(o.root, directory));
   const RunListing listing = results::query_runs(index, query);
+  tell_unreadable(index, query);
   print(line.json ? core::to_json(document_of(index, listing), 2) + "\n" : o.csv ? csv_of(listing) : text_of(index, listing));
   return 0;
 }
