@@ -71,3 +71,11 @@ TEST_CASE("results of an older or empty campaign are shown as far as they go; wh
     CHECK_THROWS_AS(cli::verdict_document(v), core::DataError);
   }
 }
+
+TEST_CASE("a directory that holds no campaign is refused with exit 2") {
+  const Scratch scratch;
+  const Ran r = ran(&cli::run_verdict, {scratch.path()});
+  CHECK(r.code == 2);
+  CHECK(r.out.empty());
+  CHECK(contains(r.error, "campaign.json"));
+}
