@@ -45,7 +45,9 @@ TEST_CASE("the evidence that arms escape more often stays finite or minus infini
 }
 
 TEST_CASE("the averaged e-value first reaches 20 at seven rounds of equal differences, all discordant") {
-  const auto at = [](int64_t n) { return std::exp(averaged(sign_log_e(std::vector<double>(static_cast<size_t>(n), 1.0), 0), escape_log_e(n, 0)).two_sided); };
+  const auto at = [](int64_t n) {
+    return std::exp(averaged(sign_log_e(std::vector<double>(static_cast<size_t>(n), 1.0), 0), escape_log_e(n, 0)).two_sided);
+  };
   CHECK(at(6) < 20);
   CHECK(at(7) >= 20);
   CHECK(std::exp(averaged({0, 0, largest_log_e(6)}, escape_log_e(6, 0)).two_sided) >= 20);
@@ -80,11 +82,11 @@ TEST_CASE("a rate's interval holds the rate, is mirrored with it and reaches 0 a
 TEST_CASE("a threshold is proposed between two modes and nowhere else") {
   const std::vector<double> two = {7, 5.5, 7.01, 5.6, 7.02, 5.4, 6.99, 5.5};
   CHECK(escape_threshold(two).value() == doctest::Approx((5.6 + 6.99) / 2));
-  CHECK(!escape_threshold(std::vector<double>(10, 3.0)));                                   // no gap at all
-  CHECK(!escape_threshold(std::vector<double>{5, 5, 5, 5, 5, 5, 5, 9}));                    // one run alone is no mode
-  CHECK(!escape_threshold(std::vector<double>{7, 5.5, 7.01, 5.6, 7.02, 5.4, 6.99}));        // seven runs
+  CHECK(!escape_threshold(std::vector<double>(10, 3.0)));                             // no gap at all
+  CHECK(!escape_threshold(std::vector<double>{5, 5, 5, 5, 5, 5, 5, 9}));              // one run alone is no mode
+  CHECK(!escape_threshold(std::vector<double>{7, 5.5, 7.01, 5.6, 7.02, 5.4, 6.99}));  // seven runs
   CHECK(!escape_threshold(normals(40, 1)));
-  CHECK(escape_threshold(std::vector<double>{1, 1, 2, 2, 3, 3, 3, 3}).value_or(0) == 0);    // gaps that are no larger than 3 sd
+  CHECK(escape_threshold(std::vector<double>{1, 1, 2, 2, 3, 3, 3, 3}).value_or(0) == 0);  // gaps that are no larger than 3 sd
   CHECK_THROWS_AS(escape_threshold(std::vector<double>(9, std::nan(""))), ConfigError);
 }
 
@@ -101,5 +103,6 @@ TEST_CASE("equivalence needs five rounds at least, and both sides") {
   for (int i = 0; i < 20; ++i) outside.add(1);
   CHECK(outside.log_e_not_below() > 3);
   CHECK(outside.log_e() < 0);
-  for (double margin : {0.0, -1.0, std::nan(""), std::numeric_limits<double>::infinity()}) CHECK_THROWS_AS(EquivalenceProcess{margin}, ConfigError);
+  for (double margin : {0.0, -1.0, std::nan(""), std::numeric_limits<double>::infinity()})
+    CHECK_THROWS_AS(EquivalenceProcess{margin}, ConfigError);
 }

@@ -115,7 +115,9 @@ TEST_CASE("the ends of the Gaussian interval are the means that the mixture t re
 }
 
 TEST_CASE("the Gaussian interval is first bounded at 5, 6 and 7 differences") {
-  const auto bounded_at = [](double alpha) { return [alpha](const std::vector<double>& d) { return mixture_t_interval(d, alpha).bounded(); }; };
+  const auto bounded_at = [](double alpha) {
+    return [alpha](const std::vector<double>& d) { return mixture_t_interval(d, alpha).bounded(); };
+  };
   CHECK(first_bounded(bounded_at(0.05)) == 5);
   CHECK(first_bounded(bounded_at(0.0125)) == 6);
   CHECK(first_bounded(bounded_at(0.0025)) == 7);

@@ -19,7 +19,8 @@ core::Value read(const std::string& name) {
 
 void check_all(const core::Value& document) {
   for (const stats::ReplayedCase& c : stats::replay_statistics(document))
-    CHECK_MESSAGE(c.pass, std::string(c.kind + " " + c.name + ": error " + std::to_string(c.error) + ", allowed " + std::to_string(c.bound)));
+    CHECK_MESSAGE(c.pass,
+                  std::string(c.kind + " " + c.name + ": error " + std::to_string(c.error) + ", allowed " + std::to_string(c.bound)));
 }
 
 // Another answer of the same type: the last entry of a list, the value itself otherwise.

@@ -95,7 +95,8 @@ TEST_CASE("the anytime p-value is one over the largest e-value so far and never 
 
 TEST_CASE("a difference that is not finite or out of range is refused, and so is a bad grid") {
   SignProcess p;
-  for (double d : {std::numeric_limits<double>::infinity(), std::nan(""), 1e151, -1e151, 9e-151, 5e-324}) CHECK_THROWS_AS(p.add(d), ConfigError);
+  for (double d : {std::numeric_limits<double>::infinity(), std::nan(""), 1e151, -1e151, 9e-151, 5e-324})
+    CHECK_THROWS_AS(p.add(d), ConfigError);
   for (double d : {1e150, -1e-150, 1e150}) p.add(d);
   CHECK(std::isfinite(p.log_e().two_sided));
   for (const std::vector<double>& kappa : {std::vector<double>{}, {0.6, -1}, {0.0}, {std::nan("")}, std::vector<double>(17, 1.0)})

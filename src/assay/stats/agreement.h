@@ -15,10 +15,10 @@ class Agreement {
   double bound() const { return tolerance_; }
   bool pass() const { return error_ <= tolerance_; }  // false for NaN
 
-  void number(double got, const core::Value& wanted);                            // relative to max(1, |wanted|); null wants infinity
-  void probability(double got, const core::Value& wanted);                       // relative to wanted
-  void end(double got, const core::Value& wanted, double range);                 // relative to range; null wants infinity
-  void optional(const std::optional<double>& got, const core::Value& wanted);    // null wants none
+  void number(double got, const core::Value& wanted);                          // relative to max(1, |wanted|); null wants infinity
+  void probability(double got, const core::Value& wanted);                     // relative to wanted
+  void end(double got, const core::Value& wanted, double range);               // relative to range; null wants infinity
+  void optional(const std::optional<double>& got, const core::Value& wanted);  // null wants none
   void equal(bool same);
   void numbers(const std::vector<double>& got, const core::Value& wanted);
   void probabilities(const std::vector<double>& got, const core::Value& wanted);

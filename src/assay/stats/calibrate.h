@@ -22,11 +22,11 @@ struct NullRate {
   double stated_rate = 0.05;
   int64_t campaigns = 0;
   double false_rate = 0;
-  double limit = 0;                     // stated rate + 3 of its standard errors
-  bool asserted = true, pass = true;    // asserted: the noise is symmetric
+  double limit = 0;                        // stated rate + 3 of its standard errors
+  bool asserted = true, pass = true;       // asserted: the noise is symmetric
   double miss_at_stop = 0, miss_ever = 0;  // the truth is outside S_n at the stop; at some n up to 30
-  double mixture_t = 0;                 // false rate of the Gaussian companion, looked at in every round; asserted on Gaussian noise
-  double repeated_t = 0;                // false rate of a t test looked at in every round
+  double mixture_t = 0;                    // false rate of the Gaussian companion, looked at in every round; asserted on Gaussian noise
+  double repeated_t = 0;                   // false rate of a t test looked at in every round
 };
 std::vector<NullRate> null_rates(const NoiseShape& shape, bool asserted, const CalibrationOptions& options);  // at 5 % and 1 %
 
@@ -60,10 +60,10 @@ struct SeedsToVerdict {
   double effect = 1;  // in sd of a difference
   int64_t hypotheses = 1, campaigns = 0;
   double mean = 0, standard_error = 0, median = 0, high = 0;  // high: 90 %
-  int64_t n_fix = 0;   // the paired t test at 5 %, told the effect, has power 0.8 at this n
-  double ratio = 0;    // mean / n_fix
-  double power = 0;    // found by 30 seeds
-  double wanted = 0, allowance = 0;  // asserted where the allowance is above 0
+  int64_t n_fix = 0;                                          // the paired t test at 5 %, told the effect, has power 0.8 at this n
+  double ratio = 0;                                           // mean / n_fix
+  double power = 0;                                           // found by 30 seeds
+  double wanted = 0, allowance = 0;                           // asserted where the allowance is above 0
   bool pass = true;
 };
 SeedsToVerdict seeds_to_verdict(double effect, int64_t hypotheses, const CalibrationOptions& options);

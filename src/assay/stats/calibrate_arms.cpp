@@ -152,7 +152,8 @@ GateQuestion gate_question(const CalibrationOptions& options) {
     gate_campaign(Draws(options.seed, "calibrate/gate", i), tally);
   });
   const double n = static_cast<double>(options.campaigns);
-  GateQuestion out{options.campaigns, static_cast<double>(c.right) / n, static_cast<double>(c.first) / n, static_cast<double>(c.second) / n};
+  GateQuestion out{options.campaigns, static_cast<double>(c.right) / n, static_cast<double>(c.first) / n,
+                   static_cast<double>(c.second) / n};
   int64_t so_far = 0;
   for (const auto& [seeds, count] : c.seeds) {
     so_far += count;

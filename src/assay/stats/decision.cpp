@@ -66,7 +66,9 @@ double Decision::interval_alpha() const {
   return design_.alpha * static_cast<double>(std::max<int64_t>(1, found())) / static_cast<double>(design_.m());
 }
 
-bool Decision::contradicts(const Record& record, double alpha) const { return !symmetric_about_some_value(record.d(), alpha, design_.kappa); }
+bool Decision::contradicts(const Record& record, double alpha) const {
+  return !symmetric_about_some_value(record.d(), alpha, design_.kappa);
+}
 
 void Decision::stop(Record& record, Word word, const std::string& reason, bool by_rule) {
   record.running = false;
@@ -130,10 +132,8 @@ void Decision::stop_identical() {
 
 void Decision::look() {
   stop_identical();
-  while (!look_for_success()) {
-  }
-  while (!look_for_equivalence()) {
-  }
+  while (!look_for_success()) {}
+  while (!look_for_equivalence()) {}
   if (design_.futility) look_for_futility();
 }
 
@@ -148,7 +148,8 @@ void Decision::end_at_max_seeds() {
 
 std::vector<Change> Decision::feed(std::span<const Scores> round) {
   if (static_cast<int64_t>(round.size()) != design_.m())
-    throw core::ConfigError("decision", std::to_string(round.size()) + " scores; wanted one for each of " + std::to_string(design_.m()) + " hypotheses");
+    throw core::ConfigError(
+        "decision", std::to_string(round.size()) + " scores; wanted one for each of " + std::to_string(design_.m()) + " hypotheses");
   if (!running()) throw core::ConfigError("decision", "a round came after every arm had stopped");
   std::vector<std::pair<Word, bool>> before;
   for (const Record& r : records_) before.emplace_back(r.word, r.running);

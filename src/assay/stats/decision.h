@@ -36,8 +36,8 @@ class Decision {
   // a round: do not feed it. ConfigError: not m entries, or nothing runs any more.
   std::vector<Change> feed(std::span<const Scores> round);
 
-  void stop_by_hand(int64_t hypothesis);                            // undecided as it stands; no guarantee is lost
-  void refuse(int64_t hypothesis, const std::string& reason);      // "audit failed", ...: no verdict, e = 1, keeps its place in m
+  void stop_by_hand(int64_t hypothesis);                       // undecided as it stands; no guarantee is lost
+  void refuse(int64_t hypothesis, const std::string& reason);  // "audit failed", ...: no verdict, e = 1, keeps its place in m
 
   const Design& design() const { return design_; }
   int64_t rounds() const { return rounds_; }

@@ -51,7 +51,8 @@ double skewness(std::span<const double> values) {
 
 Improvement improvement(std::span<const double> control, std::span<const double> arm) {
   if (control.size() != arm.size())
-    throw core::ConfigError("stats", std::to_string(control.size()) + " scores of the control and " + std::to_string(arm.size()) + " of the arm");
+    throw core::ConfigError("stats",
+                            std::to_string(control.size()) + " scores of the control and " + std::to_string(arm.size()) + " of the arm");
   if (control.empty()) return {kNaN, kNaN};
   double paired = 0, all = 0;
   for (size_t i = 0; i < control.size(); ++i) {

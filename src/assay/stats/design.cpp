@@ -24,7 +24,8 @@ bool positive(const std::optional<double>& v) { return !v || (*v > 0 && std::isf
 void check_hypothesis(const Hypothesis& h) {
   require(!h.arm.empty() && !h.control.empty(), "a hypothesis", "without a name of its arm or control", "both");
   require(positive(h.margin), "margin of " + h.arm, std::to_string(h.margin.value_or(0)), "a positive number");
-  for (const auto& v : {h.escape_threshold, h.cap}) require(!v || std::isfinite(*v), "threshold or cap of " + h.arm, "not finite", "a number");
+  for (const auto& v : {h.escape_threshold, h.cap})
+    require(!v || std::isfinite(*v), "threshold or cap of " + h.arm, "not finite", "a number");
 }
 
 Value or_null(const std::optional<double>& v) { return v ? Value(*v) : Value(); }
@@ -63,8 +64,8 @@ void check(const Design& design) {
   (void)SignSums(design.kappa);
   for (const Hypothesis& h : design.hypotheses) check_hypothesis(h);
   const auto& all = design.hypotheses;
-  require(!design.futility || std::any_of(all.begin(), all.end(), [](const Hypothesis& h) { return h.margin.has_value(); }), "futility", "on",
-          "a margin with it");
+  require(!design.futility || std::any_of(all.begin(), all.end(), [](const Hypothesis& h) { return h.margin.has_value(); }), "futility",
+          "on", "a margin with it");
   require(design.max_seeds >= design.first_look, "max_seeds", std::to_string(design.max_seeds),
           "at least first_look = " + std::to_string(design.first_look));
   for (const Hypothesis& h : all) {

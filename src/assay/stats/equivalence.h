@@ -15,7 +15,7 @@ namespace assay::stats {
 class EquivalenceProcess {
  public:
   explicit EquivalenceProcess(double margin, std::span<const double> kappa = kDefaultKappa);  // ConfigError: margin not positive
-  void add(double difference);                                                               // finite
+  void add(double difference);                                                                // finite
   double log_e_not_above() const { return not_above_.log_e().minus; }
   double log_e_not_below() const { return not_below_.log_e().plus; }
   double log_e() const;

@@ -53,7 +53,8 @@ LogE averaged(const LogE& mean, const LogE& escape) {
 
 Interval rate_interval(int64_t k, int64_t n, double alpha) {
   if (k < 0 || k > n) throw core::ConfigError("stats", "a rate of " + std::to_string(k) + " of " + std::to_string(n));
-  if (!(alpha > 0 && alpha < 1)) throw core::ConfigError("stats", "alpha is " + std::to_string(alpha) + "; wanted a number between 0 and 1");
+  if (!(alpha > 0 && alpha < 1))
+    throw core::ConfigError("stats", "alpha is " + std::to_string(alpha) + "; wanted a number between 0 and 1");
   const double hits = static_cast<double>(k), misses = static_cast<double>(n - k), start = log_mixture(hits, misses);
   const auto inside = [&](double p) { return start - cost(hits, p) - cost(misses, 1 - p) < -std::log(alpha); };
   const auto end = [&](double out) {  // convex in p, smallest at k/n

@@ -34,7 +34,8 @@ double mixture_t_log_e(std::span<const double> d, double g, double mean0) {
 
 Interval mixture_t_interval(std::span<const double> d, double alpha, double g) {
   const Moments m = moments(d, g);
-  if (!(alpha > 0 && alpha < 1)) throw core::ConfigError("stats", "alpha is " + std::to_string(alpha) + "; wanted a number between 0 and 1");
+  if (!(alpha > 0 && alpha < 1))
+    throw core::ConfigError("stats", "alpha is " + std::to_string(alpha) + "; wanted a number between 0 and 1");
   if (m.n < 2) return {};
   const double b = 2 / m.n * (-std::log(alpha) - m.log_r / 2);
   if (b + m.log_r >= 0) return {};

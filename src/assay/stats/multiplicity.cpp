@@ -12,12 +12,16 @@ namespace {
 
 constexpr double kSlack = 1e-12;  // an e-value that equals its threshold but for rounding reaches it
 
-double threshold(double alpha, int64_t m, int64_t j) { return std::log(static_cast<double>(m) / (alpha * static_cast<double>(j))) - kSlack; }
+double threshold(double alpha, int64_t m, int64_t j) {
+  return std::log(static_cast<double>(m) / (alpha * static_cast<double>(j))) - kSlack;
+}
 
 void require(double alpha, int64_t m, size_t given) {
-  if (!(alpha > 0 && alpha < 1)) throw core::ConfigError("stats", "alpha is " + std::to_string(alpha) + "; wanted a number between 0 and 1");
+  if (!(alpha > 0 && alpha < 1))
+    throw core::ConfigError("stats", "alpha is " + std::to_string(alpha) + "; wanted a number between 0 and 1");
   if (m < static_cast<int64_t>(given))
-    throw core::ConfigError("stats", "m is " + std::to_string(m) + " for " + std::to_string(given) + " hypotheses; wanted at least as many");
+    throw core::ConfigError("stats",
+                            "m is " + std::to_string(m) + " for " + std::to_string(given) + " hypotheses; wanted at least as many");
 }
 
 int64_t count_from(std::span<const double> values, double limit) {

@@ -49,9 +49,7 @@ double plateau(Draws& r, double rate) {
   return (escaped ? kEscaped : kStuck) + 0.1 * r.normal();
 }
 
-double plateau_or_divergence(Draws& r, double rate) {
-  return r.chance(0.05) ? std::numeric_limits<double>::quiet_NaN() : plateau(r, rate);
-}
+double plateau_or_divergence(Draws& r, double rate) { return r.chance(0.05) ? std::numeric_limits<double>::quiet_NaN() : plateau(r, rate); }
 
 // The difference is the noise itself.
 template <double (*draw)(Draws&)>
@@ -105,7 +103,8 @@ const std::array<NoiseShape, 4> kTwoMode = {{
 
 const std::array<NoiseShape, 6> kSkewed = {{
     {"exponential, centred", 1, [](Draws& r, int64_t) { return Scores{-std::log(r.uniform()) - 1, 0}; }},
-    {"lognormal(0, 0.5), centred", std::sqrt(std::expm1(0.25) * std::exp(0.25)), [](Draws& r, int64_t) { return Scores{log_normal(r, 0.5), 0}; }},
+    {"lognormal(0, 0.5), centred", std::sqrt(std::expm1(0.25) * std::exp(0.25)),
+     [](Draws& r, int64_t) { return Scores{log_normal(r, 0.5), 0}; }},
     {"lognormal(0, 1), centred", std::sqrt(std::expm1(1.0) * std::exp(1.0)), [](Draws& r, int64_t) { return Scores{log_normal(r, 1), 0}; }},
     {"Normal + 5 sd jump in 25 %, centred", std::sqrt(1 + 25 * 0.1875), [](Draws& r, int64_t) { return Scores{jump(r, 5, 0.25), 0}; }},
     {"Normal + 5 sd jump in 10 %, centred", std::sqrt(1 + 25 * 0.09), [](Draws& r, int64_t) { return Scores{jump(r, 5, 0.1), 0}; }},

@@ -30,9 +30,9 @@ struct NoiseShape {
   std::optional<double> escape_threshold = std::nullopt, cap = std::nullopt;
 };
 
-std::span<const NoiseShape> symmetric_shapes();  // the guarantee covers these
-std::span<const NoiseShape> two_mode_shapes();   // two plateaus and diverged runs, judged with a threshold: covered, too
-std::span<const NoiseShape> skewed_shapes();     // differences with mean 0 that are not symmetric: no method covers them all
+std::span<const NoiseShape> symmetric_shapes();        // the guarantee covers these
+std::span<const NoiseShape> two_mode_shapes();         // two plateaus and diverged runs, judged with a threshold: covered, too
+std::span<const NoiseShape> skewed_shapes();           // differences with mean 0 that are not symmetric: no method covers them all
 const NoiseShape& shape_named(std::string_view name);  // of the symmetric and the skewed ones; ConfigError where there is none
 
 // Noise of one run, for arms that share a control; sd is that of the difference of two runs.

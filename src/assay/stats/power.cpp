@@ -30,8 +30,8 @@ struct Tally {
 
 void require(const PowerQuestion& q) {
   if (q.campaigns < 1 || q.max_seeds < 1 || q.threads < 1)
-    throw core::ConfigError("power", "campaigns " + std::to_string(q.campaigns) + ", max_seeds " + std::to_string(q.max_seeds) + ", threads " +
-                                         std::to_string(q.threads) + "; wanted at least 1 of each");
+    throw core::ConfigError("power", "campaigns " + std::to_string(q.campaigns) + ", max_seeds " + std::to_string(q.max_seeds) +
+                                         ", threads " + std::to_string(q.threads) + "; wanted at least 1 of each");
 }
 
 void campaign(const PowerQuestion& q, double effect, int64_t index, Tally& tally) {

@@ -29,16 +29,16 @@ class Record {
 
   const Hypothesis& hypothesis() const { return *hypothesis_; }
   int64_t seeds() const { return static_cast<int64_t>(d_.size()); }
-  const std::vector<double>& d() const { return d_; }                    // control - arm
-  const std::vector<double>& control() const { return control_; }       // scores
+  const std::vector<double>& d() const { return d_; }              // control - arm
+  const std::vector<double>& control() const { return control_; }  // scores
   const std::vector<double>& arm() const { return arm_; }
-  const std::vector<int>& escapes() const { return escapes_; }          // 1 only the arm, -1 only the control; empty without a threshold
+  const std::vector<int>& escapes() const { return escapes_; }  // 1 only the arm, -1 only the control; empty without a threshold
   int64_t arm_escaped() const { return arm_escaped_; }
   int64_t control_escaped() const { return control_escaped_; }
-  int64_t diverged() const { return diverged_; }                        // runs of both
-  bool identical() const { return identical_ && seeds() >= 2; }         // all differences are one value
-  const LogE& log_e() const { return log_e_; }                          // of the verdict: with a threshold the average of mean and escape
-  double p_value() const;                                               // 1 / sup E
+  int64_t diverged() const { return diverged_; }                 // runs of both
+  bool identical() const { return identical_ && seeds() >= 2; }  // all differences are one value
+  const LogE& log_e() const { return log_e_; }                   // of the verdict: with a threshold the average of mean and escape
+  double p_value() const;                                        // 1 / sup E
   bool has_equivalence() const { return equivalence_.has_value(); }
   double log_e_equivalent() const { return equivalence_ ? equivalence_->log_e() : 0; }
 

@@ -22,7 +22,7 @@ struct ReplayContext {
 using Replay = void (*)(const ReplayContext&);
 
 // nullptr for a kind that the file does not know.
-Replay sequential_replay(std::string_view kind);   // e-processes, intervals, multiplicity, estimates, campaigns
-Replay companion_replay(std::string_view kind);    // tests for a fixed n, descriptions, planning
+Replay sequential_replay(std::string_view kind);  // e-processes, intervals, multiplicity, estimates, campaigns
+Replay companion_replay(std::string_view kind);   // tests for a fixed n, descriptions, planning
 
 }  // namespace assay::stats

@@ -25,9 +25,7 @@ void rate_interval_case(const ReplayContext& c) {
   c.agreement.numbers(upper, c.expect.at("upper"));
 }
 
-void escape_threshold_case(const ReplayContext& c) {
-  c.agreement.optional(escape_threshold(c.list("pool")), c.expect.at("threshold"));
-}
+void escape_threshold_case(const ReplayContext& c) { c.agreement.optional(escape_threshold(c.list("pool")), c.expect.at("threshold")); }
 
 void score_case(const ReplayContext& c) {
   std::vector<double> scored;
@@ -91,10 +89,17 @@ void variance_components_case(const ReplayContext& c) {
 }
 
 constexpr std::pair<std::string_view, Replay> kReplays[] = {
-    {"rate_interval", rate_interval_case}, {"escape_threshold", escape_threshold_case}, {"score", score_case},
-    {"improvement", improvement_case},     {"hodges_lehmann", hodges_lehmann_case},     {"sign_flip", sign_flip_case},
-    {"t_test", t_test},                    {"wilcoxon", wilcoxon},                      {"pairing", pairing_case},
-    {"sd_upper", sd_upper},                {"variance_components", variance_components_case},
+    {"rate_interval", rate_interval_case},
+    {"escape_threshold", escape_threshold_case},
+    {"score", score_case},
+    {"improvement", improvement_case},
+    {"hodges_lehmann", hodges_lehmann_case},
+    {"sign_flip", sign_flip_case},
+    {"t_test", t_test},
+    {"wilcoxon", wilcoxon},
+    {"pairing", pairing_case},
+    {"sd_upper", sd_upper},
+    {"variance_components", variance_components_case},
 };
 
 }  // namespace

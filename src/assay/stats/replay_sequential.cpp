@@ -118,7 +118,8 @@ void equivalence(const ReplayContext& c) {
     above.push_back(process.log_e_not_above());
     below.push_back(process.log_e_not_below());
     both.push_back(process.log_e());
-    if (!first && both.size() >= 2 && !e_bh(std::span(both).last(1), c.number("alpha"), 1).empty()) first = static_cast<double>(both.size());
+    if (!first && both.size() >= 2 && !e_bh(std::span(both).last(1), c.number("alpha"), 1).empty())
+      first = static_cast<double>(both.size());
   }
   c.agreement.numbers(above, c.expect.at("log_e_not_above"));
   c.agreement.numbers(below, c.expect.at("log_e_not_below"));
@@ -207,10 +208,17 @@ void campaign(const ReplayContext& c) {
 }
 
 constexpr std::pair<std::string_view, Replay> kReplays[] = {
-    {"sign_path", sign_path},       {"sign_interval", sign_interval_case}, {"t_path", t_path},
-    {"t_interval", t_interval},     {"e_bh", e_bh_case},                   {"holm", holm},
-    {"equivalence", equivalence},   {"escape_path", escape_path},          {"escape_counts", escape_counts},
-    {"campaign", campaign},         {"median_unbiased", median_unbiased},
+    {"sign_path", sign_path},
+    {"sign_interval", sign_interval_case},
+    {"t_path", t_path},
+    {"t_interval", t_interval},
+    {"e_bh", e_bh_case},
+    {"holm", holm},
+    {"equivalence", equivalence},
+    {"escape_path", escape_path},
+    {"escape_counts", escape_counts},
+    {"campaign", campaign},
+    {"median_unbiased", median_unbiased},
 };
 
 }  // namespace

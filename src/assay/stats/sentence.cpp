@@ -33,9 +33,9 @@ std::string effect_text(const Verdict& v, double sign) {
 
 std::string found(const Verdict& v) {
   const bool better = v.word == Word::better;
-  return v.name + (better ? " beats " : " loses to ") + v.control + " by " + effect_text(v, better ? 1 : -1) + " after " + seeds_text(v.seeds) +
-         " (e = " + e_text(v.log_e) + "; false-discovery rate at most " + text(v.alpha) + " over " + std::to_string(v.m) +
-         (v.m == 1 ? " hypothesis" : " hypotheses") + ", if the arms are exchangeable when they do not differ)";
+  return v.name + (better ? " beats " : " loses to ") + v.control + " by " + effect_text(v, better ? 1 : -1) + " after " +
+         seeds_text(v.seeds) + " (e = " + e_text(v.log_e) + "; false-discovery rate at most " + text(v.alpha) + " over " +
+         std::to_string(v.m) + (v.m == 1 ? " hypothesis" : " hypotheses") + ", if the arms are exchangeable when they do not differ)";
 }
 
 std::string equivalent(const Verdict& v) {
@@ -45,10 +45,10 @@ std::string equivalent(const Verdict& v) {
 }
 
 std::string undecided(const Verdict& v) {
-  const std::string could = v.detectable_effect ? "A difference of " + text(*v.detectable_effect, 3) + " " + v.unit +
-                                                      " would have been found with probability " + text(v.detectable_power)
-                                                : "No difference would have been found by so few seeds with probability " +
-                                                      text(v.detectable_power);
+  const std::string could = v.detectable_effect
+                                ? "A difference of " + text(*v.detectable_effect, 3) + " " + v.unit +
+                                      " would have been found with probability " + text(v.detectable_power)
+                                : "No difference would have been found by so few seeds with probability " + text(v.detectable_power);
   return "Not decided after " + seeds_text(v.seeds) + ": " + effect_text(v, 1) + ", e = " + e_text(v.log_e) + ". " + could +
          ". Reason: " + v.reason;
 }
@@ -68,9 +68,9 @@ std::vector<std::string> additions(const Verdict& v) {
   add_if(has_direction && v.within_margin, "by less than the margin");
   const auto of = [](const EscapeRate& r) { return std::to_string(r.escaped) + " of " + std::to_string(r.runs); };
   add_if(v.escape_threshold.has_value(), "two modes: escape " + of(v.arm_escapes) + " against " + of(v.control_escapes));
-  add_if(v.diverged > 0, std::to_string(v.diverged) + (v.diverged == 1 ? " run diverged and scores ln V" : " runs diverged and score ln V"));
-  add_if(differ_in_shape(v),
-         "the arms' outcomes differ in shape; this is a statement about paired seeds, not about the average");
+  add_if(v.diverged > 0,
+         std::to_string(v.diverged) + (v.diverged == 1 ? " run diverged and scores ln V" : " runs diverged and score ln V"));
+  add_if(differ_in_shape(v), "the arms' outcomes differ in shape; this is a statement about paired seeds, not about the average");
   add_if(v.on_this_validation_set, "on this validation set");
   add_if(!is_bounded(v), "interval not yet bounded");
   return out;

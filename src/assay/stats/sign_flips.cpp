@@ -16,8 +16,8 @@ constexpr size_t kExhaustive = 12, kSampled = 4096;
 void require(const FlipQuestion& q) {
   const auto wrong = [&](size_t n) { return n != q.d.size(); };
   if (q.d.empty() || wrong(q.boundary.size()) || (!q.escapes.empty() && wrong(q.escapes.size())))
-    throw core::ConfigError("stats", std::to_string(q.d.size()) + " differences, " + std::to_string(q.boundary.size()) + " boundaries and " +
-                                         std::to_string(q.escapes.size()) + " escapes; wanted as many of each");
+    throw core::ConfigError("stats", std::to_string(q.d.size()) + " differences, " + std::to_string(q.boundary.size()) +
+                                         " boundaries and " + std::to_string(q.escapes.size()) + " escapes; wanted as many of each");
 }
 
 // Path 0 is the observed one: its bits are 0.

@@ -10,10 +10,10 @@ namespace assay::stats {
 
 // A path that a stopping rule has seen, and the rule as the path met it.
 struct FlipQuestion {
-  std::span<const double> d;            // d_1..d_N
-  std::span<const double> boundary;     // x_1..x_N: log e that stops at n; infinity where there was no look
+  std::span<const double> d;         // d_1..d_N
+  std::span<const double> boundary;  // x_1..x_N: log e that stops at n; infinity where there was no look
   std::span<const double> kappa = kDefaultKappa;
-  std::span<const int> escapes = {};    // by round: 1 only the arm escaped, -1 only the control, 0 neither or both; empty: no threshold
+  std::span<const int> escapes = {};  // by round: 1 only the arm escaped, -1 only the control, 0 neither or both; empty: no threshold
 };
 
 // Estimate of the effect after stopping, by a stage-wise ordering of paths (Siegmund 1978) over sign flips instead of Gaussian paths.
@@ -29,7 +29,7 @@ class SignFlips {
  public:
   explicit SignFlips(const FlipQuestion& question);
   double p(double t) const;
-  double estimate() const;                      // 40 bisections on [min d, max d]
+  double estimate() const;  // 40 bisections on [min d, max d]
   bool by_simulation() const { return sampled_; }
 
  private:

@@ -21,7 +21,8 @@ void refuse_what_says_nothing(Verdict& v, const Record& r) {
   std::string reason;
   if (r.seeds() < 2) reason = "fewer than 2 rounds";
   else if (r.identical())
-    reason = r.d().front() == 0 ? "the arms are the same: every difference is zero" : "the seed has no effect: every difference is the same";
+    reason =
+        r.d().front() == 0 ? "the arms are the same: every difference is zero" : "the seed has no effect: every difference is the same";
   else if (!v.interval) reason = "differences contradict symmetry about any value";
   if (reason.empty()) return;
   v.word = Word::refused;

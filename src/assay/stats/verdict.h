@@ -24,7 +24,7 @@ struct Quantiles {
 // Student, sign flips, Wilcoxon: valid for the number of seeds that was fixed beforehand, given only when it was run.
 struct FixedN {
   double t = 0, t_p_two_sided = 1, t_p_greater = 1;
-  Interval t_interval;  // level 1 - alpha
+  Interval t_interval;                                     // level 1 - alpha
   std::optional<double> flip_p_two_sided, flip_p_greater;  // none: n too large
   std::optional<double> wilcoxon_p_two_sided;              // none: zeros or ties
 };
@@ -38,8 +38,8 @@ struct Verdict {
   std::string reason, sentence;
   int64_t seeds = 0;
 
-  std::optional<double> effect;   // median-unbiased by sign flips
-  std::string effect_method;      // with the conditions under which that holds here
+  std::optional<double> effect;                      // median-unbiased by sign flips
+  std::string effect_method;                         // with the conditions under which that holds here
   std::optional<Interval> interval, interval_alone;  // none: fewer than 2 seeds, or no value about which the differences can be symmetric
   double level = 0, level_alone = 0;
   double log_e = 0, log_e_plus = 0, log_e_minus = 0;
@@ -71,9 +71,9 @@ core::Value document_of(const Verdict& verdict);
 struct Judged {
   const Record* record = nullptr;
   const Design* design = nullptr;
-  double log_e = 0;               // as e-BH sees it
-  double interval_alpha = 0.05;   // 1 - level of the reported interval
-  std::vector<double> boundary;   // log e that would have stopped it, by round
+  double log_e = 0;              // as e-BH sees it
+  double interval_alpha = 0.05;  // 1 - level of the reported interval
+  std::vector<double> boundary;  // log e that would have stopped it, by round
   double p_holm = 1;
   double document_sd = 0;
 };
