@@ -90,6 +90,7 @@ summary() {  # status exit_code error val_loss
 entropy=null
 case $mode in
   beats) entropy='{"symbols":100,"model_nats":100,"generator_nats":200,"threshold":13.8,"entropy":2,"refuted":true}';;
+  noisy2) base=$(awk "BEGIN { print $base + sin($seed * 78.233) / 3 }");;
   noisy) base=$(awk "BEGIN { print $base + sin($seed * 12.9898) / 3 }");;
   diverge) summary failed 3 "[train] step 7: loss is not finite" null; exit 3;;
   crash) kill -SEGV $$;;

@@ -25,7 +25,7 @@ bool is_bounded(const Verdict& v) { return v.interval && v.interval->bounded(); 
 std::string effect_text(const Verdict& v, double sign) {
   std::string interval = "not yet";
   if (is_bounded(v)) {
-    const auto [low, high] = std::minmax(sign * v.interval->lower, sign * v.interval->upper);
+    const auto [low, high] = std::minmax({sign * v.interval->lower, sign * v.interval->upper});
     interval = text(low) + ", " + text(high);
   }
   return text(sign * v.effect.value_or(0)) + " [" + interval + "] " + v.unit;
