@@ -193,12 +193,15 @@ const core::Schema& DataConfig::schema() {
               .env("DATA_PATH")
               .env("TRAIN_PATTERN"),
           core::option("val_path", &DataConfig::val_path, "validation shards or text; empty: derived from path").env("VAL_PATTERN"),
-          core::option("tokenizer", &DataConfig::tokenizer, "auto, bytes, words (of the grammar) or a SentencePiece .model file").env("TOKENIZER_PATH"),
+          core::option("tokenizer", &DataConfig::tokenizer, "auto, bytes, words (of the grammar) or a SentencePiece .model file")
+              .env("TOKENIZER_PATH"),
           core::option("vocab_size", &DataConfig::vocab_size, "ids of the model; 0: the tokenizer's", 0, 65536).env("VOCAB_SIZE"),
-          core::option("corpus_tokens", &DataConfig::corpus_tokens, "training tokens of an embedded corpus; 0: what the run reads", 0, 2147483647),
+          core::option("corpus_tokens", &DataConfig::corpus_tokens, "training tokens of an embedded corpus; 0: what the run reads", 0,
+                       2147483647),
           core::option("corpus_val_tokens", &DataConfig::corpus_val_tokens, "validation tokens of an embedded corpus", 2, 2147483647),
           core::option("corpus_seed", &DataConfig::corpus_seed, "seed of an embedded corpus", 0, 9007199254740992),
-          core::option("grammar_words", &DataConfig::grammar_words, "words in the grammar's lexicon", kLeastGrammarWords, kMostGrammarWords),
+          core::option("grammar_words", &DataConfig::grammar_words, "words in the grammar's lexicon", kLeastGrammarWords,
+                       kMostGrammarWords),
           core::option("grammar_depth", &DataConfig::grammar_depth, "how deep the grammar's clauses nest", 0, kMostGrammarDepth),
           core::option("val_fraction", &DataConfig::val_fraction, "share of a text file's documents for validation", 0.0, 0.5),
           core::option("split_paragraphs", &DataConfig::split_paragraphs, "a blank line ends a document of a .txt file"),

@@ -16,14 +16,14 @@
 namespace assay::data {
 
 struct DataConfig {
-  std::string path = "grammar";     // an embedded corpus, a directory or glob of shards, a .txt or .jsonl file
-  std::string val_path;             // validation shards or text; empty: derived from path
-  std::string tokenizer = "auto";   // auto: the embedded corpus's own, a .model beside the shards, else bytes
-  int64_t vocab_size = 0;           // 0: the tokenizer's; shards without a tokenizer need it
-  int64_t corpus_tokens = 0;        // embedded corpora: training tokens; 0: as many as the run reads (`corpus_tokens_for`)
+  std::string path = "grammar";    // an embedded corpus, a directory or glob of shards, a .txt or .jsonl file
+  std::string val_path;            // validation shards or text; empty: derived from path
+  std::string tokenizer = "auto";  // auto: the embedded corpus's own, a .model beside the shards, else bytes
+  int64_t vocab_size = 0;          // 0: the tokenizer's; shards without a tokenizer need it
+  int64_t corpus_tokens = 0;       // embedded corpora: training tokens; 0: as many as the run reads (`corpus_tokens_for`)
   int64_t corpus_val_tokens = 200000;
   int64_t corpus_seed = 1;
-  int64_t grammar_words = 128;  // the grammar's lexicon and nesting (data/grammar.h)
+  int64_t grammar_words = 96;  // the grammar's lexicon and nesting (data/grammar.h)
   int64_t grammar_depth = 2;
   double val_fraction = 0.05;           // of the documents of a .txt or .jsonl file, by a hash of each document's position
   bool split_paragraphs = true;         // a blank line ends a document of a .txt file; false: the file is one document

@@ -7,7 +7,8 @@ namespace assay::data {
 namespace {
 
 constexpr std::array entries{
-    EmbeddedCorpus{"grammar", "English-like documents of known probability: agreement over distance, nested clauses, recurring names, sums"},
+    EmbeddedCorpus{"grammar",
+                   "English-like documents of known probability: agreement over distance, nested clauses, recurring names, sums"},
     EmbeddedCorpus{"uniform", "independent uniform tokens, without text: nothing can be learnt, and how little is known exactly"},
 };
 

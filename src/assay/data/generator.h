@@ -13,8 +13,8 @@ struct Generator {
   GrammarOptions grammar;
   int64_t symbols = 256;  // of "uniform"
 
-  core::Value describe() const;                                        // the manifest's `source`
-  static std::optional<Generator> from(const core::Value& source);     // none: another source, or one that is not described fully
+  core::Value describe() const;                                     // the manifest's `source`
+  static std::optional<Generator> from(const core::Value& source);  // none: another source, or one that is not described fully
   bool has_text() const { return corpus == "grammar"; }
 };
 

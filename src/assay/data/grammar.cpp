@@ -153,10 +153,10 @@ std::vector<std::string> Grammar::words() const {
   }
   for (size_t n = 1; n < grammar::numerals.size(); ++n) out.insert(grammar::numerals[n]);
   for (const char* w :
-       {"it",    "is",    "was",   "are",  "were",  "at",   "the",  "a",    "an",    "who",  "lives", "lived",    "when", "together",
-        "they",  "have",  "had",   "has",  "later", "soon", "then", "she",  "he",    "her",  "his",   "its",      "their", "that",
-        "every", "this",  "some",  "many", "these", "goes", "go",   "went", "home",  "to",   "again", "gets",     "get",  "got",
-        "drops", "drop",  "dropped", "still", "near", "and", "now", "more", "+",     "-",    "="}) {
+       {"it",    "is",   "was",     "are",   "were",  "at",   "the",  "a",    "an",   "who", "lives", "lived", "when",  "together",
+        "they",  "have", "had",     "has",   "later", "soon", "then", "she",  "he",   "her", "his",   "its",   "their", "that",
+        "every", "this", "some",    "many",  "these", "goes", "go",   "went", "home", "to",  "again", "gets",  "get",   "got",
+        "drops", "drop", "dropped", "still", "near",  "and",  "now",  "more", "+",    "-",   "="}) {
     out.insert(w);
   }
   return {out.begin(), out.end()};

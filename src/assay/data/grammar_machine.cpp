@@ -8,9 +8,42 @@ namespace assay::data::grammar {
 namespace {
 
 enum Rule : uint8_t {
-  opening, time_of, scene, end, sentence, opener, subject, new_person, introduction, trade, home, clause, verb_phrase, verb, manner, mood,
-  near_place, person_object, animals, determiner, animal, modifier, thing, thing_quality, thing_noun, count, count_noun, gain, loss, and_now,
-  addend, operation, result, comma, literal_that, rules
+  opening,
+  time_of,
+  scene,
+  end,
+  sentence,
+  opener,
+  subject,
+  new_person,
+  introduction,
+  trade,
+  home,
+  clause,
+  verb_phrase,
+  verb,
+  manner,
+  mood,
+  near_place,
+  person_object,
+  animals,
+  determiner,
+  animal,
+  modifier,
+  thing,
+  thing_quality,
+  thing_noun,
+  count,
+  count_noun,
+  gain,
+  loss,
+  and_now,
+  addend,
+  operation,
+  result,
+  comma,
+  literal_that,
+  rules
 };
 
 using Weights = std::vector<uint16_t>;
@@ -416,8 +449,11 @@ void weigh_verb_phrase(const View& v) {
   if (!main) return v.set({0, 0, 0, 0, 0});
   const Person& p = v.person();
   const bool more = p.count > 0 && p.count < kMostCount, less = p.count > 1;
-  v.set({p.home == Person::unknown ? 2 : 4, p.verb == Person::unknown ? 0 : 5, p.count == 0 ? 5 : more ? 3 : 0, less ? 3 : 0,
-         p.mood == Person::unknown ? 0 : 4});
+  v.set({p.home == Person::unknown ? 2 : 4, p.verb == Person::unknown ? 0 : 5,
+         p.count == 0 ? 5
+         : more       ? 3
+                      : 0,
+         less ? 3 : 0, p.mood == Person::unknown ? 0 : 4});
 }
 
 void write_verb_phrase(const Step& s, size_t i) {

@@ -15,12 +15,12 @@ inline constexpr uint8_t kNobody = 255;
 inline constexpr size_t kCast = 3, kThings = 3;  // people of a document; things that "the" can mean
 
 struct Symbol {
-  uint8_t rule = 0;         // what to write (grammar_rules.h)
-  uint8_t many = 0;         // number of the subject: 0 one, 1 many
-  uint8_t depth = 0;        // clauses around it
-  uint8_t who = kNobody;    // the subject, where it is one of the cast
-  uint8_t use = 0;          // variant of the rule
-  uint16_t head = 0;        // position of the word that decides the number, in words from the document's beginning
+  uint8_t rule = 0;       // what to write (grammar_rules.h)
+  uint8_t many = 0;       // number of the subject: 0 one, 1 many
+  uint8_t depth = 0;      // clauses around it
+  uint8_t who = kNobody;  // the subject, where it is one of the cast
+  uint8_t use = 0;        // variant of the rule
+  uint16_t head = 0;      // position of the word that decides the number, in words from the document's beginning
 };
 
 struct Thing {
@@ -52,9 +52,9 @@ struct State {
   uint16_t last_head = 0;
   std::array<Thing, kThings> things;
   uint8_t known_things = 0;
-  Thing draft;                               // the thing that is being described
-  uint16_t counted = Person::unknown;        // the noun of everyone's count
-  uint8_t sum = 0;                           // of the numbers in digits
+  Thing draft;                         // the thing that is being described
+  uint16_t counted = Person::unknown;  // the noun of everyone's count
+  uint8_t sum = 0;                     // of the numbers in digits
 
   void push(Symbol s) { stack[symbols++] = s; }
   Symbol pop() { return stack[--symbols]; }

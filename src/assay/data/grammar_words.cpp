@@ -9,12 +9,11 @@ namespace {
 using Texts = std::span<const char* const>;
 
 // One line a word, its forms separated by spaces. Names alternate between women and men.
-constexpr auto names = std::to_array<const char*>({"Anna",  "Tom",   "Mary", "Peter", "Ella",  "Oscar",  "Ruth",   "David",
-                                                   "Clara", "Simon", "Nora", "Hugo",  "Lucy",  "Henry",  "Vera",   "Felix",
-                                                   "Julia", "Adam",  "Jane", "Paul",  "Edith", "Walter", "Sophie", "Jacob"});
-constexpr auto trades =
-    std::to_array<const char*>({"baker", "sailor", "teacher", "farmer", "doctor", "singer", "guard", "painter", "judge", "merchant",
-                                "student", "gardener", "cook", "writer", "miller", "hunter"});
+constexpr auto names =
+    std::to_array<const char*>({"Anna", "Tom",   "Mary", "Peter", "Ella",  "Oscar", "Ruth", "David", "Clara", "Simon",  "Nora",   "Hugo",
+                                "Lucy", "Henry", "Vera", "Felix", "Julia", "Adam",  "Jane", "Paul",  "Edith", "Walter", "Sophie", "Jacob"});
+constexpr auto trades = std::to_array<const char*>({"baker", "sailor", "teacher", "farmer", "doctor", "singer", "guard", "painter", "judge",
+                                                    "merchant", "student", "gardener", "cook", "writer", "miller", "hunter"});
 constexpr auto animals = std::to_array<const char*>({"dog dogs", "cat cats", "goat goats", "fox foxes", "horse horses", "bird birds",
                                                      "mouse mice", "goose geese", "cow cows", "wolf wolves", "owl owls", "donkey donkeys",
                                                      "duck ducks", "ant ants", "bear bears", "rabbit rabbits"});
@@ -23,26 +22,24 @@ constexpr auto things = std::to_array<const char*>(
      "box boxes",      "candle candles", "egg eggs",     "rope ropes",       "hat hats",     "bell bells",     "loaf loaves",
      "bottle bottles", "map maps",       "plate plates", "orange oranges",   "chair chairs", "pear pears",     "brush brushes",
      "stone stones",   "shell shells",   "book books",   "blanket blankets", "ring rings",   "flute flutes",   "wheel wheels"});
-constexpr auto places =
-    std::to_array<const char*>({"harbour", "market", "school", "mill", "castle", "river", "bridge", "garden", "station", "church", "forest",
-                                "village", "library", "square", "tower", "well"});
-constexpr auto qualities =
-    std::to_array<const char*>({"old", "small", "red", "heavy", "black", "green", "strange", "ugly", "white", "little", "round", "dark",
-                                "bright", "thin", "blue", "empty", "plain", "dusty"});
-constexpr auto moods = std::to_array<const char*>({"hungry", "happy", "tired", "afraid", "angry", "busy", "alone", "ill", "thirsty", "cold",
-                                                   "awake", "late", "proud", "sorry"});
-constexpr auto actions = std::to_array<const char*>(
-    {"sleeps sleep slept", "runs run ran", "waits wait waited", "sings sing sang", "works work worked", "laughs laugh laughed",
-     "falls fall fell", "smiles smile smiled", "dances dance danced", "rests rest rested", "stands stand stood", "dreams dream dreamt",
-     "walks walk walked", "eats eat ate"});
+constexpr auto places = std::to_array<const char*>({"harbour", "market", "school", "mill", "castle", "river", "bridge", "garden", "station",
+                                                    "church", "forest", "village", "library", "square", "tower", "well"});
+constexpr auto qualities = std::to_array<const char*>({"old", "small", "red", "heavy", "black", "green", "strange", "ugly", "white",
+                                                       "little", "round", "dark", "bright", "thin", "blue", "empty", "plain", "dusty"});
+constexpr auto moods = std::to_array<const char*>(
+    {"hungry", "happy", "tired", "afraid", "angry", "busy", "alone", "ill", "thirsty", "cold", "awake", "late", "proud", "sorry"});
+constexpr auto actions =
+    std::to_array<const char*>({"sleeps sleep slept", "runs run ran", "waits wait waited", "sings sing sang", "works work worked",
+                                "laughs laugh laughed", "falls fall fell", "smiles smile smiled", "dances dance danced",
+                                "rests rest rested", "stands stand stood", "dreams dream dreamt", "walks walk walked", "eats eat ate"});
 constexpr auto deeds = std::to_array<const char*>(
     {"sees see saw", "follows follow followed", "helps help helped", "likes like liked", "hears hear heard", "meets meet met",
      "fears fear feared", "calls call called", "watches watch watched", "feeds feed fed", "visits visit visited", "chases chase chased"});
 constexpr auto handlings = std::to_array<const char*>(
     {"carries carry carried", "buys buy bought", "sells sell sold", "hides hide hid", "cleans clean cleaned", "wants want wanted",
      "breaks break broke", "brings bring brought", "keeps keep kept", "steals steal stole", "opens open opened", "mends mend mended"});
-constexpr auto beliefs = std::to_array<const char*>({"thinks think thought", "knows know knew", "says say said", "hopes hope hoped",
-                                                     "believes believe believed", "doubts doubt doubted"});
+constexpr auto beliefs = std::to_array<const char*>(
+    {"thinks think thought", "knows know knew", "says say said", "hopes hope hoped", "believes believe believed", "doubts doubt doubted"});
 constexpr auto manners = std::to_array<const char*>({"quietly", "slowly", "often", "loudly", "quickly", "all day", "carefully", "rarely"});
 constexpr auto times = std::to_array<const char*>({"morning", "night", "winter", "summer", "noon", "spring", "evening", "autumn"});
 

@@ -34,7 +34,7 @@ class Lexicon {
 // The first `n` words of a class: real ones, then regularly built pronounceable ones.
 std::vector<Word> words_of(Class c, size_t n);
 
-inline constexpr auto numerals = std::to_array<const char*>(
-    {"zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"});
+inline constexpr auto numerals =
+    std::to_array<const char*>({"zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"});
 
 }  // namespace assay::data::grammar

@@ -15,8 +15,8 @@ struct Dataset {
   std::string name;                                       // shards are <name>_<split>_000000.bin
   std::vector<std::pair<std::string, Tokenized>> splits;  // "train", "val"
   const Tokenizer* tokenizer = nullptr;                   // null: tokens without text
-  std::string model_path;  // of a SentencePiece tokenizer: copied into the directory
-  core::Value source;      // where the text came from
+  std::string model_path;                                 // of a SentencePiece tokenizer: copied into the directory
+  core::Value source;                                     // where the text came from
 };
 
 inline constexpr uint64_t kShardTokens = 100'000'000;  // in each shard but the last

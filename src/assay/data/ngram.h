@@ -55,9 +55,9 @@ class NGram {
 
   int order_;
   int64_t vocab_;
-  std::vector<Node> nodes_;                             // 0: the empty one
-  std::unordered_map<uint64_t, uint32_t> children_;     // node << 16 | token
-  std::vector<std::array<double, 3>> discounts_;        // by length
+  std::vector<Node> nodes_;                          // 0: the empty one
+  std::unordered_map<uint64_t, uint32_t> children_;  // node << 16 | token
+  std::vector<std::array<double, 3>> discounts_;     // by length
   bool stale_ = false;
 };
 

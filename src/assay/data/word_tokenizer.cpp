@@ -92,7 +92,8 @@ class WordTokenizer final : public Tokenizer {
 
   void check(int64_t id) const {
     if (id >= 0 && id < vocab_size()) return;
-    throw core::DataError("tokenizer", "id " + std::to_string(id) + " is none of the " + std::to_string(vocab_size()) + " ids of " + description());
+    throw core::DataError("tokenizer",
+                          "id " + std::to_string(id) + " is none of the " + std::to_string(vocab_size()) + " ids of " + description());
   }
 
   // The longest piece that the text begins with, and that does not end within a word.
