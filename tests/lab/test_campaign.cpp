@@ -107,7 +107,8 @@ TEST_CASE("a recipe fixes threads and products for every member") {
 // The control `a` and the arm `b` with noise of their own; `b` is better by `gain`.
 std::string sequential(const std::string& gain, const std::string& more = "", const std::string& seeds = "20") {
   return "name = \"demo\"\nseeds = " + seeds + "\ncontrol = \"a\"\ntokens = 1000\n" + more +
-         "[[arm]]\nname = \"a\"\narch = \"gpt2\"\nfake.base = 3\nfake.mode = \"noisy\"\n[[arm]]\nname = \"b\"\narch = \"v8\"\nfake.base = " +
+         "[[arm]]\nname = \"a\"\narch = \"gpt2\"\nfake.base = 3\nfake.mode = \"noisy\"\n[[arm]]\nname = \"b\"\narch = \"v8\"\nfake.base "
+         "= " +
          gain + "\n";
 }
 

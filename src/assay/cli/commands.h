@@ -20,6 +20,7 @@ int run_train(const std::vector<std::string>& args);
 int run_eval(const std::vector<std::string>& args);
 int run_generate(const std::vector<std::string>& args);
 int run_audit(const std::vector<std::string>& args);
+int run_inspect(const std::vector<std::string>& args);
 int run_parity(const std::vector<std::string>& args);
 int run_bench(const std::vector<std::string>& args);
 int run_campaign(const std::vector<std::string>& args);

@@ -18,6 +18,7 @@ constexpr Command table[] = {
     {"eval", "loss and bits per byte of a checkpoint", &run_eval},
     {"generate", "continue a text with a trained model", &run_generate},
     {"audit", "check a model for leaks, dead parts and other sources of false results", &run_audit},
+    {"inspect", "what each step of a trained model would predict", &run_inspect},
     {"parity", "replay conformance vectors", &run_parity},
     {"bench", "time training updates", &run_bench},
     {"campaign", "compare arms over paired seeds, from a recipe", &run_campaign},
