@@ -77,7 +77,7 @@ TEST_CASE("more than twelve rounds are sampled, with the same numbers each time"
 
 TEST_CASE("the estimate is above the truth as often as below it, where the mean at the stop is not") {
   int above = 0, mean_above = 0;
-  const int campaigns = 600;
+  const int campaigns = 400;
   for (int i = 0; i < campaigns; ++i) {
     const std::vector<double> d = stopped_path(1000 + static_cast<uint64_t>(i), 1.5);
     if (d.size() > 12) {  // few, and slow: their share above is counted as that of their mean
