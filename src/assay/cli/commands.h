@@ -23,6 +23,8 @@ int run_audit(const std::vector<std::string>& args);
 int run_inspect(const std::vector<std::string>& args);
 int run_parity(const std::vector<std::string>& args);
 int run_bench(const std::vector<std::string>& args);
+int run_calibrate(const std::vector<std::string>& args);
+int run_plan(const std::vector<std::string>& args);
 int run_campaign(const std::vector<std::string>& args);
 
 }  // namespace assay::cli

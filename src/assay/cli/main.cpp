@@ -21,6 +21,8 @@ constexpr Command table[] = {
     {"inspect", "what each step of a trained model would predict", &run_inspect},
     {"parity", "replay conformance vectors", &run_parity},
     {"bench", "time training updates", &run_bench},
+    {"plan", "seeds and hours of a campaign, before spending them", &run_plan},
+    {"calibrate", "how often the rule of verdicts errs, measured", &run_calibrate},
     {"campaign", "compare arms over paired seeds, from a recipe", &run_campaign},
 };
 
