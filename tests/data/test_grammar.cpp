@@ -59,8 +59,8 @@ TEST_CASE("a choice has the probability of its weight, and weight zero is never 
 }
 
 TEST_CASE("choices have exact probabilities where 2^32 is no multiple of the total") {
-  // With 3 x 2^14 alternatives of weight 1 a draw without rejection prefers every third one by 2^-18; here all that can be seen is that
-  // the mean of many draws is where it belongs, and that rejection ends.
+  // Without rejection some of the 3 x 2^14 alternatives would have one 32-bit value more than others. That is too little to be seen in
+  // draws; what can be seen is that rejection ends and that the mean is where it belongs.
   data::Choices choices(core::Stream(2, "test"));
   const std::vector<uint16_t> weights(49152, 1);
   double sum = 0;
@@ -75,8 +75,8 @@ TEST_CASE("a document is a function of seed, split, index and options") {
   CHECK(document(4, "train", 17).text != d);
   CHECK(document(3, "val", 17).text != d);
   CHECK(document(3, "train", 18).text != d);
-  CHECK(data::Grammar({.words = 96, .depth = 2}).document(3, "train", 17).text == d);
-  CHECK(contains(message_of<core::ConfigError>([] { data::Grammar({.words = 47}); }), "grammar_words"));
+  CHECK(data::Grammar({.words = 100, .depth = 2}).document(3, "train", 17).text == d);
+  CHECK(contains(message_of<core::ConfigError>([] { data::Grammar({.words = 55}); }), "grammar_words"));
   CHECK(contains(message_of<core::ConfigError>([] { data::Grammar({.words = 128, .depth = 5}); }), "grammar_depth"));
   CHECK(contains(message_of<core::ConfigError>([] { document(3, "test", 0); }), "split"));
 }
@@ -87,12 +87,12 @@ TEST_CASE("the first documents are what they have always been") {
   CHECK(train.text == "It is noon at the market. Tom, who lives at the market, thinks that he is near the market. He goes home to the "
                       "market. He buys some baskets. He buys the baskets again.\n"
                       "Soon Tom has one apple. He is hungry. He buys the baskets again. He is still hungry!\n");
-  CHECK(train.nats == doctest::Approx(47.871468696561699).epsilon(1e-12));
+  CHECK(train.nats == doctest::Approx(47.880328657306521).epsilon(1e-12));
   CHECK(val.text == "It was night at the castle. Tom slept loudly. When Tom cleaned some candles, Tom sold the candles. Tom said that he "
                     "knew that he was angry. He met every horse. He went home to the castle.\n"
-                    "Soon Tom went home to the castle. Tom knew that he heard David. He had three boxes. Ruth, a doctor, had six boxes. "
-                    "Together they had nine boxes. David had two boxes!\n");
-  CHECK(val.nats == doctest::Approx(104.41353924917662).epsilon(1e-12));
+                    "Soon Tom went home to the castle. Tom knew that he heard Clara. He had three boxes. David, a doctor, had six boxes. "
+                    "Together they had nine boxes. Clara had two boxes!\n");
+  CHECK(val.nats == doctest::Approx(106.2574575793509).epsilon(1e-12));
 }
 
 TEST_CASE("a hundred thousand documents have one derivation each, of the probability that the generator told") {
@@ -114,7 +114,7 @@ TEST_CASE("a hundred thousand documents have one derivation each, of the probabi
 }
 
 TEST_CASE("documents have one derivation with every size of lexicon and every depth") {
-  for (const int64_t words : {int64_t{48}, int64_t{96}, int64_t{1024}, int64_t{4096}}) {
+  for (const int64_t words : {int64_t{56}, int64_t{128}, int64_t{1024}, int64_t{4096}}) {
     for (int64_t depth = 0; depth <= data::kMostGrammarDepth; ++depth) {
       const data::Grammar grammar({words, depth});
       for (uint64_t i = 0; i < (words > 1000 ? 40U : 400U); ++i) {
@@ -181,7 +181,7 @@ TEST_CASE("probabilities are those of the draws: choices counted over documents"
 }
 
 TEST_CASE("documents are clean text of 150 to 600 bytes: sentences with capitals and full stops, lines of paragraphs") {
-  const std::regex paragraph("([A-Z0-9][^.\\n]*\\.)( [A-Z0-9][^.\\n]*[.!])*");
+  const std::regex paragraph("([A-Z0-9][^.\\n]*[.!])( [A-Z0-9][^.\\n]*[.!])*");
   size_t bytes = 0;
   const auto documents = some_documents(3000);
   for (const std::string& d : documents) {
@@ -217,7 +217,7 @@ TEST_CASE("sums are right, in digits and in words") {
   int totals = 0;
   for (const std::string& d : some_documents(4000)) {  // documents whose counts never change, and are told by name
     if (d.find("more") != std::string::npos || d.find("drop") != std::string::npos || d.find("e has ") != std::string::npos ||
-        d.find("e had ") != std::string::npos || std::regex_search(d, std::regex("he \\w+ ha[sd] ")))
+        d.find("e had ") != std::string::npos || std::regex_search(d, std::regex("(he \\w+|,) ha[sd] ")))
       continue;
     std::ptrdiff_t sum = 0;
     for (std::sregex_iterator i(d.begin(), d.end(), owned), end; i != end; ++i) {
@@ -252,7 +252,6 @@ TEST_CASE("agreement marks are words of the text with the distance to the word t
   std::map<int, int> by_distance;
   for (uint64_t i = 0; i < 1000; ++i) {
     const data::GrammarDocument d = document(6, "train", i);
-    REQUIRE_FALSE(d.agreements.empty());
     uint32_t last = 0;
     for (const auto& a : d.agreements) {
       REQUIRE(a.first >= last);
@@ -271,7 +270,8 @@ TEST_CASE("agreement marks are words of the text with the distance to the word t
         CHECK_MESSAGE((decides == "she" || decides == "She" || decides == "her" || std::isupper(decides[0])), decides);
       }
       if (word == "are" || word == "were")
-        CHECK_MESSAGE((decides.back() == 's' || decides == "mice" || decides == "geese" || decides == "They"), decides);
+        CHECK_MESSAGE((decides.back() == 's' || decides == "mice" || decides == "geese" || decides == "They" || decides == "they"),
+                      decides);
       ++by_distance[a.distance];
     }
   }
@@ -284,7 +284,8 @@ TEST_CASE("clauses nest, names recur, and a person keeps one home in a document"
   const auto documents = some_documents(3000);
   const std::string all = joined(documents);
   CHECK(std::regex_search(all, std::regex("that [^.,]* that [^.,]*[.]")));
-  const std::regex lives("([A-Z]\\w+), who live[sd] at the (\\w+),"), goes("([A-Z]\\w+) (?:goes|went) home to the (\\w+)");
+  const std::regex lives("((?!She|He)[A-Z]\\w+), who live[sd] at the (\\w+),"),
+      goes("((?!She|He)[A-Z]\\w+) (?:goes|went) home to the (\\w+)");
   int repeated = 0;
   for (const std::string& d : documents) {
     std::map<std::string, std::string> homes;
@@ -301,7 +302,7 @@ TEST_CASE("clauses nest, names recur, and a person keeps one home in a document"
 
 TEST_CASE("the lexicon has the size that was asked for, and no word stands for two") {
   using data::grammar::Class;
-  for (const int64_t words : {int64_t{48}, int64_t{128}, int64_t{1024}, int64_t{4096}}) {
+  for (const size_t words : {size_t{56}, size_t{100}, size_t{128}, size_t{1024}, size_t{4096}}) {
     const data::grammar::Lexicon lexicon(words);
     std::set<std::string> forms;
     size_t all = 0, size = 0;
@@ -314,9 +315,7 @@ TEST_CASE("the lexicon has the size that was asked for, and no word stands for t
       }
     }
     CHECK(forms.size() == all);
-    if (words == 128) CHECK(size == 128);
-    CHECK(static_cast<double>(size) > 0.9 * static_cast<double>(words));
-    CHECK(static_cast<double>(size) < 1.2 * static_cast<double>(words));
+    CHECK(size == words);
   }
 }
 

@@ -23,7 +23,7 @@ std::vector<uint16_t> ids(const core::Value& list) {
 }  // namespace
 
 TEST_CASE("probabilities of an n-gram model sum to 1 over the vocabulary, whatever the context") {
-  const auto words = data::word_tokenizer(96);
+  const auto words = data::word_tokenizer(100);
   const auto tokens = data::generate({}, "train", 3000, words.get()).tokens;
   for (const int order : {1, 2, 3, 5}) {
     data::NGram model(order, words->vocab_size());

@@ -659,7 +659,7 @@ constexpr std::array<RuleEntry, rules> table{{
 
 }  // namespace
 
-Machine::Machine(int64_t words, int64_t depth) : lexicon_(words), depth_(static_cast<uint8_t>(depth)) {}
+Machine::Machine(int64_t words, int64_t depth) : lexicon_(static_cast<size_t>(words)), depth_(static_cast<uint8_t>(depth)) {}
 
 State Machine::start() const {
   State state;
