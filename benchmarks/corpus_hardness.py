@@ -40,7 +40,7 @@ def trained(program, shards, vocab, tokens, layers, width, directory):
     run = directory / f"gpt2-{shards.name}-{tokens}"
     subprocess.run([*shlex.split(program), "--quiet", "--arch", "gpt2", "--data", shards, "--out", run, f"data.vocab_size={vocab}",
                     f"train.tokens={tokens}", f"model.n_layer={layers}", f"model.n_embd={width}", "model.n_head=4", "optim.lr=0.005",
-                    "optim.schedule=cosine", "train.seq_len=128", "train.batch=8", "train.threads=1"], check=True, stdout=subprocess.DEVNULL)
+                    "optim.schedule=cosine", "optim.warmup_steps=40", "train.seq_len=128", "train.batch=8", "train.threads=1"], check=True, stdout=subprocess.DEVNULL)
     last = json.loads((run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1])
     return {"tokens": tokens, "layers": layers, "width": width, "loss": last["loss"], "seconds": last["time"]["seconds"]}
 
