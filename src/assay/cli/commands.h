@@ -26,5 +26,6 @@ int run_bench(const std::vector<std::string>& args);
 int run_calibrate(const std::vector<std::string>& args);
 int run_plan(const std::vector<std::string>& args);
 int run_campaign(const std::vector<std::string>& args);
+int run_report(const std::vector<std::string>& args);
 
 }  // namespace assay::cli

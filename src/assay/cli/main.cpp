@@ -24,6 +24,7 @@ constexpr Command table[] = {
     {"plan", "seeds and hours of a campaign, before spending them", &run_plan},
     {"calibrate", "how often the rule of verdicts errs, measured", &run_calibrate},
     {"campaign", "compare arms over paired seeds, from a recipe", &run_campaign},
+    {"report", "a campaign as one HTML file, or as tables and figures for a paper", &run_report},
 };
 
 void print_help() {
