@@ -1,6 +1,5 @@
 #pragma once
 #include <doctest/doctest.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -10,6 +9,7 @@
 #include "assay/cli/commands.h"
 #include "assay/core/error.h"
 #include "assay/core/value.h"
+#include "core/redirected.h"
 #include "data/files.h"
 
 // Runs `assay data ...` inside of a test, with what it prints.
@@ -20,25 +20,6 @@ using Arguments = std::vector<std::string>;
 struct Result {
   int code = 0;
   std::string out, error;
-};
-
-// Sends what is written to a descriptor into a file, for as long as it lives.
-class Redirected {
- public:
-  Redirected(int descriptor, const std::string& path) : descriptor_(descriptor), saved_(::dup(descriptor)) {
-    const int file = ::open(path.c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600);
-    ::dup2(file, descriptor_);
-    ::close(file);
-  }
-  ~Redirected() {
-    ::dup2(saved_, descriptor_);
-    ::close(saved_);
-  }
-  Redirected(const Redirected&) = delete;
-  Redirected& operator=(const Redirected&) = delete;
-
- private:
-  int descriptor_, saved_;
 };
 
 // Runs `assay data ...` as the program does: errors become exit codes.

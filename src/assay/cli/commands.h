@@ -27,5 +27,8 @@ int run_calibrate(const std::vector<std::string>& args);
 int run_plan(const std::vector<std::string>& args);
 int run_campaign(const std::vector<std::string>& args);
 int run_report(const std::vector<std::string>& args);
+int run_verdict(const std::vector<std::string>& args);
+int run_compare(const std::vector<std::string>& args);
+int run_runs(const std::vector<std::string>& args);
 
 }  // namespace assay::cli

@@ -25,6 +25,9 @@ constexpr Command table[] = {
     {"calibrate", "how often the rule of verdicts errs, measured", &run_calibrate},
     {"campaign", "compare arms over paired seeds, from a recipe", &run_campaign},
     {"report", "a campaign as one HTML file, or as tables and figures for a paper", &run_report},
+    {"verdict", "what a campaign shows about its arms", &run_verdict},
+    {"compare", "two runs beside each other", &run_compare},
+    {"runs", "list runs by what was trained and measured", &run_runs},
 };
 
 void print_help() {
