@@ -25,9 +25,9 @@ void write(const std::string& path, const std::string& text) { std::ofstream(pat
 // What is made up about an arm.
 struct Sketch {
   std::string name, arch, verdict;
-  double gain;         // by how much its loss is lower than the control's
-  double noise;        // of the difference
-  double escape;       // how much lower a run is that escapes from the plateau; every other one does
+  double gain;    // by how much its loss is lower than the control's
+  double noise;   // of the difference
+  double escape;  // how much lower a run is that escapes from the plateau; every other one does
   double parameters, speed;
   std::string option, value;
 };
@@ -120,7 +120,12 @@ class Maker {
     write(run + "/env.json", core::to_json(environment()));
     if (status != "done") return;
     write(run + "/validation.json", core::to_json(validation(loss, seed)));
-    const Value entropy = object({{"symbols", 50000}, {"model_nats", loss * 50000}, {"generator_nats", kEntropy * 50000}, {"threshold", 13.8}, {"entropy", kEntropy}, {"refuted", false}});
+    const Value entropy = object({{"symbols", 50000},
+                                  {"model_nats", loss * 50000},
+                                  {"generator_nats", kEntropy * 50000},
+                                  {"threshold", 13.8},
+                                  {"entropy", kEntropy},
+                                  {"refuted", false}});
     write(run + "/summary.json", core::to_json(object({{"status", "done"}, {"entropy", entropy}})));
   }
 
@@ -142,15 +147,26 @@ class Maker {
   }
 
   static Value train_row(int64_t step, double tokens, double loss) {
-    Value row = object({{"step", step * 10}, {"kind", "train"}, {"tokens", static_cast<int64_t>(tokens)}, {"loss", loss}, {"lr", 0.003}, {"grad_norm", 0.71}});
+    Value row = object({{"step", step * 10},
+                        {"kind", "train"},
+                        {"tokens", static_cast<int64_t>(tokens)},
+                        {"loss", loss},
+                        {"lr", 0.003},
+                        {"grad_norm", 0.71}});
     row["update_ratio"] = 0.0021;
-    row["activation_rms"] = object({{"embedding", 0.91}, {"block.0.attention", 1.02}, {"block.0.mlp", 1.31}, {"block.1.attention", 1.44}, {"block.1.mlp", 1.78}, {"logits", 3.12}});
+    row["activation_rms"] = object({{"embedding", 0.91},
+                                    {"block.0.attention", 1.02},
+                                    {"block.0.mlp", 1.31},
+                                    {"block.1.attention", 1.44},
+                                    {"block.1.mlp", 1.78},
+                                    {"logits", 3.12}});
     row["time"] = object({{"seconds", tokens / 20000}, {"tokens_per_s", 20000.0}});
     return row;
   }
 
   static Value val_row(int64_t step, double tokens, double loss) {
-    Value row = object({{"step", step * 10}, {"kind", "val"}, {"tokens", static_cast<int64_t>(tokens)}, {"loss", loss}, {"bits_per_byte", loss / 0.6931}});
+    Value row = object(
+        {{"step", step * 10}, {"kind", "val"}, {"tokens", static_cast<int64_t>(tokens)}, {"loss", loss}, {"bits_per_byte", loss / 0.6931}});
     row["val_tokens"] = 50000;
     row["time"] = object({{"seconds", tokens / 20000}});
     return row;
@@ -158,7 +174,8 @@ class Maker {
 
   static std::string config(const Sketch& s, int64_t seed) {
     const bool quoted = s.value.empty() || !(s.value == "true" || (s.value.front() >= '0' && s.value.front() <= '9'));
-    const std::string own = s.option.empty() ? "" : s.option.substr(s.option.find('.') + 1) + " = " + (quoted ? "\"" + s.value + "\"" : s.value) + "\n";
+    const std::string own =
+        s.option.empty() ? "" : s.option.substr(s.option.find('.') + 1) + " = " + (quoted ? "\"" + s.value + "\"" : s.value) + "\n";
     return "arch = \"" + s.arch + "\"\n[data]\npath = \"grammar\"\ntokenizer = \"bytes\"\n[train]\nseed = " + std::to_string(seed) +
            "\nseq_len = 128\nbatch = 8\nthreads = 1\n[optim]\nlr = 0.003\nclip = 1.0\n[model]\nn_layer = 2\nn_embd = 64\n" + own;
   }
@@ -174,12 +191,16 @@ class Maker {
   Value validation(double loss, int64_t seed) {
     Value v = object({{"loss", loss}, {"tokens", 50000}, {"agreement", Value::array()}});
     for (int64_t distance = 1; distance <= 8; ++distance)
-      v["agreement"].push_back(object({{"distance", distance}, {"words", 400}, {"nats_per_word", (loss - 1.1) * (0.9 + 0.35 * static_cast<double>(distance)) + 0.004 * static_cast<double>(seed)}}));
+      v["agreement"].push_back(
+          object({{"distance", distance},
+                  {"words", 400},
+                  {"nats_per_word", (loss - 1.1) * (0.9 + 0.35 * static_cast<double>(distance)) + 0.004 * static_cast<double>(seed)}}));
     return v;
   }
 
   Value arm(const Sketch& s, const std::vector<std::pair<int64_t, double>>& values) {
-    Value a = object({{"name", s.name}, {"arch", s.arch}, {"verdict", waits(s) ? Value() : Value(s.verdict)}, {"options", Value::object()}});
+    Value a =
+        object({{"name", s.name}, {"arch", s.arch}, {"verdict", waits(s) ? Value() : Value(s.verdict)}, {"options", Value::object()}});
     double sum = 0, squares = 0;
     a["values"] = Value::array();
     a["differences"] = Value::array();
@@ -204,7 +225,9 @@ class Maker {
   }
 
   void add_evidence(Value& a, const Sketch& s, std::vector<double> d) const {
-    for (const char* key : {"effect", "interval", "level", "interval_alone", "e_value", "log_e", "p_value", "p_holm", "mean_difference", "hodges_lehmann", "gaussian", "seeds", "stated_rate"}) a[key] = Value();
+    for (const char* key : {"effect", "interval", "level", "interval_alone", "e_value", "log_e", "p_value", "p_holm", "mean_difference",
+                            "hodges_lehmann", "gaussian", "seeds", "stated_rate"})
+      a[key] = Value();
     if (s.verdict == "refused") a["reason"] = "the audit found that it sees the tokens that it predicts";
     if (s.verdict == "refused") a["sentence"] = "No verdict: " + a.at("reason").as_string() + ".";
     if (d.empty() || s.verdict == "refused" || s.verdict == "control") return;
@@ -212,7 +235,8 @@ class Maker {
     double mean = 0, squares = 0;
     for (const double x : d) mean += x / static_cast<double>(d.size());
     for (const double x : d) squares += (x - mean) * (x - mean);
-    const double sd = std::sqrt(squares / std::max(1.0, static_cast<double>(d.size()) - 1)), half = 3.4 * sd / std::sqrt(static_cast<double>(d.size()));
+    const double sd = std::sqrt(squares / std::max(1.0, static_cast<double>(d.size()) - 1)),
+                 half = 3.4 * sd / std::sqrt(static_cast<double>(d.size()));
     const double log_e = std::min(9.0, 0.6 * static_cast<double>(d.size()) * std::fabs(mean) / (sd + 0.02));
     const bool bounded = d.size() > 3;
     a["effect"] = d[d.size() / 2];
@@ -240,17 +264,30 @@ class Maker {
     std::snprintf(evidence, sizeof evidence, "%.3g", e);
     const std::string seeds = std::to_string(n) + " paired seeds";
     const std::string rate = "false-discovery rate at most 0.05 over 7 hypotheses, if the arms are exchangeable when they do not differ";
-    if (s.verdict == "equivalent") return s.name + " and gpt2 differ by less than 0.015 nats (e = " + evidence + ", " + seeds + "; such claims are false with rate at most 0.05).";
-    if (s.verdict == "undecided") return "Not decided after " + seeds + ": " + effect + " nats, e = " + evidence + ". A difference of 0.03 nats would have been found with probability 0.8. Reason: " + a.at("reason").as_string() + ".";
-    return s.name + (s.verdict == "better" ? " beats" : " loses to") + " gpt2 by " + effect + " nats after " + seeds + " (e = " + evidence + "; " + rate + ")" +
-           (s.escape > 0 ? "; two modes: escape " + std::to_string((n + 1) / 2) + " of " + std::to_string(n) + " against 0 of " + std::to_string(n) : "") + ".";
+    if (s.verdict == "equivalent")
+      return s.name + " and gpt2 differ by less than 0.015 nats (e = " + evidence + ", " + seeds +
+             "; such claims are false with rate at most 0.05).";
+    if (s.verdict == "undecided")
+      return "Not decided after " + seeds + ": " + effect + " nats, e = " + evidence +
+             ". A difference of 0.03 nats would have been found with probability 0.8. Reason: " + a.at("reason").as_string() + ".";
+    return s.name + (s.verdict == "better" ? " beats" : " loses to") + " gpt2 by " + effect + " nats after " + seeds + " (e = " + evidence +
+           "; " + rate + ")" +
+           (s.escape > 0
+                ? "; two modes: escape " + std::to_string((n + 1) / 2) + " of " + std::to_string(n) + " against 0 of " + std::to_string(n)
+                : "") +
+           ".";
   }
 
   void add_costs(Value& a, const Sketch& s) const {
-    a["audit"] = object({{"pass", s.verdict != "refused"}, {"level", "quick"}, {"fingerprint", "9f2c" + std::to_string(100000 + static_cast<int64_t>(s.speed))}, {"findings", Value::array()}});
+    a["audit"] = object({{"pass", s.verdict != "refused"},
+                         {"level", "quick"},
+                         {"fingerprint", "9f2c" + std::to_string(100000 + static_cast<int64_t>(s.speed))},
+                         {"findings", Value::array()}});
     if (s.verdict == "refused") {
-      a["audit"]["findings"].push_back(object({{"check", "causality"}, {"where", "block.0.rank"}, {"message", "position 17 changes when token 18 changes, by 0.42"}}));
-      a["audit"]["findings"].push_back(object({{"check", "entropy"}, {"where", ""}, {"message", "the loss, 0.8912, lies below the entropy of the text, 1.2143 nats a token"}}));
+      a["audit"]["findings"].push_back(
+          object({{"check", "causality"}, {"where", "block.0.rank"}, {"message", "position 17 changes when token 18 changes, by 0.42"}}));
+      a["audit"]["findings"].push_back(object(
+          {{"check", "entropy"}, {"where", ""}, {"message", "the loss, 0.8912, lies below the entropy of the text, 1.2143 nats a token"}}));
     }
     a["parameters"] = s.parameters;
     a["training_flops_per_token"] = 6.3 * s.parameters;
@@ -276,7 +313,13 @@ class Maker {
     r["deviations"] = Value::array();
     r["rule"] = "sequential";
     r["rounds"] = request_.seeds;
-    r["design"] = object({{"alpha", 0.05}, {"m", 7 * request_.copies}, {"max_seeds", request_.seeds}, {"first_look", 2}, {"margin", 0.015}, {"escape_threshold", 1.42}, {"cap", 5.545}});
+    r["design"] = object({{"alpha", 0.05},
+                          {"m", 7 * request_.copies},
+                          {"max_seeds", request_.seeds},
+                          {"first_look", 2},
+                          {"margin", 0.015},
+                          {"escape_threshold", 1.42},
+                          {"cap", 5.545}});
     r["not_needed"] = std::max<int64_t>(0, request_.seeds - 3) * request_.copies;
     r["references"] = Value::array();
     r["references"].push_back(object({{"name", "entropy"}, {"kind", "entropy"}, {"value", kEntropy}}));
@@ -286,19 +329,31 @@ class Maker {
     r["members"] = members_;
     results_ = r;
     write(directory_ + "/results.json", core::to_json(r, 2) + "\n");
-    write(directory_ + "/campaign.json", core::to_json(object({{"name", "small-changes"}, {"recipe_hash", r.at("recipe_hash")}, {"created", r.at("created")}, {"threads", 1}, {"product_backend", "aten"}, {"recipe", recipe(seeds)}})));
+    write(directory_ + "/campaign.json", core::to_json(object({{"name", "small-changes"},
+                                                               {"recipe_hash", r.at("recipe_hash")},
+                                                               {"created", r.at("created")},
+                                                               {"threads", 1},
+                                                               {"product_backend", "aten"},
+                                                               {"recipe", recipe(seeds)}})));
     write(directory_ + "/recipe.toml", recipe_text());
   }
 
   Value recipe(const Value& seeds) const {
-    Value r = object({{"name", "small-changes"}, {"question", request_.question}, {"seeds", seeds}, {"control", "gpt2"}, {"metric", "val_loss"}, {"tokens", static_cast<int64_t>(kTokens)}, {"threads", 0}});
+    Value r = object({{"name", "small-changes"},
+                      {"question", request_.question},
+                      {"seeds", seeds},
+                      {"control", "gpt2"},
+                      {"metric", "val_loss"},
+                      {"tokens", static_cast<int64_t>(kTokens)},
+                      {"threads", 0}});
     r["arm"] = Value::object();
     for (const Value& a : arms_.as_array()) r["arm"][a.at("name").as_string()] = object({{"arch", a.at("arch")}});
     return r;
   }
 
   std::string recipe_text() const {
-    std::string out = "name = \"small-changes\"\nseeds = " + std::to_string(request_.seeds) + "\ncontrol = \"gpt2\"\ntokens = 3000000\n\n[common]\ndata.path = \"grammar\"\n";
+    std::string out = "name = \"small-changes\"\nseeds = " + std::to_string(request_.seeds) +
+                      "\ncontrol = \"gpt2\"\ntokens = 3000000\n\n[common]\ndata.path = \"grammar\"\n";
     for (const Sketch& s : sketches()) {
       out += "\n[[arm]]\nname = \"" + s.name + "\"\narch = \"" + s.arch + "\"\n";
       if (!s.option.empty()) out += s.option + " = \"" + s.value + "\"\n";

@@ -41,14 +41,20 @@ std::string markdown_unescaped(const std::string& text) {
 }
 
 std::string latex_unescaped(const std::string& text) {
-  const std::string words = replaced(text, {{"\\textasciitilde{}", "~"}, {"\\textasciicircum{}", "^"}, {"\\textless{}", "<"}, {"\\textgreater{}", ">"}, {"\\textbar{}", "|"}, {"\\textquotedbl{}", "\""}});
+  const std::string words = replaced(text, {{"\\textasciitilde{}", "~"},
+                                            {"\\textasciicircum{}", "^"},
+                                            {"\\textless{}", "<"},
+                                            {"\\textgreater{}", ">"},
+                                            {"\\textbar{}", "|"},
+                                            {"\\textquotedbl{}", "\""}});
   return replaced(std::regex_replace(words, std::regex(R"(\\([{}$&#%_]))"), "$1"), {{"\\textbackslash{}", "\\"}});
 }
 
 }  // namespace
 
 std::string html_unescaped(const std::string& text) {
-  return replaced(std::regex_replace(text, std::regex("<[^>]*>"), ""), {{"&lt;", "<"}, {"&gt;", ">"}, {"&quot;", "\""}, {"&#39;", "'"}, {"&amp;", "&"}});
+  return replaced(std::regex_replace(text, std::regex("<[^>]*>"), ""),
+                  {{"&lt;", "<"}, {"&gt;", ">"}, {"&quot;", "\""}, {"&#39;", "'"}, {"&amp;", "&"}});
 }
 
 Rows html_table(const std::string& html, const std::string& caption) {
@@ -118,7 +124,8 @@ Rows json_table(const core::Value& document, const std::string& caption) {
 
 core::Value data_of(const std::string& html, const std::string& id) {
   size_t at = 0;
-  return core::parse_json(between(html, "<script type=\"application/json\" id=\"" + id + "\">", "</script>", at), id, {.bytes = size_t{64} << 20});
+  return core::parse_json(between(html, "<script type=\"application/json\" id=\"" + id + "\">", "</script>", at), id,
+                          {.bytes = size_t{64} << 20});
 }
 
 }  // namespace assay::test

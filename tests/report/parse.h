@@ -15,7 +15,7 @@ Rows markdown_table(const std::string& markdown, const std::string& caption);
 Rows latex_table(const std::string& latex, const std::string& caption);
 Rows json_table(const core::Value& document, const std::string& caption);
 
-std::string html_unescaped(const std::string& text);  // tags removed, entities replaced
+std::string html_unescaped(const std::string& text);                  // tags removed, entities replaced
 core::Value data_of(const std::string& html, const std::string& id);  // of <script type="application/json">
 
 }  // namespace assay::test

@@ -70,7 +70,8 @@ TEST_CASE("without a Python for pictures the specs are there, and the error says
   const Scratch dir;
   make_fixture(dir.path(), {.seeds = 3, .rows = 24});
   const Variable none("ASSAY_CHARTS_PYTHON", dir / "no-python");
-  const std::string message = message_of<core::ResourceError>([&] { cli::run_report({dir.path(), "--format", "svg", "--out", dir / "pictures"}); });
+  const std::string message =
+      message_of<core::ResourceError>([&] { cli::run_report({dir.path(), "--format", "svg", "--out", dir / "pictures"}); });
   CHECK(contains(message, "no-python cannot be started; wanted a Python with vl-convert-python: run scripts/setup"));
   const core::Value spec = core::parse_json(core::read_file(dir / "pictures/effects.vl.json"), "effects");
   CHECK(spec.at("width").as_int() == 720);
@@ -87,6 +88,6 @@ TEST_CASE("pictures show the arms by name") {
     CHECK(svg.starts_with("<svg"));
     CHECK(contains(svg, "lowrank_vv"));
   }
-  CHECK(contains(core::read_file(dir / "figures/effects.svg"), "refused: no effect is stated"));
+  CHECK(contains(core::read_file(dir / "figures/effects.svg"), ">refused<"));
   CHECK(contains(core::read_file(dir / "figures/validation.svg"), "entropy 1.2143"));
 }

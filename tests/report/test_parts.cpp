@@ -31,7 +31,7 @@ TEST_CASE("counts, scales, bytes and times") {
   CHECK(count_text(999) == "999");
   CHECK(count_text(-1234) == "-1,234");
   CHECK(scaled_text(1454745) == "1.455 M");
-  CHECK(bytes_text(1536.0 * 1024) == "1.5 MiB");
+  CHECK(bytes_text(1536.0 * 1024) == "1.500 MiB");
   CHECK(seconds_text(725) == "12:05");
 }
 
@@ -51,7 +51,8 @@ TEST_CASE("markup, scripts, formulas and commands in text are only text") {
 }
 
 TEST_CASE("base64 of the vectors of RFC 4648") {
-  const char* vectors[][2] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+  const char* vectors[][2] = {
+      {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
   for (const auto& [plain, coded] : vectors) CHECK(base64(plain) == coded);
 }
 

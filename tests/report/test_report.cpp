@@ -18,9 +18,7 @@ using core::Value;
 
 namespace {
 
-std::string html_of(const std::string& directory) {
-  return core::read_file(report::write_report(directory, "html", "").files.at(0));
-}
+std::string html_of(const std::string& directory) { return core::read_file(report::write_report(directory, "html", "").files.at(0)); }
 
 void write(const std::string& path, const std::string& text) { std::ofstream(path, std::ios::binary) << text; }
 
@@ -231,12 +229,16 @@ TEST_CASE("malformed files are refused with file and field") {
     write(dir / "results.json", good);
     return message;
   };
-  CHECK(contains(with([](Value& v) { v["arms"].as_array()[2]["effect"] = "big"; }), "results.json: field 'arms[2].effect': wanted a number, found string"));
+  CHECK(contains(with([](Value& v) { v["arms"].as_array()[2]["effect"] = "big"; }),
+                 "results.json: field 'arms[2].effect': wanted a number, found string"));
   CHECK(contains(with([](Value& v) { v["arms"].as_array()[1]["verdict"] = "best"; }), "'arms[1].verdict': wanted one of better, worse"));
-  CHECK(contains(with([](Value& v) { v["arms"].as_array()[1]["interval"] = Value::Array{1.0}; }), "'arms[1].interval': wanted [lower, upper], found 1 values"));
-  CHECK(contains(with([](Value& v) { v["arms"].as_array()[1]["interval"] = Value::Array{2.0, 1.0}; }), "'arms[1].interval': the lower end lies above"));
+  CHECK(contains(with([](Value& v) { v["arms"].as_array()[1]["interval"] = Value::Array{1.0}; }),
+                 "'arms[1].interval': wanted [lower, upper], found 1 values"));
+  CHECK(contains(with([](Value& v) { v["arms"].as_array()[1]["interval"] = Value::Array{2.0, 1.0}; }),
+                 "'arms[1].interval': the lower end lies above"));
   CHECK(contains(with([](Value& v) { v["members"].as_array()[0]["status"] = 3; }), "'members[0].status': wanted a string, found integer"));
-  CHECK(contains(with([](Value& v) { v["arms"].as_array()[1]["audit"]["pass"] = 1; }), "'arms[1].audit.pass': wanted true or false, found integer"));
+  CHECK(contains(with([](Value& v) { v["arms"].as_array()[1]["audit"]["pass"] = 1; }),
+                 "'arms[1].audit.pass': wanted true or false, found integer"));
   CHECK(contains(with([](Value& v) { v["seeds"] = Value::Array{"one"}; }), "'seeds': wanted integers, found string"));
   CHECK(contains(with([](Value& v) { v["design"] = 5; }), "'design': wanted an object, found integer"));
   write(dir / "results.json", "[1, 2");
@@ -255,8 +257,10 @@ TEST_CASE("malformed files are refused with file and field") {
 
 TEST_CASE("what is no campaign, and an unknown format, are refused before anything is written") {
   const Scratch dir;
-  CHECK(contains(message_of<core::ConfigError>([&] { report::write_report(dir.path(), "html", ""); }), "holds neither results.json nor campaign.json"));
-  CHECK(contains(message_of<core::ConfigError>([&] { report::write_report(dir.path(), "pdf", ""); }), "--format is 'pdf'; wanted html, markdown, latex or svg"));
+  CHECK(contains(message_of<core::ConfigError>([&] { report::write_report(dir.path(), "html", ""); }),
+                 "holds neither results.json nor campaign.json"));
+  CHECK(contains(message_of<core::ConfigError>([&] { report::write_report(dir.path(), "pdf", ""); }),
+                 "--format is 'pdf'; wanted html, markdown, latex or svg"));
   CHECK(std::filesystem::is_empty(dir.path()));
 }
 

@@ -16,7 +16,8 @@ int run_report(const std::vector<std::string>& args) {
   line.positional("DIR", directory, "directory of the campaign");
   line.option("--out", out, "file, or folder of figures (DIR/report.html, report.md, report.tex, figures)");
   line.option("--format", format, "html, markdown, latex or svg");
-  line.epilog("The campaign may still run: the report says what is missing. Figures for papers (svg) need the Python that scripts/setup installs.");
+  line.epilog(
+      "The campaign may still run: the report says what is missing. Figures for papers (svg) need the Python that scripts/setup installs.");
   if (!line.parse(args)) return 0;
   const report::Written written = report::write_report(directory, format, out);
   if (!line.json) {

@@ -1,20 +1,20 @@
 #include "assay/report/assets.h"
 
 // The assembler puts a file into read-only data, between two labels. Ninety times faster to compile than the same bytes as a C++ array.
-#define ASSAY_ASSET(name, path)                                     \
-  asm(".section .rodata\n"                                          \
-      ".hidden assay_report_" #name "_begin\n"                      \
-      ".hidden assay_report_" #name "_end\n"                        \
-      ".global assay_report_" #name "_begin\n"                      \
-      ".global assay_report_" #name "_end\n"                        \
-      "assay_report_" #name "_begin:\n"                             \
-      ".incbin \"" path "\"\n"                                      \
-      "assay_report_" #name "_end:\n"                               \
-      ".byte 0\n"                                                   \
-      ".previous\n");                                               \
-  extern "C" const char assay_report_##name##_begin[];              \
-  extern "C" const char assay_report_##name##_end[];                \
-  namespace assay::report::assets {                                 \
+#define ASSAY_ASSET(name, path)                                                                \
+  asm(".section .rodata\n"                                                                     \
+      ".hidden assay_report_" #name "_begin\n"                                                 \
+      ".hidden assay_report_" #name "_end\n"                                                   \
+      ".global assay_report_" #name "_begin\n"                                                 \
+      ".global assay_report_" #name "_end\n"                                                   \
+      "assay_report_" #name "_begin:\n"                                                        \
+      ".incbin \"" path "\"\n"                                                                 \
+      "assay_report_" #name "_end:\n"                                                          \
+      ".byte 0\n"                                                                              \
+      ".previous\n");                                                                          \
+  extern "C" const char assay_report_##name##_begin[];                                         \
+  extern "C" const char assay_report_##name##_end[];                                           \
+  namespace assay::report::assets {                                                            \
   std::string_view name() { return {assay_report_##name##_begin, assay_report_##name##_end}; } \
   }
 

@@ -105,9 +105,9 @@ struct Campaign {
 
   const Arm* find(const std::string& arm) const;
   int64_t count(const std::string& status) const;
-  bool finished() const;          // no member waits, runs or can go on, and every arm has its verdict
+  bool finished() const;  // no member waits, runs or can go on, and every arm has its verdict
   bool is_control(const Arm& arm) const { return arm.name == control; }
-  std::string unit() const;       // of the metric: "nats", "bits per byte"
+  std::string unit() const;  // of the metric: "nats", "bits per byte"
 };
 
 // Reads the directory of a campaign. ConfigError where it is none; DataError naming file and field where something in it is malformed. What is

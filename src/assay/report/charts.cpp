@@ -15,8 +15,9 @@ namespace {
 
 using core::Value;
 
-constexpr size_t kFailedPoints = 200;  // of a failed member's line
-constexpr double kCut = 4;             // intervals are drawn up to so many times the largest effect
+constexpr size_t kFailedPoints = 200;   // of a failed member's line
+constexpr int64_t kLegendColumn = 160;  // pixels of a name in a legend
+constexpr double kCut = 2;              // intervals are drawn up to so many times the largest effect
 
 Value spec_of(std::string_view text, const char* name) { return core::parse_json(text, name); }
 
@@ -65,23 +66,19 @@ Range effect_range(const Campaign& c) {
     if (!a.effect) continue;
     all.add(a.effect);
     if (!a.interval) continue;
-    all.add(std::max(a.interval->lower.value_or(-limit), -limit));
-    all.add(std::min(a.interval->upper.value_or(limit), limit));
+    all.add(std::max(a.interval->lower.value_or(-largest), -limit));
+    all.add(std::min(a.interval->upper.value_or(largest), limit));
   }
   if (const Number m = margin_of(c)) all.add(-*m), all.add(*m);
   return all.high > all.low ? all.padded(0.06) : Range{-1, 1};
-}
-
-std::string why_no_effect(const Arm& a) {
-  if (a.verdict == "refused") return "refused: no effect is stated";
-  return "no effect yet";
 }
 
 Value forest_row(const Arm& a, const Range& shown) {
   Value row = object({{"arm", a.name}, {"verdict", shown_verdict(a)}, {"effect", or_null(a.effect)}});
   row["effect_text"] = difference_text(a.effect);
   row["interval_text"] = interval_text(a.interval);
-  row["note"] = why_no_effect(a);
+  row["note"] = a.verdict == "refused" ? "refused" : "no effect yet";
+  row["left"] = -shown.low < shown.high;  // of the two sides of zero, the note takes the wider one
   if (!a.effect || !a.interval) return row;
   const double low = a.interval->lower.value_or(-std::numeric_limits<double>::infinity());
   const double high = a.interval->upper.value_or(std::numeric_limits<double>::infinity());
@@ -105,8 +102,21 @@ Value band_rows(const std::vector<Series>& bands) {
   Value rows = Value::array();
   for (const Series& s : bands)
     for (const BandPoint& p : s.band)
-      rows.push_back(object({{"arm", s.arm}, {"x", drawn(p.x)}, {"low", drawn(p.low)}, {"middle", drawn(p.middle)}, {"high", drawn(p.high)}}));
+      rows.push_back(
+          object({{"arm", s.arm}, {"x", drawn(p.x)}, {"low", drawn(p.low)}, {"middle", drawn(p.middle)}, {"high", drawn(p.high)}}));
   return rows;
+}
+
+// Colours and dashes go by all arms, so that an arm has the same in every figure; the legend names those that are drawn.
+void set_arms(Value& color, Value& dash, const Campaign& c, const std::vector<Series>& bands) {
+  Value drawn_names = Value::array();
+  const Value names = arm_names(c);
+  for (const Value& name : names.as_array())
+    if (std::any_of(bands.begin(), bands.end(), [&](const Series& s) { return s.arm == name.as_string(); })) drawn_names.push_back(name);
+  for (Value* channel : {&color, &dash}) {
+    (*channel)["scale"]["domain"] = names;
+    (*channel)["legend"]["values"] = drawn_names;
+  }
 }
 
 Value failed_rows(const Campaign& c, std::vector<Point> Member::*curve) {
@@ -133,7 +143,7 @@ Range loss_range(const Campaign& c, const std::vector<Series>& bands, double las
   for (const Series& s : bands)
     for (const BandPoint& p : s.band)
       if (p.x >= last / 20) all.add(p.low), all.add(p.high);
-  return all.empty() ? Range{0, 1} : all.padded(0.05);
+  return all.empty() ? Range{0, 1} : all.padded(0.08);
 }
 
 }  // namespace
@@ -153,15 +163,19 @@ std::vector<SeedValue> values_of(const Campaign& c, const Arm& arm) {
 Value forest_chart(const Campaign& c) {
   Value spec = spec_of(assets::forest_chart(), "forest chart");
   const Range shown = effect_range(c);
-  Value rows = Value::array();
-  for (const Arm& a : c.arms)
-    if (!c.is_control(a)) rows.push_back(forest_row(a, shown));
+  Value rows = Value::array(), names = Value::array();
+  for (const Arm& a : c.arms) {
+    if (c.is_control(a)) continue;
+    rows.push_back(forest_row(a, shown));
+    names.push_back(a.name);
+  }
   set_data(spec, std::move(rows));
   Value margin = Value::array();
   if (const Number m = margin_of(c)) margin.push_back(object({{"low", -*m}, {"high", *m}}));
   set_data(layer(spec, 0), std::move(margin));
   Value& x = spec["encoding"]["x"];
   x["scale"]["domain"] = shown.domain();
+  spec["encoding"]["y"]["scale"]["domain"] = std::move(names);
   x["axis"]["title"] = "worse \xE2\x86\x90   " + c.control + " - arm, " + c.unit() + "   \xE2\x86\x92 better";
   return spec;
 }
@@ -178,8 +192,12 @@ Value slope_chart(const Campaign& c, const Arm& arm) {
     const double difference = at_control[v.seed] - v.value;
     const char* direction = difference > 0 ? "better" : difference < 0 ? "worse" : "equal";
     const auto row = [&](const std::string& side, double value) {
-      rows.push_back(object({{"seed", v.seed}, {"side", side}, {"value", value}, {"text", loss_text(value)},
-                             {"difference", difference_text(difference)}, {"direction", direction}}));
+      rows.push_back(object({{"seed", v.seed},
+                             {"side", side},
+                             {"value", value},
+                             {"text", loss_text(value)},
+                             {"difference", difference_text(difference)},
+                             {"direction", direction}}));
     };
     row(c.control, at_control[v.seed]);
     row(arm.name, v.value);
@@ -200,16 +218,14 @@ Value curve_chart(const Campaign& c, const std::vector<Series>& bands, std::vect
   encoding["x"]["axis"]["title"] = "tokens trained";
   encoding["y"]["scale"]["domain"] = loss_range(c, bands, last).domain();
   encoding["y"]["axis"]["title"] = title;
-  encoding["color"]["scale"]["domain"] = arm_names(c);
-  layer(spec, 2)["encoding"]["strokeDash"]["scale"]["domain"] = arm_names(c);
+  set_arms(encoding["color"], layer(spec, 2)["encoding"]["strokeDash"], c, bands);
   return spec;
 }
 
 Value agreement_chart(const Campaign& c, const std::vector<Series>& bands) {
   Value spec = spec_of(assets::agreement_chart(), "agreement chart");
   set_data(spec, band_rows(bands));
-  spec["encoding"]["color"]["scale"]["domain"] = arm_names(c);
-  layer(spec, 1)["encoding"]["strokeDash"]["scale"]["domain"] = arm_names(c);
+  set_arms(spec["encoding"]["color"], layer(spec, 1)["encoding"]["strokeDash"], c, bands);
   return spec;
 }
 
@@ -218,6 +234,7 @@ Value theme(const std::string& name) { return spec_of(assets::themes(), "themes"
 Value standalone(Value spec, int64_t width) {
   spec["width"] = width;
   spec["config"] = theme("light");
+  spec["config"]["legend"]["columns"] = std::max<int64_t>(1, width / kLegendColumn);
   spec["background"] = "white";
   spec["padding"] = 8;
   return spec;

@@ -7,8 +7,8 @@
 namespace assay::report {
 
 // Vega-Lite specs of a campaign's figures: those of assets/ with data, domains and titles filled in. Colours come from a theme.
-core::Value forest_chart(const Campaign& c);                    // effects with their intervals, one row an arm
-core::Value slope_chart(const Campaign& c, const Arm& arm);     // control to arm, one line a seed
+core::Value forest_chart(const Campaign& c);                 // effects with their intervals, one row an arm
+core::Value slope_chart(const Campaign& c, const Arm& arm);  // control to arm, one line a seed
 core::Value curve_chart(const Campaign& c, const std::vector<Series>& bands, std::vector<Point> Member::*curve, const std::string& title);
 core::Value agreement_chart(const Campaign& c, const std::vector<Series>& bands);
 core::Value theme(const std::string& name);  // "light", "dark": a Vega-Lite config

@@ -84,7 +84,9 @@ const char* markdown_escape(char c) {
 }
 
 bool is_number(std::string_view text) {
-  return text.size() > 1 && std::all_of(text.begin() + 1, text.end(), [](char c) { return (c >= '0' && c <= '9') || c == '.' || c == 'e' || c == '-' || c == '+'; }) &&
+  return text.size() > 1 &&
+         std::all_of(text.begin() + 1, text.end(),
+                     [](char c) { return (c >= '0' && c <= '9') || c == '.' || c == 'e' || c == '-' || c == '+'; }) &&
          text[1] >= '0' && text[1] <= '9';
 }
 
@@ -115,7 +117,8 @@ std::string csv_text(std::string_view text) {
 
 std::string shell_word(std::string_view text) {
   const auto plain = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("_-./+,:").find(c) != std::string_view::npos;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("_-./+,:").find(c) != std::string_view::npos;
   };
   const std::string shown = printable(text);
   if (!shown.empty() && shown.front() != '-' && std::all_of(shown.begin(), shown.end(), plain)) return shown;

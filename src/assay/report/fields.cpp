@@ -6,8 +6,7 @@ namespace assay::report {
 
 using core::Value;
 
-Fields::Fields(const Value& object, std::string file, std::string path)
-    : object_(&object), file_(std::move(file)), path_(std::move(path)) {
+Fields::Fields(const Value& object, std::string file, std::string path) : object_(&object), file_(std::move(file)), path_(std::move(path)) {
   if (object.is_object()) return;
   const std::string where = path_.empty() ? "" : "field '" + path_ + "': ";
   throw core::DataError("report", file_ + ": " + where + "wanted an object, found " + object.kind());

@@ -23,6 +23,9 @@ int decimals_of(double v) {
   return std::clamp(1 - static_cast<int>(std::floor(std::log10(std::fabs(v)))), 4, 12);
 }
 
+// Below 10,000, with its zeros, so that a column is even.
+std::string four_digits(double v) { return fmt::format(std::fabs(v) < 999.95 ? "{:#.4g}" : "{:.0f}", v); }
+
 std::string end_text(const Number& v, const char* open) { return is_finite(v) ? difference_text(v) : open; }
 
 }  // namespace
@@ -45,6 +48,7 @@ std::string evidence_text(const Number& e_value, const Number& log_e) {
 }
 
 std::string rate_text(const Number& v) { return is_finite(v) ? fmt::format("{:.3g}", unsigned_zero(*v)) : kNone; }
+std::string correlation_text(const Number& v) { return is_finite(v) ? fmt::format("{:.3f}", unsigned_zero(*v)) : kNone; }
 std::string ratio_text(const Number& v) { return is_finite(v) ? fmt::format("{:.2f}", *v) : kNone; }
 
 std::string count_text(const Number& v) {
@@ -61,7 +65,7 @@ std::string scaled_text(const Number& v) {
   double scaled = *v;
   size_t unit = 0;
   for (; std::fabs(scaled) >= 1000 && unit + 1 < units.size(); ++unit) scaled /= 1000;
-  return fmt::format("{:.4g}{}", scaled, units[unit]);
+  return four_digits(scaled) + units[unit];
 }
 
 std::string bytes_text(const Number& v) {
@@ -70,7 +74,7 @@ std::string bytes_text(const Number& v) {
   double scaled = *v;
   size_t unit = 0;
   for (; scaled >= 1024 && unit + 1 < units.size(); ++unit) scaled /= 1024;
-  return fmt::format("{:.4g} {}", scaled, units[unit]);
+  return four_digits(scaled) + " " + units[unit];
 }
 
 std::string seconds_text(const Number& v) { return is_finite(v) && *v >= 0 ? core::duration_text(*v) : kNone; }

@@ -19,8 +19,8 @@ std::string column_letters(const Table& t) {
 std::string table_text(const Table& t) {
   std::vector<std::string> names;
   for (const Column& c : t.columns) names.push_back(c.name);
-  std::string out = "\\begin{table}\n  \\centering\n  \\caption{" + latex_text(t.caption) + "}\n  \\label{tab:" + t.id + "}\n  \\begin{tabular}{" +
-                    column_letters(t) + "}\n    \\toprule\n" + row_text(names) + "    \\midrule\n";
+  std::string out = "\\begin{table}\n  \\centering\n  \\caption{" + latex_text(t.caption) + "}\n  \\label{tab:" + t.id +
+                    "}\n  \\begin{tabular}{" + column_letters(t) + "}\n    \\toprule\n" + row_text(names) + "    \\midrule\n";
   for (const auto& row : t.rows) out += row_text(row);
   return out + "    \\bottomrule\n  \\end{tabular}\n\\end{table}\n\n";
 }

@@ -25,7 +25,8 @@ class Writer {
   void operator()(const Paragraph& p) { out_ += markdown_text(p.text) + "\n\n"; }
   void operator()(const Notice& n) { out_ += "> " + markdown_text(n.text) + "\n\n"; }
   void operator()(const Claims& claims) {
-    for (const Claim& c : claims.all) out_ += "- **" + markdown_text(c.arm) + ": " + markdown_text(c.word) + ".** " + markdown_text(c.sentence) + "\n";
+    for (const Claim& c : claims.all)
+      out_ += "- **" + markdown_text(c.arm) + ": " + markdown_text(c.word) + ".** " + markdown_text(c.sentence) + "\n";
     out_ += "\n";
   }
   void operator()(const Figure& f) {

@@ -141,7 +141,8 @@ void read_results(Campaign& c, const Value& v, const std::string& path) {
     c.design = *design;
   }
   c.deviations = changes(in, "deviations");
-  for (const Fields& r : in.objects("references")) c.references.push_back({r.required_text("name"), r.text("kind"), r.required_number("value")});
+  for (const Fields& r : in.objects("references"))
+    c.references.push_back({r.required_text("name"), r.text("kind"), r.required_number("value")});
   c.arms.clear();
   for (const Fields& a : in.objects("arms")) c.arms.push_back(arm_of(a));
   for (const Fields& m : in.objects("members")) c.members.push_back(member_of(m));
@@ -177,7 +178,9 @@ std::vector<Fragment> read_fragments(const std::string& path) {
 
 // Where nobody measured the references, the members know the entropy of what they were validated on.
 void add_entropy(Campaign& c) {
-  const auto known = [&] { return std::any_of(c.references.begin(), c.references.end(), [](const Reference& r) { return r.kind == "entropy"; }); };
+  const auto known = [&] {
+    return std::any_of(c.references.begin(), c.references.end(), [](const Reference& r) { return r.kind == "entropy"; });
+  };
   for (const Member& m : c.members)
     if (m.entropy && !known()) c.references.push_back({"entropy", "entropy", *m.entropy});
 }

@@ -14,8 +14,10 @@ struct Format {
   std::string (*write)(const Document&);  // nullptr: many files
 };
 
-constexpr Format kFormats[] = {
-    {"html", "report.html", html_form}, {"markdown", "report.md", markdown_form}, {"latex", "report.tex", latex_form}, {"svg", "figures", nullptr}};
+constexpr Format kFormats[] = {{"html", "report.html", html_form},
+                               {"markdown", "report.md", markdown_form},
+                               {"latex", "report.tex", latex_form},
+                               {"svg", "figures", nullptr}};
 
 const Format& format_of(const std::string& name) {
   for (const Format& f : kFormats)

@@ -58,7 +58,8 @@ void add_curves(Section& s, const Campaign& c, std::vector<Point> Member::*curve
   std::string caption = (word == "validation" ? "Validation" : "Training") +
                         std::string(" loss: the line is the median over seeds, the band goes from the lowest to the highest.") +
                         (word == "training" ? " Neighbouring updates are averaged." : "") +
-                        (c.count("failed") > 0 ? " Dotted: runs that failed." : "") + " The first twentieth may lie above the frame.";
+                        (c.count("failed") > 0 ? " Dotted: runs that failed." : "") +
+                        " The first twentieth may lie above the frame. An arm chosen in the legend stands out.";
   Figure f{std::move(caption),
            {{"chart-" + word, word == "validation" ? "Validation" : "Training", band_description(all),
              curve_chart(c, all, curve, word + " loss, nats a token")}},
@@ -92,8 +93,10 @@ std::string audit_word(const Arm& a) {
 }
 
 Table audit_table(const Campaign& c) {
-  Table t{"audits", "Audits: the checks that an arm must pass before its numbers count",
-          {{"arm"}, {"audit"}, {"level"}, {"findings", true}, {"fingerprint"}}, {}};
+  Table t{"audits",
+          "Audits: the checks that an arm must pass before its numbers count",
+          {{"arm"}, {"audit"}, {"level"}, {"findings", true}, {"fingerprint"}},
+          {}};
   t.words = 1;
   for (const Arm& a : c.arms)
     t.rows.push_back({a.name, audit_word(a), a.audit ? a.audit->level : "-", a.audit ? std::to_string(a.audit->findings.size()) : "-",
@@ -124,15 +127,19 @@ Section agreement_section(const Campaign& c) {
   Section s{"agreement", "Agreement over distance", {}};
   const std::vector<Series> all = agreement_bands(c);
   if (all.empty()) return s;
-  Table t{"agreement-numbers", "Nats a word by the distance of the word that it must agree with",
-          {{"arm"}, {"distance", true}, {"median", true}, {"lowest", true}, {"highest", true}}, {}};
+  Table t{"agreement-numbers",
+          "Nats a word by the distance of the word that it must agree with",
+          {{"arm"}, {"distance", true}, {"median", true}, {"lowest", true}, {"highest", true}},
+          {}};
   t.for_papers = false;
   for (const Series& one : all)
-    for (const BandPoint& p : one.band) t.rows.push_back({one.arm, count_text(p.x), loss_text(p.middle), loss_text(p.low), loss_text(p.high)});
-  s.blocks.emplace_back(Figure{"What a word costs that must agree with an earlier one, by how many words lie between; lower is better. Lines "
-                               "are medians over seeds, bands go from the lowest to the highest.",
-                               {{"chart-agreement", "", "Loss of agreeing words by distance; the table has the numbers.", agreement_chart(c, all)}},
-                               {std::move(t)}});
+    for (const BandPoint& p : one.band)
+      t.rows.push_back({one.arm, count_text(p.x), loss_text(p.middle), loss_text(p.low), loss_text(p.high)});
+  s.blocks.emplace_back(
+      Figure{"What a word costs that must agree with an earlier one, by how many words lie between; lower is better. Lines "
+             "are medians over seeds, bands go from the lowest to the highest.",
+             {{"chart-agreement", "", "Loss of agreeing words by distance; the table has the numbers.", agreement_chart(c, all)}},
+             {std::move(t)}});
   return s;
 }
 
@@ -141,7 +148,8 @@ Section audit_section(const Campaign& c) {
   if (std::none_of(c.arms.begin(), c.arms.end(), [](const Arm& a) { return a.audit || a.verdict == "refused"; })) return s;
   for (const Arm& a : c.arms)
     if (a.verdict == "refused")
-      s.blocks.emplace_back(Notice{a.name + " was refused: " + (a.reason.empty() ? "its audit failed" : a.reason) + ". Its numbers count for nothing."});
+      s.blocks.emplace_back(
+          Notice{a.name + " was refused: " + (a.reason.empty() ? "its audit failed" : a.reason) + ". Its numbers count for nothing."});
   s.blocks.emplace_back(audit_table(c));
   if (Table findings = finding_table(c); !findings.rows.empty()) s.blocks.emplace_back(std::move(findings));
   return s;
@@ -150,16 +158,25 @@ Section audit_section(const Campaign& c) {
 Section cost_section(const Campaign& c) {
   Section s{"costs", "Costs", {}};
   const Arm* control = c.find(c.control);
-  Table t{"cost", "What each arm costs; speed and FLOPs also as multiples of the control's",
-          {{"arm"}, {"architecture"}, {"parameters", true}, {"FLOPs a token", true}, {"x control", true}, {"tokens/s", true},
-           {"x control", true}, {"peak memory", true}, {"training time", true}}, {}};
+  Table t{"cost",
+          "What each arm costs; speed and FLOPs also as multiples of the control's",
+          {{"arm"},
+           {"architecture"},
+           {"parameters", true},
+           {"FLOPs a token", true},
+           {"x control", true},
+           {"tokens/s", true},
+           {"x control", true},
+           {"peak memory", true},
+           {"training time", true}},
+          {}};
   bool any = false;
   for (const Arm& a : c.arms) {
     any = any || a.parameters || a.tokens_per_s || a.training_flops_per_token || a.peak_bytes || a.seconds;
     const Number flops = control ? over(a.training_flops_per_token, control->training_flops_per_token) : std::nullopt;
     const Number speed = control ? over(a.tokens_per_s, control->tokens_per_s) : std::nullopt;
-    t.rows.push_back({a.name, a.arch.empty() ? "-" : a.arch, count_text(a.parameters), scaled_text(a.training_flops_per_token), ratio_text(flops),
-                      count_text(a.tokens_per_s), ratio_text(speed), bytes_text(a.peak_bytes), seconds_text(a.seconds)});
+    t.rows.push_back({a.name, a.arch.empty() ? "-" : a.arch, count_text(a.parameters), scaled_text(a.training_flops_per_token),
+                      ratio_text(flops), count_text(a.tokens_per_s), ratio_text(speed), bytes_text(a.peak_bytes), seconds_text(a.seconds)});
   }
   if (any) s.blocks.emplace_back(std::move(t));
   return s;
@@ -167,12 +184,16 @@ Section cost_section(const Campaign& c) {
 
 Section pairing_section(const Campaign& c) {
   Section s{"pairing", "What pairing was worth", {}};
-  Table t{"pairing-numbers", "Measured correlation between the runs of one seed",
-          {{"arm"}, {"correlation", true}, {"sd of differences", true}, {"unpaired seeds that one pair replaces", true}}, {}};
+  Table t{"pairing-numbers",
+          "Measured correlation between the runs of one seed",
+          {{"arm"}, {"correlation", true}, {"sd of differences", true}, {"unpaired seeds that one pair replaces", true}},
+          {}};
   for (const Arm& a : c.arms)
-    if (a.pairing) t.rows.push_back({a.name, rate_text(a.pairing->rho), loss_text(a.pairing->sd_difference), ratio_text(a.pairing->seeds_ratio)});
+    if (a.pairing)
+      t.rows.push_back({a.name, correlation_text(a.pairing->rho), loss_text(a.pairing->sd_difference), ratio_text(a.pairing->seeds_ratio)});
   if (t.rows.empty()) return s;
-  s.blocks.emplace_back(Paragraph{"Runs with one seed see the same tokens in the same order. The more their losses go together, the fewer seeds a verdict needs."});
+  s.blocks.emplace_back(Paragraph{
+      "Runs with one seed see the same tokens in the same order. The more their losses go together, the fewer seeds a verdict needs."});
   s.blocks.emplace_back(std::move(t));
   return s;
 }
@@ -180,7 +201,11 @@ Section pairing_section(const Campaign& c) {
 Section member_section(const Campaign& c) {
   Section s{"runs", "Runs", {}};
   if (c.members.empty()) return s;
-  Table all{"members", "Every run", {{"arm"}, {"seed", true}, {"state"}, {c.metric.empty() ? "value" : c.metric, true}, {"tokens", true}, {"time", true}, {"message"}}, {}};
+  Table all{
+      "members",
+      "Every run",
+      {{"arm"}, {"seed", true}, {"state"}, {c.metric.empty() ? "value" : c.metric, true}, {"tokens", true}, {"time", true}, {"message"}},
+      {}};
   all.for_papers = false;
   all.words = 2;
   Table lost = all;
@@ -188,7 +213,8 @@ Section member_section(const Campaign& c) {
   lost.caption = "Runs that do not count, and why";
   for (const Member& m : c.members) {
     const std::string status = m.status == "not_needed" ? "not needed" : m.status;
-    all.rows.push_back({m.arm, std::to_string(m.seed), status, loss_text(m.value), count_text(m.tokens), seconds_text(m.seconds), m.error.empty() ? "-" : m.error});
+    all.rows.push_back({m.arm, std::to_string(m.seed), status, loss_text(m.value), count_text(m.tokens), seconds_text(m.seconds),
+                        m.error.empty() ? "-" : m.error});
     if (m.status == "failed" || m.status == "interrupted" || m.status == "unfinished") lost.rows.push_back(all.rows.back());
   }
   if (!lost.rows.empty()) s.blocks.emplace_back(std::move(lost));

@@ -31,6 +31,8 @@ void add_unless_empty(Section& s, Table t) {
   if (!t.rows.empty()) s.blocks.emplace_back(std::move(t));
 }
 
+std::string or_absent(const std::string& text) { return text.empty() ? "absent" : text; }
+
 // Options in the order in which they come up, with what each arm has for them.
 class ByOption {
  public:
@@ -51,19 +53,6 @@ class ByOption {
   std::vector<Row> rows_;
 };
 
-// An arm that says nothing about an option has what the control has.
-void fill_changes(ByOption& by_option, const Campaign& c) {
-  const auto control = static_cast<size_t>(c.find(c.control) - c.arms.data());
-  for (const Arm& a : c.arms)
-    for (const Change& change : a.change) {
-      Row& row = by_option.row(change.option);
-      if (row[control + 1] != "absent" || change.control.empty()) continue;
-      for (size_t i = 1; i < row.size(); ++i) row[i] = change.control;
-    }
-  for (size_t i = 0; i < c.arms.size(); ++i)
-    for (const Change& change : c.arms[i].change) by_option.row(change.option)[i + 1] = change.arm.empty() ? "absent" : change.arm;
-}
-
 std::vector<Column> option_columns(const Campaign& c) {
   std::vector<Column> columns = {{"option"}};
   for (const Arm& a : c.arms) columns.push_back({a.name});
@@ -77,7 +66,9 @@ const Value* config_of(const Campaign& c, const Arm& a) {
 }
 
 // What the campaign sets itself for each member.
-bool is_of_the_member(const std::string& option) { return option == "train.seed" || option == "name" || option == "run.name" || option == "seed"; }
+bool is_of_the_member(const std::string& option) {
+  return option == "train.seed" || option == "name" || option == "run.name" || option == "seed";
+}
 
 std::string counted(const std::map<std::string, int64_t>& values) {
   if (values.size() == 1) return values.begin()->first;
@@ -90,8 +81,9 @@ std::string member_csv(const Campaign& c) {
   const auto number = [](const Number& v) { return v ? core::to_json(Value(*v)) : std::string(); };
   std::string out = "arm,seed,status,value,val_loss,tokens,seconds,exit_code,error\n";
   for (const Member& m : c.members)
-    out += csv_text(m.arm) + "," + std::to_string(m.seed) + "," + csv_text(m.status) + "," + number(m.value) + "," + number(m.val_loss) + "," +
-           number(m.tokens) + "," + number(m.seconds) + "," + (m.exit_code ? std::to_string(*m.exit_code) : "") + "," + csv_text(m.error) + "\n";
+    out += csv_text(m.arm) + "," + std::to_string(m.seed) + "," + csv_text(m.status) + "," + number(m.value) + "," + number(m.val_loss) +
+           "," + number(m.tokens) + "," + number(m.seconds) + "," + (m.exit_code ? std::to_string(*m.exit_code) : "") + "," +
+           csv_text(m.error) + "\n";
   return out;
 }
 
@@ -122,18 +114,17 @@ Section design_section(const Campaign& c) {
     return s;
   }
   Table d{"deviations", "Deviations from the frozen design", {{"option"}, {"frozen"}, {"as it ran"}}, {}};
-  for (const Change& change : c.deviations)
-    d.rows.push_back({change.option, change.control.empty() ? "absent" : change.control, change.arm.empty() ? "absent" : change.arm});
+  for (const Change& change : c.deviations) d.rows.push_back({change.option, or_absent(change.control), or_absent(change.arm)});
   s.blocks.emplace_back(std::move(d));
   return s;
 }
 
 Section difference_section(const Campaign& c) {
   Section s{"differences", "How the arms differ", {}};
-  if (!c.find(c.control)) return s;
-  ByOption by_option(c.arms.size());
-  fill_changes(by_option, c);
-  add_unless_empty(s, {"changes", "Options in which an arm differs from the control", option_columns(c), std::move(by_option).rows()});
+  Table t{"changes", "Options in which an arm differs from the control", {{"arm"}, {"option"}, {c.control}, {"arm's"}}, {}};
+  for (const Arm& a : c.arms)
+    for (const Change& change : a.change) t.rows.push_back({a.name, change.option, or_absent(change.control), or_absent(change.arm)});
+  add_unless_empty(s, std::move(t));
   return s;
 }
 

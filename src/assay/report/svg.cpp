@@ -51,7 +51,9 @@ std::vector<std::string> write_svg(const Document& d, const std::string& folder)
   const int code = run({python(), "-c", std::string(assets::svg_program()), folder});
   if (code == 0) return pictures;
   const std::string what = code < 0 ? python() + " cannot be started" : python() + " ended with exit code " + std::to_string(code);
-  throw core::ResourceError("report", what + "; wanted a Python with vl-convert-python: run scripts/setup, or set ASSAY_CHARTS_PYTHON. The specs are in " + folder + "/*.vl.json");
+  throw core::ResourceError(
+      "report", what + "; wanted a Python with vl-convert-python: run scripts/setup, or set ASSAY_CHARTS_PYTHON. The specs are in " +
+                    folder + "/*.vl.json");
 }
 
 }  // namespace assay::report

@@ -14,7 +14,7 @@
     theme.legend.columns = Math.max(1, Math.min(6, Math.floor(width / 150)));
     if (width < 480) {
       theme.axis.labelFontSize = theme.axis.titleFontSize = 11;
-      theme.axis.labelLimit = Math.round(width * 0.3);
+      theme.axis.labelLimit = Math.round(width * 0.36);
       theme.style.name.labelFontSize = 12;
     }
     return theme;
