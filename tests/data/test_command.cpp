@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "assay/core/value.h"
+#include "assay/data/generator.h"
 #include "data/command.h"
 #include "data/files.h"
 #include "data/model_files.h"
@@ -19,8 +20,9 @@ TEST_CASE("data make writes the shards that it reports") {
   CHECK(v.at("splits").at("train").at("tokens").as_int() == 4000);
   const auto bytes = data::byte_tokenizer();
   CHECK(all_of(*data::open_shard(scratch / "d/grammar_train_000000.bin", 260)) ==
-        data::generate("grammar", 3, "train", 4000, *bytes).tokens);
-  CHECK(all_of(*data::open_shard(scratch / "d/grammar_val_000000.bin", 260)) == data::generate("grammar", 3, "val", 500, *bytes).tokens);
+        data::generate({.seed = 3}, "train", 4000, bytes.get()).tokens);
+  CHECK(all_of(*data::open_shard(scratch / "d/grammar_val_000000.bin", 260)) ==
+        data::generate_validation({.seed = 3}, 500, bytes.get()).text.tokens);
   CHECK(v.at("hash") ==
         json({"make", "grammar", "--tokens", "4000", "--val-tokens", "500", "--seed", "3", "--out", scratch / "e"}).at("hash"));
 }
@@ -33,6 +35,60 @@ TEST_CASE("data make can be read as a corpus, equal to the one in memory") {
   embedded.corpus_tokens = 4000;
   embedded.corpus_val_tokens = 500;
   CHECK(data::open_corpus(written).hash == data::open_corpus(embedded).hash);
+}
+
+TEST_CASE("data make writes the grammar with its knobs and words, and what is known comes back with the shards") {
+  const Scratch scratch;
+  const core::Value v = json({"make", "grammar", "--tokens", "3000", "--val-tokens", "900", "--grammar-words", "64", "--grammar-depth", "1",
+                              "--tokenizer", "words", "--out", scratch / "d"});
+  CHECK(v.at("source") == core::parse_json(R"({"corpus": "grammar", "seed": 1, "grammar_words": 64, "grammar_depth": 1})", "wanted"));
+  CHECK(v.at("tokenizer").at("description").as_string() == "words:64");
+  data::DataConfig written, embedded;
+  written.path = scratch / "d";
+  embedded.corpus_tokens = 3000;
+  embedded.corpus_val_tokens = 900;
+  embedded.grammar_words = 64;
+  embedded.grammar_depth = 1;
+  embedded.tokenizer = "words";
+  const data::Corpus a = data::open_corpus(written), b = data::open_corpus(embedded);
+  CHECK(a.hash == b.hash);
+  REQUIRE(a.val_entropy);
+  CHECK(a.val_entropy->nats == b.val_entropy->nats);
+  CHECK(a.val_entropy->ends == b.val_entropy->ends);
+}
+
+TEST_CASE("data make uniform needs no tokenizer and says how many symbols there are") {
+  const Scratch scratch;
+  const core::Value v = json({"make", "uniform", "--tokens", "1000", "--val-tokens", "200", "--vocab-size", "50", "--out", scratch / "d"});
+  CHECK(v.at("tokenizer").is_null());
+  CHECK(v.at("source").at("vocab_size").as_int() == 50);
+  CHECK(v.at("splits").at("val").at("tokens").as_int() == 257);
+  data::DataConfig config;
+  config.path = scratch / "d";
+  const data::Corpus c = data::open_corpus(config);
+  CHECK(c.vocab_size == 50);
+  CHECK_FALSE(c.tokenizer);
+  REQUIRE(c.val_entropy);
+  CHECK(c.val_entropy->nats.size() == 2);
+  check_refused({"make", "uniform", "--tokenizer", "bytes", "--out", scratch / "e"}, {"--tokenizer", "no text"});
+  check_refused({"make", "grammar", "--grammar-words", "10", "--out", scratch / "e"}, {"--grammar-words"});
+  check_refused({"make", "grammar", "--grammar-depth", "9", "--out", scratch / "e"}, {"--grammar-depth"});
+}
+
+TEST_CASE("data baseline compares n-grams with the entropy") {
+  const Scratch scratch;
+  const core::Value v = json({"baseline", "grammar", "--tokens", "20000", "--order", "3", "--tokenizer", "words"});
+  CHECK(keys(v) == std::vector<std::string>{"path", "tokens", "val_tokens", "entropy", "orders"});
+  CHECK(v.at("orders").size() == 3);
+  double last = 100;
+  for (const core::Value& o : v.at("orders").as_array()) {
+    CHECK(o.at("loss").as_double() < last);
+    last = o.at("loss").as_double();
+  }
+  CHECK(v.at("entropy").as_double() < last);
+  write_tokens(scratch / "x_train_0.bin", {1, 2, 1, 2, 1});
+  write_tokens(scratch / "x_val_0.bin", {1, 2, 1});
+  CHECK(json({"baseline", scratch.path(), "--vocab-size", "3"}).at("entropy").is_null());
 }
 
 TEST_CASE("data train-tokenizer, encode and decode give a text back") {
@@ -142,10 +198,12 @@ TEST_CASE("data verify reports every file and fails when one is broken") {
   CHECK(keys(good.at("files").as_array()[0]) == std::vector<std::string>{"file", "pass", "error", "tokens", "max_id", "vocab", "hash"});
   CHECK(good.at("files").as_array()[0].at("vocab").as_int() == 260);
 
+  const int64_t tokens = good.at("files").as_array()[1].at("tokens").as_int();
   std::filesystem::resize_file(scratch / "d/grammar_val_000000.bin", 1024 + 99);
   const Result bad = run({"verify", scratch / "d", "--json"});
   CHECK(bad.code == 2);
-  CHECK(contains(bad.error, "grammar_val_000000.bin: token count: header says 50 tokens, which is 1124 bytes; the file holds 1123"));
+  CHECK(contains(bad.error, "grammar_val_000000.bin: token count: header says " + std::to_string(tokens) + " tokens, which is " +
+                                std::to_string(1024 + 2 * tokens) + " bytes; the file holds 1123"));
   const core::Value v = core::parse_json(bad.out, "stdout");
   CHECK_FALSE(v.at("pass").as_bool());
   CHECK(v.at("files").as_array()[0].at("pass").as_bool());

@@ -20,7 +20,7 @@ std::string joined(const std::vector<std::string>& documents) {
 
 std::string grammar(std::string_view split, size_t bytes) {
   std::string out;
-  for (uint64_t i = 0; out.size() < bytes; ++i) out += data::grammar_document(7, split, i) + "\n\n";
+  for (uint64_t i = 0; out.size() < bytes; ++i) out += data::grammar_document({}, 7, split, i).text + "\n\n";
   return out;
 }
 
@@ -87,7 +87,7 @@ TEST_CASE("a copied document of .jsonl files is found, and unrelated documents a
   const Scratch scratch;
   auto train = grammar_documents(30);
   std::vector<std::string> val;
-  for (size_t i = 0; i < 10; ++i) val.push_back(data::grammar_document(9, "val", i));
+  for (size_t i = 0; i < 10; ++i) val.push_back(data::grammar_document({}, 9, "val", i).text);
   write(scratch / "train.jsonl", lines_of(train));
   write(scratch / "val.jsonl", lines_of(val));
   CHECK(run({"overlap", scratch / "train.jsonl", scratch / "val.jsonl"}).code == 0);

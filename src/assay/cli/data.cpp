@@ -108,7 +108,7 @@ int run_make(const Arguments& args) {
   line.option("--tokens", tokens, "training tokens (4000000)");
   line.option("--val-tokens", val_tokens, "validation tokens, rounded up to whole documents; 0: none (200000)");
   line.option("--seed", seed, "seed of the text (1)");
-  line.option("--grammar-words", g.grammar.words, "grammar: words in the lexicon (128)");
+  line.option("--grammar-words", g.grammar.words, "grammar: words in the lexicon (100)");
   line.option("--grammar-depth", g.grammar.depth, "grammar: how deep clauses nest (2)");
   line.option("--vocab-size", g.symbols, "uniform: symbols (256)");
   if (!line.parse(args)) return 0;

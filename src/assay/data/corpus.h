@@ -23,7 +23,7 @@ struct DataConfig {
   int64_t corpus_tokens = 0;       // embedded corpora: training tokens; 0: as many as the run reads (`corpus_tokens_for`)
   int64_t corpus_val_tokens = 200000;
   int64_t corpus_seed = 1;
-  int64_t grammar_words = 128;  // the grammar's lexicon and nesting (data/grammar.h)
+  int64_t grammar_words = 100;  // the grammar's lexicon and nesting (data/grammar.h)
   int64_t grammar_depth = 2;
   double val_fraction = 0.05;           // of the documents of a .txt or .jsonl file, by a hash of each document's position
   bool split_paragraphs = true;         // a blank line ends a document of a .txt file; false: the file is one document

@@ -44,7 +44,7 @@ class Account {
     to.tokens.insert(to.tokens.end(), ids.begin(), ids.end());
     ++to.documents;
     entropy_.ends.push_back(to.tokens.size() + 1);  // with the bos that follows
-    entropy_.nats.push_back(d.nats);
+    entropy_.nats.push_back(d.nats - kSplitNats);
   }
 
   std::optional<KnownEntropy> result() && {

@@ -1,4 +1,5 @@
 #pragma once
+#include <numbers>
 #include <optional>
 
 #include "assay/core/value.h"
@@ -17,6 +18,10 @@ struct Generator {
   static std::optional<Generator> from(const core::Value& source);  // none: another source, or one that is not described fully
   bool has_text() const { return corpus == "grammar"; }
 };
+
+// A document's last mark follows from its text and its split (data/grammar.h), so that given the split a document is worth this much less
+// than the grammar says. Left in, whoever could invert the hash would pay less than the text is said to be worth, without any leak.
+inline constexpr double kSplitNats = std::numbers::ln2;
 
 // The first `tokens` tokens of the split; the last document may be cut. `tokenizer` is null for a corpus without text.
 Tokenized generate(const Generator& generator, std::string_view split, int64_t tokens, const Tokenizer* tokenizer);

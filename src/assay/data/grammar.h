@@ -10,11 +10,11 @@ namespace assay::data {
 // The embedded corpus "grammar": short English-like documents from a seeded probabilistic grammar (docs/corpus.md). Every text has
 // exactly one derivation, so its exact probability is the product of the probabilities of its choices.
 struct GrammarOptions {
-  int64_t words = 128;  // size of the lexicon: how many words (not counting their forms) are chosen from
+  int64_t words = 100;  // size of the lexicon: how many words (not counting their forms) are chosen from
   int64_t depth = 2;    // how deep clauses nest in clauses
   bool operator==(const GrammarOptions&) const = default;
 };
-inline constexpr int64_t kLeastGrammarWords = 48, kMostGrammarWords = 4096, kMostGrammarDepth = 4;
+inline constexpr int64_t kLeastGrammarWords = 56, kMostGrammarWords = 4096, kMostGrammarDepth = 4;
 
 struct GrammarDocument {
   std::string text;

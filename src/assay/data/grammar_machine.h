@@ -13,6 +13,7 @@ namespace assay::data::grammar {
 
 inline constexpr uint8_t kNobody = 255;
 inline constexpr size_t kCast = 3, kThings = 3;  // people of a document; things that "the" can mean
+inline constexpr int kMostCount = 9;             // of somebody's counted things
 
 struct Symbol {
   uint8_t rule = 0;       // what to write (grammar_rules.h)
@@ -77,7 +78,7 @@ class Machine {
   void weights(const State& state, Symbol symbol, std::vector<uint16_t>& out) const;
   // Writes what the alternative begins with and pushes the rest.
   void apply(State& state, Symbol symbol, size_t alternative, Pen& pen) const;
-  // The alternatives of this symbol that end the document; {0, 0} where none does. They are "." and "!", equally likely.
+  // Whether this alternative ends the document. Such alternatives are the last two of their symbol, "." and "!", equally likely.
   static bool ends(Symbol symbol, size_t alternative);
 
   const Lexicon& lexicon() const { return lexicon_; }

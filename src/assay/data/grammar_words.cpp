@@ -55,7 +55,7 @@ constexpr std::array<Shape, kClasses> shapes{{
     {names, 16, 8, 1000, "", "", "", ""},
     {trades, 8, 4, 400, "r", "", "", ""},
     {animals, 10, 4, 400, "n", "", "s", ""},
-    {things, 16, 8, 800, "p", "", "s", ""},
+    {things, 16, 0, 0, "p", "", "s", ""},
     {places, 10, 4, 100, "m", "", "", ""},
     {qualities, 12, 4, 800, "l", "", "", ""},
     {moods, 8, 3, 400, "sh", "", "", ""},
@@ -112,10 +112,15 @@ Word built_word(Class c, size_t index) {
   return {text, "", "", false};
 }
 
-size_t size_of(Class c, int64_t words) {
+// Its share of the lexicon; things are what is left.
+size_t size_of(Class c, size_t words) {
   const Shape& s = shapes[static_cast<size_t>(c)];
-  const size_t share = (static_cast<size_t>(words) * s.share + 64) / 128;
-  return std::clamp(share, s.fewest, s.most);
+  if (c != Class::thing) return std::clamp((words * s.share + 64) / 128, s.fewest, s.most);
+  size_t others = 0;
+  for (size_t other = 0; other < kClasses; ++other) {
+    if (static_cast<Class>(other) != c) others += size_of(static_cast<Class>(other), words);
+  }
+  return words - others;
 }
 
 // 60000 / ((rank + 1) (rank + 4)), at least 1: the first of a class is two words in five, the tenth one in a hundred.
@@ -130,7 +135,7 @@ std::vector<Word> words_of(Class c, size_t n) {
   return out;
 }
 
-Lexicon::Lexicon(int64_t words) {
+Lexicon::Lexicon(size_t words) {
   const size_t scenes = size_of(Class::place, words);
   for (size_t c = 0; c < kClasses; ++c) {
     const size_t n = size_of(static_cast<Class>(c), words);

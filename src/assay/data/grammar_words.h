@@ -22,7 +22,7 @@ struct Word {
 // of depends on where the document is set.
 class Lexicon {
  public:
-  explicit Lexicon(int64_t words);
+  explicit Lexicon(size_t words);  // at least 56
   const std::vector<Word>& of(Class c) const { return words_[static_cast<size_t>(c)]; }
   std::span<const uint16_t> weights(Class c, size_t scene) const;
 

@@ -76,6 +76,7 @@ class Runner {
     judge();
     run_members();
     measure_references();
+    look_inside();
     const Value results = write_results();
     return {results, exit_of(results)};
   }
@@ -121,6 +122,26 @@ class Runner {
         core::warn("[campaign] no line for " + baseline + ": " +
                    (last_line(answer.err).empty() ? ending_text(answer.ending) : last_line(answer.err)));
     }
+  }
+
+  // One sentence through each arm's first model, for the report: [{title, html}].
+  void look_inside() {
+    if (core::file_exists(directory_ + "/lens.json")) return;
+    Value pages = Value::array();
+    for (size_t i = 0; i < std::min(members_.size(), recipe_.arms.size()); ++i) {
+      const Member& m = members_[i];
+      if (standing_of(m).state != State::done || !results::has_checkpoints(m.directory)) continue;
+      const Captured answer = capture({request_.program, "inspect", m.directory, "--format", "fragment", "--quiet"});
+      if (answer.ending.signal != 0 || answer.ending.exit_code != 0) {
+        core::warn("[campaign] no register lens of " + m.name + ": " + last_line(answer.err));
+        continue;
+      }
+      Value page = Value::object();
+      page["title"] = m.arm->name;
+      page["html"] = answer.out;
+      pages.push_back(page);
+    }
+    if (pages.size() > 0) core::write_file(core::real_files(), directory_ + "/lens.json", core::to_json(pages) + "\n");
   }
 
   void judge() {

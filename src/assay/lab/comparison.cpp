@@ -129,7 +129,7 @@ void add_cost(Value& v, const Recipe& recipe, const Judged& judged, size_t arm, 
   int64_t peak = 0, parameters = 0;
   for (size_t s = 0; s < recipe.seeds.size(); ++s) {
     const Row& row = judged.row(arm, s);
-    if (row.standing.state != State::done) continue;
+    if (row.standing.state != State::done || !judged.rule().counts(arm, s)) continue;
     rates.push_back(row.standing.summary->tokens_per_s);
     seconds += row.standing.summary->seconds;
     peak = std::max(peak, row.standing.summary->peak_bytes);

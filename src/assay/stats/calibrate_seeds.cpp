@@ -85,8 +85,13 @@ SeedsToVerdict seeds_to_verdict(double effect, int64_t hypotheses, const Calibra
   row.high = seeds_of_share(counts, options.campaigns, 0.9);
   row.n_fix = fixed_n(effect);
   row.ratio = row.mean / static_cast<double>(row.n_fix);
-  if (hypotheses == 1 && effect == 1) row.wanted = 13.1, row.allowance = 0.5;
-  if (hypotheses == 1 && effect == 2) row.wanted = 6.97, row.allowance = 0.15;
+  if (hypotheses == 1 && effect == 1) {
+    row.wanted = 13.1;
+    row.allowance = 0.5;
+  } else if (hypotheses == 1 && effect == 2) {
+    row.wanted = 6.97;
+    row.allowance = 0.15;
+  }
   row.pass = row.allowance == 0 || std::abs(row.mean - row.wanted) <= row.allowance;
   return row;
 }

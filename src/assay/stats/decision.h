@@ -24,8 +24,8 @@ struct Change {
 //   undecided        futility, if the design asks for it; max_seeds
 //
 // Guarantee: among the better/worse verdicts that stand at any time the expected share of false ones is at most alpha, under any dependence
-// between arms, if rounds are independent and an arm that does not differ is exchangeable with the control. A verdict never goes back; an
-// undecided arm that has stopped can still get one when others lower its threshold.
+// between arms, if rounds are independent and an arm that does not differ is exchangeable with the control. better and worse never go back; an
+// undecided or equivalent arm that has stopped can still be found better or worse when others lower its threshold.
 class Decision {
  public:
   explicit Decision(Design design);  // ConfigError: check(design)

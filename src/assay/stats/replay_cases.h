@@ -1,6 +1,7 @@
 #pragma once
-#include <functional>
+#include <cstdint>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "assay/stats/agreement.h"

@@ -25,8 +25,8 @@ bool is_bounded(const Verdict& v) { return v.interval && v.interval->bounded(); 
 std::string effect_text(const Verdict& v, double sign) {
   std::string interval = "not yet";
   if (is_bounded(v)) {
-    const auto [low, high] = std::minmax(sign * v.interval->lower, sign * v.interval->upper);
-    interval = text(low) + ", " + text(high);
+    const double one = sign * v.interval->lower, other = sign * v.interval->upper;
+    interval = text(std::min(one, other)) + ", " + text(std::max(one, other));
   }
   return text(sign * v.effect.value_or(0)) + " [" + interval + "] " + v.unit;
 }

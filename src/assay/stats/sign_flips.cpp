@@ -31,6 +31,14 @@ std::vector<uint64_t> draw_signs(size_t paths, size_t words) {
   return out;
 }
 
+// Of every pair of counts up to n.
+std::vector<LogE> escape_values(int64_t n) {
+  std::vector<LogE> out;
+  for (int64_t a = 0; a <= n; ++a)
+    for (int64_t b = 0; b <= n; ++b) out.push_back(escape_log_e(a, b));
+  return out;
+}
+
 }  // namespace
 
 SignFlips::SignFlips(const FlipQuestion& question) : q_(question), sampled_(question.d.size() > kExhaustive) {
@@ -40,6 +48,7 @@ SignFlips::SignFlips(const FlipQuestion& question) : q_(question), sampled_(ques
     words_ = (q_.d.size() + 63) / 64;
     signs_ = draw_signs(paths_, words_);
   }
+  if (!q_.escapes.empty()) escape_table_ = escape_values(static_cast<int64_t>(q_.d.size()));
   const auto [low, high] = std::minmax_element(q_.d.begin(), q_.d.end());
   low_ = *low;
   high_ = *high;
@@ -49,6 +58,10 @@ SignFlips::SignFlips(const FlipQuestion& question) : q_(question), sampled_(ques
 bool SignFlips::flipped(size_t path, size_t round) const {
   if (!sampled_) return (path >> round & 1) != 0;
   return (signs_[path * words_ + round / 64] >> (round % 64) & 1) != 0;
+}
+
+const LogE& SignFlips::escape(int64_t arm_only, int64_t control_only) const {
+  return escape_table_[static_cast<size_t>(arm_only) * (q_.d.size() + 1) + static_cast<size_t>(control_only)];
 }
 
 SignFlips::Key SignFlips::key(size_t path, double t) const {
@@ -66,8 +79,10 @@ SignFlips::Key SignFlips::key(size_t path, double t) const {
       arm_only += escape > 0;
       control_only += escape < 0;
     }
-    if (std::isinf(q_.boundary[i])) continue;
-    const LogE e = q_.escapes.empty() ? sums.log_e() : averaged(sums.log_e(), escape_log_e(arm_only, control_only));
+    const LogE* escapes = q_.escapes.empty() ? nullptr : &escape(arm_only, control_only);
+    // An average of e-values reaches a boundary only where one of them does.
+    if (std::max(sums.upper_bound(), escapes ? escapes->two_sided : 0) < q_.boundary[i]) continue;
+    const LogE e = escapes ? averaged(sums.log_e(), *escapes) : sums.log_e();
     if (e.two_sided < q_.boundary[i]) continue;
     const int64_t stage = static_cast<int64_t>(i) + 1;
     const double mean = total / static_cast<double>(stage);

@@ -39,6 +39,7 @@ class SignFlips {
     double mean = 0;
   };
   bool flipped(size_t path, size_t round) const;
+  const LogE& escape(int64_t arm_only, int64_t control_only) const;
   Key key(size_t path, double t) const;
   int compare(const Key& a, const Key& b, double slack) const;
 
@@ -47,6 +48,7 @@ class SignFlips {
   size_t paths_;
   std::vector<uint64_t> signs_;  // sampled paths: words_ words of bits each
   size_t words_ = 0;
+  std::vector<LogE> escape_table_;  // by (arm_only, control_only), where there are escapes
   double low_ = 0, high_ = 0;
   Key observed_;
 };

@@ -52,6 +52,11 @@ LogE SignSums::log_e() const {
   return with_both(log_mean(std::span(plus_).first(grid_)), log_mean(std::span(minus_).first(grid_)));
 }
 
+double SignSums::upper_bound() const {
+  const auto last = static_cast<std::ptrdiff_t>(grid_);
+  return std::max(*std::max_element(plus_.begin(), plus_.begin() + last), *std::max_element(minus_.begin(), minus_.begin() + last));
+}
+
 void SignProcess::add(double difference) {
   if (!in_range(difference))
     throw core::ConfigError("stats", "a difference is " + std::to_string(difference) + "; wanted 0 or a size within 1e-150..1e150");

@@ -27,6 +27,7 @@ class SignSums {
   explicit SignSums(std::span<const double> kappa = kDefaultKappa);  // ConfigError: none, more than kMaxKappa, one that is not positive
   void add(double difference);                                       // finite; zero changes nothing
   LogE log_e() const;
+  double upper_bound() const;  // of log_e().two_sided: the largest component, without an exponential
 
  private:
   std::array<double, kMaxKappa> kappa_{}, plus_{}, minus_{};  // sums of log(1 +- tanh(kappa z))

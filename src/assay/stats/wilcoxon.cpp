@@ -18,24 +18,36 @@ std::vector<double> rank_sum_distribution(size_t n) {
   return p;
 }
 
+// Sum of the ranks (by size) of the positive differences; among equal sizes the positive ones come first or last.
+size_t positive_ranks(std::vector<double> d, bool positive_first) {
+  std::sort(d.begin(), d.end(), [&](double a, double b) {
+    if (std::abs(a) != std::abs(b)) return std::abs(a) < std::abs(b);
+    return positive_first ? a > b : a < b;
+  });
+  size_t sum = 0;
+  for (size_t i = 0; i < d.size(); ++i)
+    if (d[i] > 0) sum += i + 1;
+  return sum;
+}
+
+// P(rank sum <= sum).
+double lower_tail(const std::vector<double>& distribution, size_t sum) {
+  double tail = 0;
+  for (size_t i = 0; i <= sum; ++i) tail += distribution[i];
+  return tail;
+}
+
 }  // namespace
 
 std::optional<double> wilcoxon_p(std::span<const double> d) {
-  std::vector<double> v(d.begin(), d.end());
+  const std::vector<double> v(d.begin(), d.end());
   for (double x : v)
     if (!std::isfinite(x)) throw core::ConfigError("stats", "a difference is not finite");
-  std::sort(v.begin(), v.end(), [](double a, double b) { return std::abs(a) < std::abs(b); });
-  size_t sum = 0;
-  for (size_t i = 0; i < v.size(); ++i) {
-    if (v[i] == 0 || (i > 0 && std::abs(v[i]) == std::abs(v[i - 1]))) return std::nullopt;
-    if (v[i] > 0) sum += i + 1;
-  }
-  if (v.empty()) return std::nullopt;
+  if (v.empty() || std::find(v.begin(), v.end(), 0.0) != v.end()) return std::nullopt;
   const std::vector<double> p = rank_sum_distribution(v.size());
-  sum = std::min(sum, p.size() - 1 - sum);  // the distribution is symmetric: the tail on the smaller side
-  double tail = 0;
-  for (size_t i = 0; i <= sum; ++i) tail += p[i];
-  return std::min(1.0, 2 * tail);
+  const size_t fewest = positive_ranks(v, true), most = positive_ranks(v, false);
+  // The distribution is symmetric: the upper tail from `fewest` is the lower one up to its mirror image.
+  return std::min(1.0, 2 * std::min(lower_tail(p, most), lower_tail(p, p.size() - 1 - fewest)));
 }
 
 }  // namespace assay::stats

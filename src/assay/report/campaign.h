@@ -1,0 +1,120 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "assay/core/value.h"
+
+namespace assay::report {
+
+// What a campaign's directory says, as far as it says it: numbers that are absent or null are none, absent text is "".
+// Effects and differences are control - arm in the unit of the metric: positive means that the arm is better.
+
+using Number = std::optional<double>;
+
+struct Interval {
+  Number lower, upper;  // none: open at that end
+};
+
+struct SeedValue {
+  int64_t seed = 0;
+  double value = 0;
+};
+
+struct Finding {
+  std::string check, where, message;
+};
+
+struct Audit {
+  bool pass = false;
+  std::string level, fingerprint;
+  std::vector<Finding> findings;
+};
+
+// What pairing by seed was worth: the correlation of arm and control over seeds, and how many unpaired seeds a paired one replaces.
+struct Pairing {
+  Number rho, sd_difference, seeds_ratio;
+};
+
+// An option that two configurations disagree about; "" where one of them does not have it.
+struct Change {
+  std::string option, control, arm;
+};
+
+struct Arm {
+  std::string name, arch, verdict;  // verdict: "" where none was reached yet
+  std::string sentence, reason, effect_method;
+  Number effect, level, e_value, log_e, p_value, p_holm, mean_difference, hodges_lehmann, improvement, stated_rate;
+  std::optional<Interval> interval, interval_alone, gaussian_interval;
+  Number gaussian_e_value;
+  std::optional<int64_t> seeds;
+  int64_t n = 0;
+  Number mean, sd;
+  std::vector<SeedValue> values, differences;
+  std::optional<Audit> audit;
+  Number parameters, training_flops_per_token, tokens_per_s, peak_bytes, seconds;
+  std::optional<Pairing> pairing;
+  std::vector<Change> change;
+};
+
+struct Point {
+  double tokens = 0, loss = 0;  // loss: nats a token
+};
+
+struct Agreement {
+  int64_t distance = 0;
+  double nats_per_word = 0;
+};
+
+struct Member {
+  std::string arm, status, error;
+  int64_t seed = 0;
+  Number value, val_loss, tokens, seconds;
+  std::optional<int64_t> exit_code;
+  // From the member's own directory, where it exists:
+  std::vector<Point> train, val;  // in the order of the file
+  Number entropy;                 // of the validation text, nats a token
+  std::vector<Agreement> agreement;
+  core::Value environment, config;  // env.json and config.toml, null where absent
+};
+
+struct Reference {
+  std::string name, kind;
+  double value = 0;  // nats a token
+};
+
+// A piece of a page that another program made, shown apart.
+struct Fragment {
+  std::string title, html;
+};
+
+struct Campaign {
+  std::string directory, name, question, control, metric, rule, recipe_hash, created, product_backend, recipe;
+  Number tokens;
+  std::vector<int64_t> seeds;  // all that the recipe allows
+  std::optional<int64_t> threads, rounds, not_needed;
+  core::Value design;  // an object
+  std::vector<Change> deviations;
+  std::vector<Reference> references;
+  std::vector<Arm> arms;
+  std::vector<Member> members;
+  std::vector<Fragment> fragments;
+  std::string results;  // results.json as it is, "" where there is none yet
+
+  const Arm* find(const std::string& arm) const;
+  int64_t count(const std::string& status) const;
+  bool finished() const;  // no member waits, runs or can go on, and every arm has its verdict
+  bool is_control(const Arm& arm) const { return arm.name == control; }
+  std::string unit() const;  // of the metric: "nats", "bits per byte"
+};
+
+// Reads the directory of a campaign. ConfigError where it is none; DataError naming file and field where something in it is malformed. What is
+// missing is none: a campaign may not have begun, or may still run.
+Campaign read_campaign(const std::string& directory);
+
+// The text of an option's value: text as it is, everything else as JSON.
+std::string value_text(const core::Value& v);
+
+}  // namespace assay::report

@@ -1,0 +1,228 @@
+#include <algorithm>
+
+#include "assay/core/error.h"
+#include "assay/core/file.h"
+#include "assay/report/campaign.h"
+#include "assay/report/fields.h"
+#include "assay/report/read_members.h"
+
+namespace assay::report {
+namespace {
+
+using core::Value;
+
+constexpr uint64_t kLimit = uint64_t{64} << 20;
+
+std::string required_one_of(const Fields& in, const char* key, std::initializer_list<const char*> words) {
+  const std::string found = in.required_text(key);
+  std::string wanted;
+  for (const char* word : words) {
+    if (found == word) return found;
+    wanted += (wanted.empty() ? "" : ", ") + std::string(word);
+  }
+  in.fail(key, "wanted one of " + wanted + ", found '" + found + "'");
+}
+
+std::vector<SeedValue> seed_values(const Fields& in, const char* key, const char* member) {
+  std::vector<SeedValue> out;
+  for (const Fields& one : in.objects(key)) out.push_back({one.required_integer("seed"), one.required_number(member)});
+  return out;
+}
+
+std::vector<Change> changes(const Fields& in, const char* key) {
+  std::vector<Change> out;
+  const auto side = [](const Fields& row, const char* name) { return row.find(name) ? value_text(*row.find(name)) : std::string(); };
+  for (const Fields& row : in.objects(key)) out.push_back({row.required_text("option"), side(row, "a"), side(row, "b")});
+  return out;
+}
+
+std::optional<Audit> audit_of(const Fields& in) {
+  const auto found = in.object("audit");
+  if (!found) return std::nullopt;
+  Audit out;
+  const auto pass = found->flag("pass");
+  if (!pass) found->fail("pass", "missing; wanted true or false");
+  out.pass = *pass;
+  out.level = found->text("level");
+  out.fingerprint = found->text("fingerprint");
+  for (const Fields& row : found->objects("findings")) out.findings.push_back({row.text("check"), row.text("where"), row.text("message")});
+  return out;
+}
+
+void read_verdict(Arm& arm, const Fields& in) {
+  if (in.find("verdict"))
+    arm.verdict = required_one_of(in, "verdict", {"better", "worse", "equivalent", "undecided", "refused", "control"});
+  arm.sentence = in.text("sentence");
+  arm.reason = in.text("reason");
+  arm.effect_method = in.text("effect_method");
+  arm.effect = in.number("effect");
+  arm.interval = in.interval("interval");
+  arm.interval_alone = in.interval("interval_alone");
+  arm.level = in.number("level");
+  arm.e_value = in.number("e_value");
+  arm.log_e = in.number("log_e");
+  arm.p_value = in.number("p_value");
+  arm.p_holm = in.number("p_holm");
+  arm.mean_difference = in.number("mean_difference");
+  arm.hodges_lehmann = in.number("hodges_lehmann");
+  arm.stated_rate = in.number("stated_rate");
+  arm.seeds = in.integer("seeds");
+  if (const auto gaussian = in.object("gaussian")) {
+    arm.gaussian_e_value = gaussian->number("e_value");
+    arm.gaussian_interval = gaussian->interval("interval");
+  }
+}
+
+void read_costs(Arm& arm, const Fields& in) {
+  arm.parameters = in.number("parameters");
+  arm.training_flops_per_token = in.number("training_flops_per_token");
+  arm.tokens_per_s = in.number("tokens_per_s");
+  arm.peak_bytes = in.number("peak_bytes");
+  arm.seconds = in.number("seconds");
+  if (const auto pairing = in.object("pairing"))
+    arm.pairing = Pairing{pairing->number("rho"), pairing->number("sd_difference"), pairing->number("seeds_ratio")};
+}
+
+Arm arm_of(const Fields& in) {
+  Arm arm;
+  arm.name = in.required_text("name");
+  arm.arch = in.text("arch");
+  read_verdict(arm, in);
+  read_costs(arm, in);
+  arm.n = in.integer("n").value_or(0);
+  arm.mean = in.number("mean");
+  arm.sd = in.number("sd");
+  arm.values = seed_values(in, "values", "value");
+  arm.differences = seed_values(in, "differences", "difference");
+  arm.audit = audit_of(in);
+  arm.change = changes(in, "change");
+  return arm;
+}
+
+Member member_of(const Fields& in) {
+  Member m;
+  m.arm = in.required_text("arm");
+  m.seed = in.required_integer("seed");
+  m.status = required_one_of(in, "status", {"done", "failed", "interrupted", "unfinished", "waiting", "not_needed", "refused"});
+  m.value = in.number("value");
+  m.val_loss = in.number("val_loss");
+  m.tokens = in.number("tokens");
+  m.seconds = in.number("seconds");
+  m.exit_code = in.integer("exit_code");
+  m.error = in.text("error");
+  return m;
+}
+
+// What results.json and the recipe in campaign.json both say.
+void read_head(Campaign& c, const Fields& in) {
+  const auto keep = [](std::string& old, std::string text) {
+    if (!text.empty()) old = std::move(text);
+  };
+  keep(c.name, in.text("name"));
+  keep(c.question, in.text("question"));
+  keep(c.control, in.text("control"));
+  keep(c.metric, in.text("metric"));
+  keep(c.recipe_hash, in.text("recipe_hash"));
+  keep(c.created, in.text("created"));
+  keep(c.product_backend, in.text("product_backend"));
+  if (const Number tokens = in.number("tokens")) c.tokens = tokens;
+  if (const auto threads = in.integer("threads")) c.threads = threads;
+  if (in.find("seeds")) c.seeds = in.integers("seeds");
+}
+
+void read_results(Campaign& c, const Value& v, const std::string& path) {
+  const Fields in(v, path);
+  read_head(c, in);
+  c.rule = in.text("rule");
+  c.rounds = in.integer("rounds");
+  c.not_needed = in.integer("not_needed");
+  if (const Value* design = in.find("design")) {
+    const Fields checked(*design, path, "design");
+    c.design = *design;
+  }
+  c.deviations = changes(in, "deviations");
+  for (const Fields& r : in.objects("references"))
+    c.references.push_back({r.required_text("name"), r.text("kind"), r.required_number("value")});
+  c.arms.clear();
+  for (const Fields& a : in.objects("arms")) c.arms.push_back(arm_of(a));
+  for (const Fields& m : in.objects("members")) c.members.push_back(member_of(m));
+}
+
+void read_frozen_recipe(Campaign& c, const Value& v, const std::string& path) {
+  const Fields in(v, path);
+  if (const auto recipe = in.object("recipe")) {
+    read_head(c, *recipe);
+    if (const auto arms = recipe->object("arm"))
+      for (const auto& [name, options] : recipe->find("arm")->as_object()) {
+        Arm arm;
+        arm.name = name;
+        arm.arch = Fields(options, path, "recipe.arm." + name).text("arch");
+        c.arms.push_back(std::move(arm));
+      }
+  }
+  read_head(c, in);
+}
+
+std::vector<Fragment> read_fragments(const std::string& path) {
+  std::vector<Fragment> out;
+  if (!core::file_exists(path)) return out;
+  const Value v = core::parse_json(core::read_file(path, kLimit), path, {.bytes = kLimit});
+  if (!v.is_array()) throw core::DataError("report", path + ": wanted a list of {title, html}, found " + v.kind());
+  const auto& list = v.as_array();
+  for (size_t i = 0; i < list.size(); ++i) {
+    const Fields in(list[i], path, "[" + std::to_string(i) + "]");
+    out.push_back({in.required_text("title"), in.required_text("html")});
+  }
+  return out;
+}
+
+// Where nobody measured the references, the members know the entropy of what they were validated on.
+void add_entropy(Campaign& c) {
+  const auto known = [&] {
+    return std::any_of(c.references.begin(), c.references.end(), [](const Reference& r) { return r.kind == "entropy"; });
+  };
+  for (const Member& m : c.members)
+    if (m.entropy && !known()) c.references.push_back({"entropy", "entropy", *m.entropy});
+}
+
+}  // namespace
+
+std::string value_text(const Value& v) { return v.is_string() ? v.as_string() : core::to_json(v); }
+
+const Arm* Campaign::find(const std::string& arm) const {
+  const auto at = std::find_if(arms.begin(), arms.end(), [&](const Arm& a) { return a.name == arm; });
+  return at == arms.end() ? nullptr : &*at;
+}
+
+int64_t Campaign::count(const std::string& status) const {
+  return std::count_if(members.begin(), members.end(), [&](const Member& m) { return m.status == status; });
+}
+
+bool Campaign::finished() const {
+  const bool judged = std::none_of(arms.begin(), arms.end(), [&](const Arm& a) { return a.verdict.empty() && !is_control(a); });
+  return !members.empty() && judged && count("waiting") + count("unfinished") + count("interrupted") == 0;
+}
+
+std::string Campaign::unit() const { return metric == "val_bits_per_byte" ? "bits per byte" : "nats"; }
+
+Campaign read_campaign(const std::string& directory) {
+  const std::string frozen = directory + "/campaign.json", results = directory + "/results.json", recipe = directory + "/recipe.toml";
+  if (!core::file_exists(frozen) && !core::file_exists(results))
+    throw core::ConfigError("report", directory + ": holds neither results.json nor campaign.json; wanted the directory of a campaign");
+  Campaign c;
+  c.directory = directory;
+  c.design = Value::object();
+  if (core::file_exists(frozen))
+    read_frozen_recipe(c, core::parse_json(core::read_file(frozen, kLimit), frozen, {.bytes = kLimit}), frozen);
+  if (core::file_exists(results)) {
+    c.results = core::read_file(results, kLimit);
+    read_results(c, core::parse_json(c.results, results, {.bytes = kLimit}), results);
+  }
+  if (core::file_exists(recipe)) c.recipe = core::read_file(recipe, kLimit);
+  c.fragments = read_fragments(directory + "/lens.json");
+  read_member_files(c);
+  add_entropy(c);
+  return c;
+}
+
+}  // namespace assay::report
