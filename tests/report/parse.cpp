@@ -1,5 +1,6 @@
 #include "report/parse.h"
 
+#include <algorithm>
 #include <regex>
 #include <sstream>
 
@@ -18,6 +19,16 @@ std::string replaced(std::string text, const std::vector<std::pair<std::string, 
   for (const auto& [from, to] : pairs)
     for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) text.replace(at, from.size(), to);
   return text;
+}
+
+std::string without_tags(const std::string& text) {
+  std::string out;
+  for (size_t at = 0; at < text.size();) {
+    const size_t tag = std::min(text.find('<', at), text.size());
+    out += text.substr(at, tag - at);
+    at = tag == text.size() ? tag : text.find('>', tag) + 1;
+  }
+  return out;
 }
 
 std::string trimmed(const std::string& text) {
@@ -53,8 +64,7 @@ std::string latex_unescaped(const std::string& text) {
 }  // namespace
 
 std::string html_unescaped(const std::string& text) {
-  return replaced(std::regex_replace(text, std::regex("<[^>]*>"), ""),
-                  {{"&lt;", "<"}, {"&gt;", ">"}, {"&quot;", "\""}, {"&#39;", "'"}, {"&amp;", "&"}});
+  return replaced(without_tags(text), {{"&lt;", "<"}, {"&gt;", ">"}, {"&quot;", "\""}, {"&#39;", "'"}, {"&amp;", "&"}});
 }
 
 Rows html_table(const std::string& html, const std::string& caption) {
@@ -67,8 +77,11 @@ Rows html_table(const std::string& html, const std::string& caption) {
       const std::string row = between(table, "<tr>", "</tr>", in);
       if (in == std::string::npos) return out;
       out.emplace_back();
-      static const std::regex cell("<t[hd]([^>]*)>(.*?)</t[hd]>");
-      for (std::sregex_iterator c(row.begin(), row.end(), cell), end; c != end; ++c) out.back().push_back(html_unescaped((*c)[2]));
+      for (size_t cell = 0; (cell = std::min(row.find("<td", cell), row.find("<th", cell))) != std::string::npos;) {
+        const size_t end = row.find("</t", cell);
+        out.back().push_back(html_unescaped(row.substr(cell, end - cell)));
+        cell = end;
+      }
     }
   }
   return {};

@@ -46,7 +46,7 @@ struct Change {
 struct Arm {
   std::string name, arch, verdict;  // verdict: "" where none was reached yet
   std::string sentence, reason, effect_method;
-  Number effect, level, e_value, log_e, p_value, p_holm, mean_difference, hodges_lehmann, improvement, stated_rate;
+  Number effect, level, e_value, log_e, p_value, p_holm, mean_difference, hodges_lehmann, stated_rate;
   std::optional<Interval> interval, interval_alone, gaussian_interval;
   Number gaussian_e_value;
   std::optional<int64_t> seeds;

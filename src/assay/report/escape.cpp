@@ -83,11 +83,12 @@ const char* markdown_escape(char c) {
   }
 }
 
-bool is_number(std::string_view text) {
-  return text.size() > 1 &&
-         std::all_of(text.begin() + 1, text.end(),
-                     [](char c) { return (c >= '0' && c <= '9') || c == '.' || c == 'e' || c == '-' || c == '+'; }) &&
-         text[1] >= '0' && text[1] <= '9';
+// A signed number, which a spreadsheet may have as it is.
+bool is_signed_number(std::string_view text) {
+  const std::string_view digits = text.substr(1);
+  const auto allowed = [](char c) { return (c >= '0' && c <= '9') || std::string_view(".e+-").find(c) != std::string_view::npos; };
+  return (text.front() == '-' || text.front() == '+') && !digits.empty() && digits.front() >= '0' && digits.front() <= '9' &&
+         std::all_of(digits.begin(), digits.end(), allowed);
 }
 
 }  // namespace
@@ -109,7 +110,8 @@ std::string html_lines(std::string_view text) {
 }
 
 std::string csv_text(std::string_view text) {
-  const bool formula = !text.empty() && std::string_view("=+-@\t\r\n").find(text.front()) != std::string_view::npos && !is_number(text);
+  const bool formula =
+      !text.empty() && std::string_view("=+-@\t\r\n").find(text.front()) != std::string_view::npos && !is_signed_number(text);
   const std::string cell = (formula ? "'" : "") + printable(text);
   if (cell.find_first_of(",\"") == std::string::npos) return cell;
   return "\"" + replaced(cell, [](char c) { return c == '"' ? "\"\"" : nullptr; }) + "\"";

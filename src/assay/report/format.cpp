@@ -23,8 +23,8 @@ int decimals_of(double v) {
   return std::clamp(1 - static_cast<int>(std::floor(std::log10(std::fabs(v)))), 4, 12);
 }
 
-// Below 10,000, with its zeros, so that a column is even.
-std::string four_digits(double v) { return fmt::format(std::fabs(v) < 999.95 ? "{:#.4g}" : "{:.0f}", v); }
+// Four significant digits of what is below 10,000, zeros too, so that a column is even.
+std::string four_digits(double v) { return std::fabs(v) < 999.95 ? fmt::format("{:#.4g}", v) : fmt::format("{:.0f}", v); }
 
 std::string end_text(const Number& v, const char* open) { return is_finite(v) ? difference_text(v) : open; }
 
