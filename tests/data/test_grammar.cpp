@@ -177,7 +177,7 @@ TEST_CASE("probabilities are those of the draws: choices counted over documents"
   }
   CHECK(std::abs(past - n / 2) < 5 * std::sqrt(n / 4.0));
   CHECK(places.size() == 8);
-  for (const auto& [place, count] : places) CHECK_MESSAGE(std::abs(count - n / 8) < 5 * std::sqrt(n * 0.11), place);
+  for (const auto& place : places) CHECK_MESSAGE(std::abs(place.second - n / 8) < 5 * std::sqrt(n * 0.11), place.first);
 }
 
 TEST_CASE("documents are clean text of 150 to 600 bytes: sentences with capitals and full stops, lines of paragraphs") {

@@ -110,9 +110,9 @@ TEST_CASE("a row says what the summary and the configuration say") {
   write_run(root / "leaky", s);
   const RunIndex index(root.path());
   const core::Value document = s.to_value();
-  for (const auto& [key, value] : document.as_object()) {
-    INFO(key);
-    if (key != "entropy") CHECK(one(index, "leaky", key) == value);
+  for (const auto& field : document.as_object()) {
+    INFO(field.first);
+    if (field.first != "entropy") CHECK(one(index, "leaky", field.first) == field.second);
   }
   CHECK(one(index, "leaky", "entropy") == core::Value(2.5));
   CHECK(one(index, "leaky", "leak") == core::Value(true));

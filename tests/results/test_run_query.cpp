@@ -105,7 +105,7 @@ TEST_CASE("a condition that cannot be read, or that does not fit its column, is 
                                                         {"optim.lrr=3", "did you mean 'optim.lr'"},
                                                         {"lr=3", "could be model.lr or optim.lr"}}) {
     const std::string said = refusal(index, {.where = {condition}, .columns = {"path"}});
-    CHECK_MESSAGE(contains(said, wanted), condition << ": " << said);
+    CHECK_MESSAGE(contains(said, wanted), said);
   }
 }
 

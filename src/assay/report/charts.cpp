@@ -16,6 +16,7 @@ namespace {
 using core::Value;
 
 constexpr size_t kFailedPoints = 200;   // of a failed member's line
+constexpr int64_t kRow = 46;            // pixels of an arm in the forest plot
 constexpr int64_t kLegendColumn = 160;  // pixels of a name in a legend
 constexpr double kCut = 2;              // intervals are drawn up to so many times the largest effect
 
@@ -169,6 +170,7 @@ Value forest_chart(const Campaign& c) {
     rows.push_back(forest_row(a, shown));
     names.push_back(a.name);
   }
+  spec["height"] = kRow * static_cast<int64_t>(rows.size());
   set_data(spec, std::move(rows));
   Value margin = Value::array();
   if (const Number m = margin_of(c)) margin.push_back(object({{"low", -*m}, {"high", *m}}));

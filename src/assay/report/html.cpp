@@ -74,7 +74,7 @@ class Writer {
 
   void write(const Table& t) {
     out_ += "<div class=\"scroll\" tabindex=\"0\" role=\"region\"" + attribute("aria-label", t.caption) + "><table" +
-            attribute("id", "table-" + t.id) + "><caption>" + html_text(t.caption) + "</caption>\n<thead><tr>";
+            attribute("id", "table-" + t.id) + "><caption><span>" + html_text(t.caption) + "</span></caption>\n<thead><tr>";
     for (const Column& c : t.columns)
       out_ += "<th scope=\"col\"" + std::string(c.number ? " class=\"number\"" : "") + ">" + html_text(c.name) + "</th>";
     out_ += "</tr></thead>\n<tbody>\n";

@@ -163,7 +163,7 @@ Section cost_section(const Campaign& c) {
           {{"arm"},
            {"architecture"},
            {"parameters", true},
-           {"FLOPs a token", true},
+           {"FLOPs/token", true},
            {"x control", true},
            {"tokens/s", true},
            {"x control", true},

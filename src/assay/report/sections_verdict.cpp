@@ -40,7 +40,7 @@ Claim claim_of(const Campaign& c, const Arm& a) {
   }
   if (a.effect) claim.effect = difference_text(a.effect);
   if (a.interval) claim.interval = interval_text(a.interval);
-  if (a.interval && a.level) fact("interval's level", fmt::format("{:.4g} %", 100 * *a.level));
+  if (a.interval && a.level) fact("level", fmt::format("{:.4g} %", 100 * *a.level));
   fact("e-value", evidence_text(a.e_value, a.log_e));
   if (a.seeds) fact("paired seeds", std::to_string(*a.seeds));
   fact("mean loss", loss_text(a.mean));
