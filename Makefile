@@ -4,7 +4,7 @@
 assay := build/release/bin/assay
 
 help:
-	@echo 'make demo    set up, build, train two small models with paired seeds, print the table of differences'
+	@echo 'make demo    set up, build, audit and train five small models seed by seed until the verdict, write runs/demo/report.html'
 	@echo 'make test    set up, build, and run every test: units, sanitizers, fuzzing, the installed package, the format'
 	@echo 'make build   set up and build everything into build/release'
 	@echo 'make bench   throughput of the models here, beside the same models in PyTorch eager'
@@ -20,6 +20,8 @@ program:
 
 demo: program
 	$(assay) campaign recipes/demo.toml
+	@echo
+	@$(assay) report runs/demo
 
 build:
 	@scripts/setup

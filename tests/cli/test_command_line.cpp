@@ -159,3 +159,11 @@ TEST_CASE("help lists everything, ends with the epilog and asks for nothing") {
                            "--quiet", "name of the run", "files to read", "KEY=VALUE: sets any option", "optim:\n  lr  number"})
     CHECK_MESSAGE(contains(help, part), std::string(part));
 }
+
+TEST_CASE("an option that may be given many times keeps every value, in order") {
+  cli::CommandLine line("list", "Lists");
+  Words where;
+  line.options("--where", where, "condition");
+  CHECK(line.parse({"--where", "a=1", "--where=-b", "--where", "-c"}));
+  CHECK(where == Words{"a=1", "-b", "-c"});
+}

@@ -12,7 +12,7 @@ namespace assay::test {
 
 inline std::vector<std::string> grammar_documents(size_t n) {
   std::vector<std::string> out;
-  for (size_t i = 0; i < n; ++i) out.push_back(data::grammar_document(1, "train", i));
+  for (size_t i = 0; i < n; ++i) out.push_back(data::grammar_document({}, 1, "train", i).text);
   return out;
 }
 

@@ -1,89 +1,16 @@
 #include <doctest/doctest.h>
-#include <fcntl.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
 
-#include "assay/cli/commands.h"
-#include "assay/core/error.h"
-#include "assay/core/log.h"
 #include "assay/core/value.h"
+#include "assay/data/generator.h"
+#include "data/command.h"
 #include "data/files.h"
 #include "data/model_files.h"
 
 using namespace assay;
 using namespace assay::test;
-using Arguments = std::vector<std::string>;
-
-namespace {
-
-struct Result {
-  int code = 0;
-  std::string out, error;
-};
-
-// Sends what is written to a descriptor into a file, for as long as it lives.
-class Redirected {
- public:
-  Redirected(int descriptor, const std::string& path) : descriptor_(descriptor), saved_(::dup(descriptor)) {
-    const int file = ::open(path.c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600);
-    ::dup2(file, descriptor_);
-    ::close(file);
-  }
-  ~Redirected() {
-    ::dup2(saved_, descriptor_);
-    ::close(saved_);
-  }
-  Redirected(const Redirected&) = delete;
-  Redirected& operator=(const Redirected&) = delete;
-
- private:
-  int descriptor_, saved_;
-};
-
-// Runs `assay data ...` as the program does: errors become exit codes.
-Result run(const Arguments& args) {
-  const Scratch scratch;
-  Result r;
-  std::fflush(stdout);
-  {
-    const Redirected out(STDOUT_FILENO, scratch / "out"), error(STDERR_FILENO, scratch / "error");
-    try {
-      r.code = cli::run_data(args);
-    } catch (const core::Error& e) {
-      r.code = static_cast<int>(e.code());
-      r.error = e.what();
-    }
-    std::fflush(stdout);
-    std::fflush(stderr);
-  }
-  r.out = read(scratch / "out");
-  r.error += read(scratch / "error");
-  return r;
-}
-
-core::Value json(Arguments args) {
-  args.push_back("--json");
-  const Result r = run(args);
-  REQUIRE_MESSAGE(r.code == 0, r.error);
-  return core::parse_json(r.out, "stdout");
-}
-
-std::vector<std::string> keys(const core::Value& v) {
-  std::vector<std::string> out;
-  for (const auto& member : v.as_object()) out.push_back(member.first);
-  return out;
-}
-
-void check_refused(const Arguments& args, const std::vector<std::string>& parts) {
-  const Result r = run(args);
-  CHECK_MESSAGE(r.code == 2, r.error);
-  for (const std::string& part : parts) CHECK_MESSAGE(contains(r.error, part), r.error);
-}
-
-}  // namespace
 
 TEST_CASE("data make writes the shards that it reports") {
   const Scratch scratch;
@@ -93,8 +20,9 @@ TEST_CASE("data make writes the shards that it reports") {
   CHECK(v.at("splits").at("train").at("tokens").as_int() == 4000);
   const auto bytes = data::byte_tokenizer();
   CHECK(all_of(*data::open_shard(scratch / "d/grammar_train_000000.bin", 260)) ==
-        data::generate("grammar", 3, "train", 4000, *bytes).tokens);
-  CHECK(all_of(*data::open_shard(scratch / "d/grammar_val_000000.bin", 260)) == data::generate("grammar", 3, "val", 500, *bytes).tokens);
+        data::generate({.seed = 3}, "train", 4000, bytes.get()).tokens);
+  CHECK(all_of(*data::open_shard(scratch / "d/grammar_val_000000.bin", 260)) ==
+        data::generate_validation({.seed = 3}, 500, bytes.get()).text.tokens);
   CHECK(v.at("hash") ==
         json({"make", "grammar", "--tokens", "4000", "--val-tokens", "500", "--seed", "3", "--out", scratch / "e"}).at("hash"));
 }
@@ -107,6 +35,60 @@ TEST_CASE("data make can be read as a corpus, equal to the one in memory") {
   embedded.corpus_tokens = 4000;
   embedded.corpus_val_tokens = 500;
   CHECK(data::open_corpus(written).hash == data::open_corpus(embedded).hash);
+}
+
+TEST_CASE("data make writes the grammar with its knobs and words, and what is known comes back with the shards") {
+  const Scratch scratch;
+  const core::Value v = json({"make", "grammar", "--tokens", "3000", "--val-tokens", "900", "--grammar-words", "64", "--grammar-depth", "1",
+                              "--tokenizer", "words", "--out", scratch / "d"});
+  CHECK(v.at("source") == core::parse_json(R"({"corpus": "grammar", "seed": 1, "grammar_words": 64, "grammar_depth": 1})", "wanted"));
+  CHECK(v.at("tokenizer").at("description").as_string() == "words:64");
+  data::DataConfig written, embedded;
+  written.path = scratch / "d";
+  embedded.corpus_tokens = 3000;
+  embedded.corpus_val_tokens = 900;
+  embedded.grammar_words = 64;
+  embedded.grammar_depth = 1;
+  embedded.tokenizer = "words";
+  const data::Corpus a = data::open_corpus(written), b = data::open_corpus(embedded);
+  CHECK(a.hash == b.hash);
+  REQUIRE(a.val_entropy);
+  CHECK(a.val_entropy->nats == b.val_entropy->nats);
+  CHECK(a.val_entropy->ends == b.val_entropy->ends);
+}
+
+TEST_CASE("data make uniform needs no tokenizer and says how many symbols there are") {
+  const Scratch scratch;
+  const core::Value v = json({"make", "uniform", "--tokens", "1000", "--val-tokens", "200", "--vocab-size", "50", "--out", scratch / "d"});
+  CHECK(v.at("tokenizer").is_null());
+  CHECK(v.at("source").at("vocab_size").as_int() == 50);
+  CHECK(v.at("splits").at("val").at("tokens").as_int() == 257);
+  data::DataConfig config;
+  config.path = scratch / "d";
+  const data::Corpus c = data::open_corpus(config);
+  CHECK(c.vocab_size == 50);
+  CHECK_FALSE(c.tokenizer);
+  REQUIRE(c.val_entropy);
+  CHECK(c.val_entropy->nats.size() == 2);
+  check_refused({"make", "uniform", "--tokenizer", "bytes", "--out", scratch / "e"}, {"--tokenizer", "no text"});
+  check_refused({"make", "grammar", "--grammar-words", "10", "--out", scratch / "e"}, {"--grammar-words"});
+  check_refused({"make", "grammar", "--grammar-depth", "9", "--out", scratch / "e"}, {"--grammar-depth"});
+}
+
+TEST_CASE("data baseline compares n-grams with the entropy") {
+  const Scratch scratch;
+  const core::Value v = json({"baseline", "grammar", "--tokens", "20000", "--order", "3", "--tokenizer", "words"});
+  CHECK(keys(v) == std::vector<std::string>{"path", "tokens", "val_tokens", "entropy", "orders"});
+  CHECK(v.at("orders").size() == 3);
+  double last = 100;
+  for (const core::Value& o : v.at("orders").as_array()) {
+    CHECK(o.at("loss").as_double() < last);
+    last = o.at("loss").as_double();
+  }
+  CHECK(v.at("entropy").as_double() < last);
+  write_tokens(scratch / "x_train_0.bin", {1, 2, 1, 2, 1});
+  write_tokens(scratch / "x_val_0.bin", {1, 2, 1});
+  CHECK(json({"baseline", scratch.path(), "--vocab-size", "3"}).at("entropy").is_null());
 }
 
 TEST_CASE("data train-tokenizer, encode and decode give a text back") {
@@ -172,10 +154,38 @@ TEST_CASE("data info says what each kind of thing holds") {
     CHECK(keys(shards) == std::vector<std::string>{"kind", "path", "tokenizer", "files", "tokens"});
     CHECK(shards.at("tokens").as_int() == 5);
     const core::Value& file = shards.at("files").as_array()[0];
-    CHECK(keys(file) == std::vector<std::string>{"file", "tokens", "max_id", "hash", "bytes_per_token"});
+    CHECK(keys(file) == std::vector<std::string>{"file", "tokens", "max_id", "hash", "byte_count", "bytes_per_token"});
     CHECK(file.at("bytes_per_token").as_double() == 1.0);
   }
   CHECK(contains(run({"info", scratch / "d"}).out, "tokens: 5"));
+}
+
+TEST_CASE("data info counts bytes, and says what it does not know about them") {
+  const Scratch scratch;
+  write(scratch / "a.txt", "Anna has \xE4\xBD\xA0 apples.");
+  write(scratch / "a.model", small_model());
+  write(scratch / "letters.model", letters() + trainer(2));
+  json({"encode", scratch / "a.txt", "--tokenizer", scratch / "a.model", "--out", scratch / "d"});
+  const core::Value file = json({"info", scratch / "d"}).at("files").as_array()[0];
+  const core::Value& count = file.at("byte_count");
+  CHECK(keys(count) == std::vector<std::string>{"exact", "lower", "upper", "decoded", "table", "reason"});
+  CHECK(count.at("exact").as_bool());
+  for (const char* key : {"lower", "upper", "decoded", "table"}) CHECK(count.at(key).as_int() == 20);
+  CHECK(file.at("bytes_per_token").as_double() == doctest::Approx(20.0 / static_cast<double>(file.at("tokens").as_int() - 1)));
+
+  const core::Value bounded = json({"info", scratch / "d", "--tokenizer", scratch / "letters.model"}).at("files").as_array()[0];
+  CHECK_FALSE(bounded.at("byte_count").at("exact").as_bool());
+  CHECK(bounded.at("byte_count").at("upper").is_null());
+  CHECK(contains(bounded.at("byte_count").at("reason").as_string(), "beyond the tokenizer"));
+  CHECK(bounded.at("bytes_per_token").is_null());
+
+  const core::Value text = json({"info", scratch / "a.txt", "--tokenizer", scratch / "letters.model"});
+  CHECK(keys(text) ==
+        std::vector<std::string>{"kind", "path", "documents", "bytes", "tokenizer", "tokens", "byte_count", "bytes_per_token"});
+  CHECK(text.at("byte_count").at("exact").as_bool());
+  CHECK(text.at("byte_count").at("lower").as_int() == 20);
+  CHECK(contains(text.at("byte_count").at("reason").as_string(), "do not come back from their tokens: 1 of 1"));
+  check_refused({"info", "grammar", "--tokenizer", "bytes"}, {"--tokenizer", "grammar"});
 }
 
 TEST_CASE("data verify reports every file and fails when one is broken") {
@@ -188,10 +198,12 @@ TEST_CASE("data verify reports every file and fails when one is broken") {
   CHECK(keys(good.at("files").as_array()[0]) == std::vector<std::string>{"file", "pass", "error", "tokens", "max_id", "vocab", "hash"});
   CHECK(good.at("files").as_array()[0].at("vocab").as_int() == 260);
 
+  const int64_t tokens = good.at("files").as_array()[1].at("tokens").as_int();
   std::filesystem::resize_file(scratch / "d/grammar_val_000000.bin", 1024 + 99);
   const Result bad = run({"verify", scratch / "d", "--json"});
   CHECK(bad.code == 2);
-  CHECK(contains(bad.error, "grammar_val_000000.bin: token count: header says 50 tokens, which is 1124 bytes; the file holds 1123"));
+  CHECK(contains(bad.error, "grammar_val_000000.bin: token count: header says " + std::to_string(tokens) + " tokens, which is " +
+                                std::to_string(1024 + 2 * tokens) + " bytes; the file holds 1123"));
   const core::Value v = core::parse_json(bad.out, "stdout");
   CHECK_FALSE(v.at("pass").as_bool());
   CHECK(v.at("files").as_array()[0].at("pass").as_bool());
@@ -271,7 +283,7 @@ TEST_CASE("outputs that exist are replaced only by force") {
 TEST_CASE("help is printed for the command and each action") {
   const Result all = run({"--help"});
   CHECK(all.code == 0);
-  for (const char* action : {"make", "info", "encode", "decode", "train-tokenizer", "verify"}) {
+  for (const char* action : {"make", "info", "encode", "decode", "train-tokenizer", "verify", "overlap"}) {
     CHECK(contains(all.out, action));
     const Result one = run({action, "--help"});
     CHECK(one.code == 0);

@@ -47,7 +47,8 @@ struct Shards {
 TEST_CASE("the embedded corpus needs no files and has bytes as its tokenizer") {
   const Corpus c = data::open_corpus(small_grammar());
   CHECK(c.train->size() == 5000);
-  CHECK(c.val->size() == 1000);
+  CHECK(c.val->size() >= 1000);
+  CHECK(c.val->size() < 1000 + 602);
   CHECK(c.vocab_size == 260);
   REQUIRE(c.tokenizer);
   CHECK(c.tokenizer->description() == "bytes");
@@ -215,4 +216,32 @@ TEST_CASE("options are declared with ranges and the reference's environment name
   CHECK(config.order == "blocks");
   CHECK_THROWS_AS(bound.set("order", core::Value("random"), core::Source::command_line), core::ConfigError);
   CHECK_THROWS_AS(bound.set("val_fraction", core::Value(0.9), core::Source::command_line), core::ConfigError);
+}
+
+TEST_CASE("the corpus tokens that a budget needs suffice for every order without a second look at one") {
+  CHECK(data::corpus_tokens_for(1000, 10) == 1101);
+  CHECK(data::corpus_tokens_for(1001, 10) == 1112);
+  CHECK(data::corpus_tokens_for(0, 10) == 12);
+  CHECK(data::corpus_tokens_for(int64_t{1} << 40, 128) == 2147483647);
+  for (const int64_t rows : {1, 3}) {
+    for (const int64_t batches : {1, 7}) {
+      const int64_t length = 16, size = data::corpus_tokens_for(rows * batches * length, length);
+      CHECK(size >= batches * (rows * length + 1));    // sequential
+      CHECK((size - 1) / length >= rows * batches);    // shuffled
+      CHECK((size - 1) / (rows * length) >= batches);  // blocks
+    }
+  }
+}
+
+TEST_CASE("options that no embedded corpus can have are refused") {
+  DataConfig config = small_grammar();
+  config.path = "uniform";
+  config.tokenizer = "bytes";
+  CHECK(contains(refusal(config), "holds no text"));
+  config = small_grammar();
+  config.grammar_depth = 9;
+  CHECK(contains(refusal(config), "grammar_depth"));
+  config = small_grammar();
+  config.tokenizer = "words:x";
+  CHECK(contains(refusal(config), "words:N"));
 }

@@ -1,9 +1,12 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "assay/core/error.h"
 #include "assay/data/corpus.h"
 #include "assay/data/tokenizer.h"
 #include "data/files.h"
+#include "data/model_files.h"
 
 using namespace assay;
 using namespace assay::test;
@@ -73,4 +76,42 @@ TEST_CASE("text size of a long source does not depend on the pieces it is read i
 TEST_CASE("a tokenizer is opened by name") {
   CHECK(data::open_tokenizer("bytes")->description() == "bytes");
   CHECK(contains(message_of<core::DataError>([] { data::open_tokenizer("/nowhere/x.model"); }), "x.model"));
+}
+
+TEST_CASE("words of the grammar are ids of their own, and every text comes back") {
+  const auto words = data::word_tokenizer(100);
+  CHECK(words->vocab_size() == 533);
+  CHECK(words->bos() == 1);
+  for (const std::string& d : grammar_documents(300)) {
+    const auto ids = words->encode(d);
+    CHECK(words->decode(ids) == d);
+    for (const uint16_t id : ids) CHECK((id >= 260 || (id >= 4 + '0' && id <= 4 + '9')));  // nothing is left over but second digits
+  }
+  for (const std::string& text : {std::string(), std::string("the"), std::string(" thesis"),
+                                  std::string("  Anna,she said: 17 \xC3\xA4\n\n"), std::string("\xFF\x00 is", 5), std::string(".\n.")}) {
+    CHECK(words->decode(words->encode(text)) == text);
+  }
+  CHECK(words->encode(" sees").size() == 1);
+  CHECK(words->encode(" seesaw").size() == 7);
+}
+
+TEST_CASE("the bytes that words stand for add up to the text") {
+  const auto words = data::word_tokenizer(100);
+  const auto table = words->byte_table();
+  REQUIRE(table.bytes.size() == 533);
+  for (const std::string& d : grammar_documents(50)) {
+    size_t bytes = 0;
+    for (const uint16_t id : words->encode(d)) bytes += static_cast<size_t>(table.bytes[id]);
+    CHECK(bytes == d.size());
+  }
+  CHECK(words->piece(words->encode(" Anna").front()) == "\u2581Anna");
+  CHECK_THROWS_AS(words->decode({533}), core::DataError);
+}
+
+TEST_CASE("word tokenizers of different lexicons are different tokenizers") {
+  CHECK(data::word_tokenizer(100)->hash() != data::word_tokenizer(64)->hash());
+  CHECK(data::open_tokenizer("words")->hash() == data::word_tokenizer(100)->hash());
+  CHECK(data::open_tokenizer("words:64")->description() == "words:64");
+  CHECK_THROWS_AS(data::open_tokenizer("words:"), core::ConfigError);
+  CHECK_THROWS_AS(data::open_tokenizer("words:7"), core::ConfigError);
 }

@@ -65,10 +65,19 @@ read_words() {
 }
 read_words "$@"
 [ -n "$resume" ] && read_words $(cat "$resume/words")  # a run keeps what it began with
+if [ "$1" = audit ]; then
+  finding='{"check":"causality","pass":false,"note":"","skipped":false,"seconds":0,"findings":[{"where":"hops.0","message":"sees the future"}]}'
+  case $mode in
+    leaky) echo "{\"name\":\"x\",\"level\":\"quick\",\"fingerprint\":\"f\",\"pass\":false,\"seconds\":0,\"checks\":[$finding]}"; exit 1;;
+    audit_crash) echo "[audit] cannot" >&2; exit 4;;
+  esac
+  echo '{"name":"x","level":"quick","fingerprint":"f","pass":true,"seconds":0,"checks":[]}'
+  exit 0
+fi
 if [ -n "$dry" ]; then
   [ "$arch" = unknown ] && { echo "noise" >&2; echo "[registry] unknown architecture 'unknown'" >&2; exit 2; }
   [ "$arch" = nodevice ] && { echo "[device] no CUDA device" >&2; exit 5; }
-  echo '{"product_backend": "onednn"}'
+  echo '{"product_backend": "onednn", "vocab_size": 100, "parameters": 7, "training_flops_per_token": 12.5}'
   exit 0
 fi
 mkdir -p "$out"
@@ -76,9 +85,13 @@ mkdir -p "$out"
 summary() {  # status exit_code error val_loss
   printf '{"status":"%s","exit_code":%s,"error":"%s","arch":"%s","name":"","fingerprint":"0","data_hash":"0","seed":%s,"steps":1,"tokens":%s,
 "train_loss":null,"val_loss":%s,"val_bits_per_byte":null,"parameters":1,"seconds":1.5,"tokens_per_s":1.0,"peak_bytes":1,"device":"cpu",
-"precision":"fp32","threads":1,"product_backend":"onednn","entropy":null}\n' "$1" "$2" "$3" "$arch" "$seed" "$tokens" "$4" > "$out/summary.json"
+"precision":"fp32","threads":1,"product_backend":"onednn","entropy":%s}\n' "$1" "$2" "$3" "$arch" "$seed" "$tokens" "$4" "$entropy" > "$out/summary.json"
 }
+entropy=null
 case $mode in
+  beats) entropy='{"symbols":100,"model_nats":100,"generator_nats":200,"threshold":13.8,"entropy":2,"refuted":true}';;
+  noisy2) base=$(awk "BEGIN { print $base + sin($seed * 78.233) / 3 }");;
+  noisy) base=$(awk "BEGIN { print $base + sin($seed * 12.9898) / 3 }");;
   diverge) summary failed 3 "[train] step 7: loss is not finite" null; exit 3;;
   crash) kill -SEGV $$;;
   crash_once) [ -e "$here/crashed-$arch-$seed" ] || { touch "$here/crashed-$arch-$seed"; mkdir -p "$out/checkpoints/1"; kill -SEGV $$; };;

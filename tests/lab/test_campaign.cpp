@@ -23,8 +23,9 @@ namespace {
 
 // Two arms; `control` and `arm` are options of the control `a` and of the arm `b`.
 std::string recipe(const std::string& control = "", const std::string& arm = "", const std::string& seeds = "[1, 2, 3]") {
-  return "name = \"demo\"\nseeds = " + seeds + "\ncontrol = \"a\"\ntokens = 1000\n[[arm]]\nname = \"a\"\narch = \"gpt2\"\nfake.base = 2\n" +
-         control + "\n[[arm]]\nname = \"b\"\narch = \"v8\"\nfake.base = 1.5\n" + arm + "\n";
+  return "name = \"demo\"\nrule = \"fixed\"\nseeds = " + seeds +
+         "\ncontrol = \"a\"\ntokens = 1000\n[[arm]]\nname = \"a\"\narch = \"gpt2\"\nfake.base = 2\n" + control +
+         "\n[[arm]]\nname = \"b\"\narch = \"v8\"\nfake.base = 1.5\n" + arm + "\n";
 }
 
 // A campaign of the stand-in program; quiet, so that the test's output stays readable.
@@ -87,19 +88,100 @@ TEST_CASE("all members get the same budget, threads and way to compute products,
   const Campaign c(recipe());
   c.run();
   CHECK(c.starts("--dry-run") == 2);
-  CHECK(c.starts("--quiet") == 6);
-  CHECK(c.starts("train.tokens=1000") == 8);
+  CHECK(c.starts("train --arch") == 2 + 6 + 2);  // dry runs, members, reference lines
+  CHECK(c.starts("audit ") == 2);
+  CHECK(c.starts("train.tokens=1000") == 12);
   const int64_t threads = assay::core::parse_json(c.read("out/campaign.json"), "campaign.json").at("threads").as_int();
-  CHECK(c.starts("train.threads=" + std::to_string(threads)) == 8);
-  CHECK(c.starts("train.product=onednn") == 6);
+  CHECK(c.starts("train.threads=" + std::to_string(threads)) == 2 + 2 + 6);
+  CHECK(c.starts("train.product=onednn") == 2 + 6);
   CHECK(c.starts("train --arch v8 --seed 2 --out " + c.at("out/members/b-s2") + " --quiet fake.base=1.5") == 1);
 }
 
 TEST_CASE("a recipe fixes threads and products for every member") {
   const Campaign c("threads = 3\nproduct = \"aten\"\n" + recipe());
   c.run();
-  CHECK(c.starts("train.threads=3") == 8);
-  CHECK(c.starts("train.product=aten") == 8);
+  CHECK(c.starts("train.threads=3") == 10);
+  CHECK(c.starts("train.product=aten") == 10);
+}
+
+// The control `a` and the arm `b` with noise of their own; `b` is better by `gain`.
+std::string sequential(const std::string& gain, const std::string& more = "", const std::string& seeds = "20") {
+  return "name = \"demo\"\nseeds = " + seeds + "\ncontrol = \"a\"\ntokens = 1000\n" + more +
+         "[[arm]]\nname = \"a\"\narch = \"gpt2\"\nfake.base = 3\nfake.mode = \"noisy\"\n[[arm]]\nname = \"b\"\narch = \"v8\"\nfake.base "
+         "= " +
+         gain + "\n";
+}
+
+TEST_CASE("the sequential rule stops a clear arm early, says so, and does not count what it did not need") {
+  const Campaign c(sequential("1"));
+  const Outcome o = c.run();
+  CHECK(o.exit == Exit::ok);
+  const Value& b = o.results.at("arms").as_array().at(1);
+  CHECK(b.at("verdict").as_string() == "better");
+  const int64_t seeds = b.at("seeds").as_int();
+  CHECK(seeds >= 6);
+  CHECK(seeds < 12);
+  CHECK(b.at("n").as_int() == seeds);
+  CHECK(static_cast<int64_t>(b.at("differences").size()) == seeds);
+  CHECK(b.at("e_value").as_double() >= 20);
+  CHECK(b.at("sentence").as_string().find("b beats a by") == 0);
+  CHECK(o.results.at("not_needed").as_int() >= 2 * (20 - seeds) - 2);
+  CHECK(o.results.at("unfinished").as_int() == 0);
+  CHECK(c.starts("--seed 20") == 0);
+  CHECK(o.results.at("design").at("alpha").as_double() == 0.05);
+}
+
+TEST_CASE("an arm that does not differ is undecided after all seeds, and the figures do not depend on the number of jobs") {
+  const std::string text = sequential("2.99\nfake.mode = \"noisy2\"", "", "8");
+  const Campaign one(text), two(text);
+  Campaign& serial = const_cast<Campaign&>(one);
+  serial.request.jobs = 1;
+  Value a = one.run().results, b = two.run().results;
+  CHECK(a.at("arms").as_array()[1].at("verdict").as_string() == "undecided");
+  CHECK(a.at("arms").as_array()[1].at("seeds").as_int() == 8);
+  for (Value* v : {&a, &b}) v->erase("members");
+  CHECK(assay::core::to_json(a.at("arms")) == assay::core::to_json(b.at("arms")));
+}
+
+TEST_CASE("an arm that fails its audit is refused with the place, trains nothing and keeps its place among the hypotheses") {
+  const Campaign c(sequential("1\nfake.mode = \"leaky\"", "", "8"));
+  const Outcome o = c.run();
+  CHECK(o.exit == Exit::ok);
+  const Value& b = o.results.at("arms").as_array().at(1);
+  CHECK(b.at("verdict").as_string() == "refused");
+  CHECK(b.at("reason").as_string() == "audit failed: causality at hops.0: sees the future");
+  CHECK(b.at("audit").at("findings").as_array()[0].at("check").as_string() == "causality");
+  CHECK(c.starts("train --arch v8 --seed 1 --out") == 0);
+  CHECK(o.results.at("refused").as_int() == 8);
+}
+
+TEST_CASE("an arm whose loss lies below the entropy of its text is refused, whatever its audit said") {
+  const Campaign c(sequential("1\nfake.mode = \"beats\"", "", "8"));
+  const Value results = c.run().results;
+  const Value& b = results.at("arms").as_array().at(1);
+  CHECK(b.at("verdict").as_string() == "refused");
+  CHECK(b.at("reason").as_string().find("lies below the entropy of the text, 2.0000") != std::string::npos);
+}
+
+TEST_CASE("an audit that cannot be run ends the campaign before any training") {
+  const Campaign c(sequential("1\nfake.mode = \"audit_crash\"", "", "8"));
+  CHECK_THROWS_WITH(c.run(), doctest::Contains("the audit of arm 'b' did not end well: exited with 4"));
+  CHECK(c.starts("--out") == 0);
+}
+
+TEST_CASE("a refused control leaves nothing to compare with: exit code 1") {
+  const Campaign c("name = \"demo\"\nseeds = 8\ncontrol = \"a\"\ntokens = 10\n[[arm]]\nname = \"a\"\narch = \"gpt2\"\nfake.mode = "
+                   "\"leaky\"\n[[arm]]\nname = \"b\"\narch = \"v8\"\n");
+  const Outcome o = c.run();
+  CHECK(o.exit == Exit::check_failed);
+  CHECK(o.results.at("arms").as_array()[1].at("verdict").as_string() == "refused");
+  CHECK(c.starts("--seed 1 --out " + c.at("out/members")) == 0);
+}
+
+TEST_CASE("seeds that cannot lead to any verdict are refused before anything is created") {
+  const Campaign c(sequential("1", "", "5"));
+  c.refused("max_seeds");
+  CHECK_FALSE(c.exists("out"));
 }
 
 TEST_CASE("a finished campaign starts nothing and says the same again") {
@@ -131,7 +213,7 @@ TEST_CASE("a member that diverges is a row with its reason, and is not tried aga
   CHECK(member(o, "b", 2).at("status").as_string() == "failed");
   CHECK(member(o, "b", 2).at("error").as_string() == "[train] step 7: loss is not finite");
   CHECK(member(o, "b", 2).at("exit_code").as_int() == 3);
-  CHECK(o.results.at("arms").as_array()[1].at("interval").is_null());
+  CHECK(o.results.at("arms").as_array()[1].at("effect").as_double() < -2.5);  // a diverged run scores ln V and is not dropped
   CHECK(c.run().exit == Exit::partial);
   CHECK(c.starts("--arch v8") == 4);
   c.request.retry_failed = true;
@@ -206,15 +288,16 @@ TEST_CASE("an unreadable summary is a failed row, not the end of the campaign") 
 }
 
 TEST_CASE("an arm that the program does not accept is named before anything is created") {
-  const Campaign c(
-      "name = \"demo\"\nseeds = 1\ncontrol = \"a\"\ntokens = 1\n[[arm]]\nname = \"a\"\narch = \"gpt2\"\n[[arm]]\nname = \"b\"\narch = "
-      "\"unknown\"\n");
+  const Campaign c("name = \"demo\"\nrule = \"fixed\"\nseeds = 1\ncontrol = \"a\"\ntokens = 1\n[[arm]]\nname = \"a\"\narch = "
+                   "\"gpt2\"\n[[arm]]\nname = \"b\"\narch = "
+                   "\"unknown\"\n");
   c.refused("arm 'b': [registry] unknown architecture 'unknown'");
   CHECK_FALSE(c.exists("out"));
 }
 
 TEST_CASE("a missing device keeps its exit code") {
-  const Campaign c("name = \"demo\"\nseeds = 1\ncontrol = \"a\"\ntokens = 1\n[[arm]]\nname = \"a\"\narch = \"nodevice\"\n");
+  const Campaign c(
+      "name = \"demo\"\nrule = \"fixed\"\nseeds = 1\ncontrol = \"a\"\ntokens = 1\n[[arm]]\nname = \"a\"\narch = \"nodevice\"\n");
   CHECK_THROWS_WITH_AS(c.run(), doctest::Contains("arm 'a': [device] no CUDA device"), assay::core::DeviceError);
   CHECK_FALSE(c.exists("out"));
 }

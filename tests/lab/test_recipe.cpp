@@ -44,7 +44,10 @@ TEST_CASE("a recipe holds arms whose options are those of [common], then their o
   CHECK(r.question == "Which?");
   CHECK(r.seeds == std::vector<int64_t>{1, 2});
   CHECK(r.metric == "val_loss");
-  CHECK(r.confidence == 0.95);
+  CHECK(r.rule == "sequential");
+  CHECK(r.error_rate == 0.05);
+  CHECK(r.audit == "quick");
+  CHECK_FALSE(r.smallest_effect);
   REQUIRE(r.arms.size() == 2);
   CHECK(r.arms[0].options.at("optim.lr").as_double() == 0.003);
   CHECK(r.arms[0].options.at("data.path").as_string() == "grammar");
@@ -105,7 +108,14 @@ TEST_CASE("numbers out of range are refused") {
   check_refusal("name = \"d\"\nseeds = 1\ncontrol = \"a\"\ntokens = 0\n" + body, "'tokens' is 0");
   check_refusal("name = \"d\"\nseeds = 1\ncontrol = \"a\"\ntokens = 1e6\n" + body, "wanted an integer");
   for (const char* c : {"0", "1", "95", "-0.5", "nan"})
-    check_refusal(head + "confidence = " + std::string(c) + "\n" + body, "'confidence' is");
+    check_refusal(head + "error_rate = " + std::string(c) + "\n" + body, "'error_rate' is");
+  for (const char* d : {"0", "-1", "nan", "\"much\""})
+    check_refusal(head + "smallest_effect = " + std::string(d) + "\n" + body, "'smallest_effect' is");
+  check_refusal(head + "escape_threshold = inf\n" + body, "'escape_threshold' is");
+  check_refusal(head + "rule = \"sequentially\"\n" + body, "did you mean 'sequential'");
+  check_refusal(head + "audit = \"quickly\"\n" + body, "did you mean 'quick'");
+  check_refusal(head + "futility = 1\n" + body, "'futility' is");
+  check_refusal(head + "baselines = [\"gpt2\"]\n" + body, "wanted ngram:N");
   check_refusal(head + "threads = 0\n" + body, "'threads' is 0");
   check_refusal(head + "[common]\noptim.lr = inf\n" + body, "not finite");
 }

@@ -13,14 +13,15 @@ namespace {
 
 Value results(int64_t seeds, int64_t arms) {
   std::string text =
-      R"({"name": "demo", "question": "Does it help?", "control": "gpt2", "metric": "val_loss", "confidence": 0.95, "tokens": 1000,
+      R"({"name": "demo", "question": "Does it help?", "control": "gpt2", "metric": "val_loss", "rule": "fixed", "tokens": 1000,
       "seeds": [], "members": [], "arms": [{"name": "gpt2", "n": 2, "mean": 2.5, "sd": 0.125, "differences": [], "mean_difference": null,
-      "interval": null, "p_value": null}], "done": 2, "failed": 1, "unfinished": 0})";
+      "interval": null, "p_value": null, "verdict": "control"}], "done": 2, "failed": 1, "unfinished": 0})";
   Value v = assay::core::parse_json(text, "test");
   for (int64_t s = 1; s <= seeds; ++s) v["seeds"].push_back(s);
   for (int64_t a = 1; a <= arms; ++a) {
     Value arm = assay::core::parse_json(R"({"n": 2, "mean": 2.25, "sd": null, "differences": [{"seed": 1, "difference": 0.25},
-        {"seed": 2, "difference": -0.125}], "mean_difference": 0.0625, "interval": [-2.32, 2.445], "p_value": 0.79})",
+        {"seed": 2, "difference": -0.125}], "mean_difference": 0.0625, "interval": [-2.32, 2.445], "p_value": 0.79, "level": 0.95,
+        "verdict": "undecided", "sentence": "Not decided after 2 paired seeds."})",
                                         "test");
     arm["name"] = "arm" + std::to_string(a);
     v["arms"].push_back(arm);
@@ -58,29 +59,45 @@ TEST_CASE("the table shows each seed's difference, their mean, interval and numb
   INFO(text);
   CHECK(has(text, "demo: Does it help?"));
   CHECK(has(text, "gpt2 - arm (positive: the arm is better)"));
-  for (const char* row : {"1 +0.2500", "2 -0.1250", "3 -", "mean +0.0625", "95 % interval [-2.3200, +2.4450]", "p 0.79", "pairs 2"})
+  for (const char* row : {"1 +0.2500", "2 -0.1250", "mean +0.0625", "interval [-2.3200, +2.4450]", "its level 95 %", "p 0.79", "pairs 2"})
     CHECK(has(text, "\n" + std::string(row) + "\n"));
 }
 
-TEST_CASE("the table says that the interval is for a fixed number of seeds") {
-  const std::string text = render(results(3, 1), {.width = 1000});
-  CHECK(has(text, "fixed n"));
-  CHECK(has(text, "for the 3 seeds that the recipe fixed beforehand"));
-  CHECK(has(text, "Fewer than 2 pairs give no interval."));
+TEST_CASE("the table says what the rule promises: fixed tests, or looks after every seed and what they saved") {
+  Value v = results(3, 1);
+  CHECK(has(render(v, {.width = 1000}), "Tests for a fixed n: they mean what they say for the 3 seeds that the recipe fixed beforehand"));
+  v["rule"] = "sequential";
+  v["not_needed"] = int64_t{2};
+  v["design"] = Value::object();
+  v["design"]["alpha"] = 0.05;
+  v["members"].push_back(failed_member("x"));
+  const std::string text = render(v, {.width = 1000});
+  CHECK(has(text, "the expected share of false ones is at most 0.05"));
+  CHECK(has(text, "2 of 1 trainings were not needed"));
+}
+
+TEST_CASE("verdict sentences come first, with reference lines below the arms") {
+  Value v = results(3, 1);
+  v["references"] = assay::core::parse_json(R"([{"name": "entropy", "kind": "entropy", "value": 1.25}, {"name": "ngram:5", "kind": "ngram",
+      "value": 2.5}])",
+                                            "test");
+  const std::string text = render(v, {.width = 1000});
+  CHECK(text.find("arm1: undecided  Not decided after 2 paired seeds.") < text.find("verdict"));
+  CHECK(has(text, "For comparison: entropy of the text 1.2500, ngram:5 2.5000"));
 }
 
 TEST_CASE("an arm without two pairs has dashes for its interval") {
   Value v = results(1, 1);
   v["arms"].as_array()[1]["interval"] = Value();
   v["arms"].as_array()[1]["p_value"] = Value();
-  CHECK(has(squeezed(render(v, {})), "95 % interval -\n"));
+  CHECK(has(squeezed(render(v, {})), "\ninterval -\n"));
 }
 
 TEST_CASE("the control alone gives no differences and no words about them") {
   const std::string text = render(results(3, 0), {});
   CHECK(has(text, "gpt2"));
   CHECK_FALSE(has(text, "Paired differences"));
-  CHECK_FALSE(has(text, "fixed n"));
+  CHECK_FALSE(has(text, "Tests for a fixed n"));
 }
 
 TEST_CASE("failed members are rows with their reason, made printable") {

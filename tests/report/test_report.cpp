@@ -190,14 +190,16 @@ TEST_CASE("every field of results.json may be null or missing") {
   const auto restore = [&] { write(dir / "results.json", core::to_json(results)); };
   for (const bool gone : {false, true}) {
     for (const auto& [key, value] : results.as_object()) {
-      INFO(key);
+      const std::string member = key;
+      INFO(member);
       edit(dir.path(), [&, k = key](Value& v) { gone ? v.erase(k) : void(v[k] = Value()); });
       CHECK_NOTHROW(html_of(dir.path()));
       restore();
     }
     for (const auto& [key, value] : results.at("arms").as_array()[1].as_object()) {
       if (key == "name") continue;
-      INFO(key);
+      const std::string member = key;
+      INFO(member);
       edit(dir.path(), [&, k = key](Value& v) {
         for (Value& arm : v["arms"].as_array()) gone ? arm.erase(k) : void(arm[k] = Value());
       });

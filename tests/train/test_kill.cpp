@@ -1,7 +1,5 @@
 // kill -9 at random moments: whatever was half done, `--resume` ends with the weights and metrics of an undisturbed run.
 #include <doctest/doctest.h>
-#include <fcntl.h>
-#include <sys/wait.h>
 
 #include <csignal>
 
@@ -9,34 +7,14 @@
 #include "assay/core/random.h"
 #include "assay/train/checkpoint.h"
 #include "train/helpers.h"
+#include "train/processes.h"
 
 using namespace assay;
+using testing::program;
+using testing::start;
+using testing::wait_for;
 
 namespace {
-
-const char* program() {
-  const char* p = std::getenv("ASSAY_PROGRAM");
-  return p != nullptr ? p : "build/release/bin/assay";
-}
-
-pid_t start(const std::vector<std::string>& words) {
-  const pid_t child = fork();
-  if (child != 0) return child;
-  const int null = open("/dev/null", O_WRONLY);
-  dup2(null, 1);
-  dup2(null, 2);
-  std::vector<char*> argv;
-  for (const std::string& w : words) argv.push_back(const_cast<char*>(w.c_str()));
-  argv.push_back(nullptr);
-  execv(argv[0], argv.data());
-  _exit(127);
-}
-
-int wait_for(pid_t child) {
-  int status = 0;
-  waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
 
 std::vector<std::string> train_command(const std::string& out) {
   return {program(),

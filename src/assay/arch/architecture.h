@@ -37,6 +37,9 @@ class Model {
   virtual Tensor loss(const Tensor& logits_BTV, const Tensor& targets_BT);
   // Positions [first, end) of a row of T that count in loss and validation.
   virtual std::pair<int64_t, int64_t> scored(int64_t T) const { return {0, T}; }
+  // What the model's head makes of an intermediate state [B, T, n] that `forward` offered to an observer: the logits [B, T, V] that it would
+  // give if the remaining steps did nothing. Undefined tensor: this state cannot be read so.
+  virtual Tensor read_out(std::string_view name, const Tensor& state);
   virtual int64_t vocab_size() const = 0;
 
   void begin(const Pass& pass) { pass_ = pass; }  // before forward; evaluation without it

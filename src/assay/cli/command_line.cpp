@@ -44,12 +44,12 @@ struct CommandLine::Impl {
 
   // The library gives a flag's value as text; it takes any word for it, so a flag in its place is caught here.
   template <class Take>
-  void add(const std::string& flag, const std::string& help, const char* kind, const Take& take) {
+  CLI::Option* add(const std::string& flag, const std::string& help, const char* kind, const Take& take) {
     auto checked = [flag, take, this](const std::string& text) {
       if (text.starts_with("--")) throw ConfigError(name, flag + ": a value is missing before '" + printable(text, 80) + "'");
       take(text);
     };
-    app.add_option_function<std::string>(flag, checked, help)->type_name(kind);
+    return app.add_option_function<std::string>(flag, checked, help)->type_name(kind);
   }
 
   // Takes the KEY=VALUE words out of the arguments; the value of a flag may look like one and stays.
@@ -109,6 +109,10 @@ void CommandLine::flag(const std::string& name, bool& target, const std::string&
 
 void CommandLine::option(const std::string& name, std::string& target, const std::string& help) {
   impl_->add(name, help, "TEXT", [&target](const std::string& text) { target = text; });
+}
+
+void CommandLine::options(const std::string& name, std::vector<std::string>& target, const std::string& help) {
+  impl_->add(name, help, "TEXT", [&target](const std::string& text) { target.push_back(text); })->trigger_on_parse();
 }
 
 void CommandLine::option(const std::string& name, int64_t& target, const std::string& help) {

@@ -18,6 +18,7 @@ class CommandLine {
   void option(const std::string& name, std::string& target, const std::string& help);
   void option(const std::string& name, int64_t& target, const std::string& help);
   void option(const std::string& name, double& target, const std::string& help);
+  void options(const std::string& name, std::vector<std::string>& target, const std::string& help);  // may be given many times
   void positional(const std::string& name, std::string& target, const std::string& help, bool required = true);
   void rest(const std::string& name, std::vector<std::string>& target, const std::string& help, bool required = true);
   void assignments(std::vector<std::string>& target, const std::string& help);  // KEY=VALUE words, anywhere

@@ -20,9 +20,15 @@ int run_train(const std::vector<std::string>& args);
 int run_eval(const std::vector<std::string>& args);
 int run_generate(const std::vector<std::string>& args);
 int run_audit(const std::vector<std::string>& args);
+int run_inspect(const std::vector<std::string>& args);
 int run_parity(const std::vector<std::string>& args);
 int run_bench(const std::vector<std::string>& args);
+int run_calibrate(const std::vector<std::string>& args);
+int run_plan(const std::vector<std::string>& args);
 int run_campaign(const std::vector<std::string>& args);
 int run_report(const std::vector<std::string>& args);
+int run_verdict(const std::vector<std::string>& args);
+int run_compare(const std::vector<std::string>& args);
+int run_runs(const std::vector<std::string>& args);
 
 }  // namespace assay::cli

@@ -7,6 +7,7 @@
 #include "assay/core/error.h"
 #include "assay/core/hash.h"
 #include "assay/core/options.h"
+#include "assay/data/generator.h"
 #include "assay/data/manifest.h"
 #include "assay/data/path.h"
 #include "assay/data/utf8.h"
@@ -59,14 +60,14 @@ struct Output {
   bool force = false;
   void declare(CommandLine& line) {
     line.option("--out", directory, "directory for the shards and manifest.json");
-    line.option("--tokenizer", tokenizer, "bytes, or a SentencePiece .model file (bytes)");
+    line.option("--tokenizer", tokenizer, "bytes, words, words:N or a SentencePiece .model file (bytes)");
     line.flag("--force", force, "replace shards of the same name");
   }
-  std::string model() const { return tokenizer == "bytes" ? "" : tokenizer; }
+  std::string model() const { return tokenizer == "bytes" || tokenizer == "words" || tokenizer.starts_with("words:") ? "" : tokenizer; }
 };
 
-void write(data::Dataset& dataset, const data::Tokenizer& tokenizer, const Output& output, bool json) {
-  dataset.tokenizer = &tokenizer;
+void write(data::Dataset& dataset, const data::Tokenizer* tokenizer, const Output& output, bool json) {
+  dataset.tokenizer = tokenizer;
   dataset.model_path = output.model();
   const Value manifest = data::write_dataset(core::real_files(), dataset, output.directory, output.force);
   Value result = Value::object();
@@ -77,34 +78,57 @@ void write(data::Dataset& dataset, const data::Tokenizer& tokenizer, const Outpu
     print(split + ": " + std::to_string(value.at("tokens").as_int()) + " tokens, " + std::to_string(value.at("documents").as_int()) +
           " documents, " + std::to_string(value.at("shards").size()) + " shards\n");
   }
-  print("written to " + core::printable(output.directory) + ", tokenizer " + words(tokenizer) + "\n");
+  print("written to " + core::printable(output.directory) +
+        (tokenizer ? ", tokenizer " + words(*tokenizer) : std::string(", no tokenizer")) + "\n");
+}
+
+// A model file for the grammar; for words, the ones that the grammar is told to use.
+std::unique_ptr<data::Tokenizer> tokenizer_for(const data::Generator& g, const Output& output, bool given) {
+  if (!g.has_text()) {
+    if (given) throw ConfigError("data", "--tokenizer: " + g.corpus + " holds no text");
+    return nullptr;
+  }
+  return output.tokenizer == "words" ? data::word_tokenizer(g.grammar.words) : data::open_tokenizer(output.tokenizer);
+}
+
+void check_corpus(const std::string& corpus) {
+  if (data::is_embedded(corpus)) return;
+  Arguments known;
+  for (const data::EmbeddedCorpus& c : data::embedded_corpora()) known.emplace_back(c.name);
+  throw ConfigError("data", core::unknown_name("corpus", corpus, known));
 }
 
 int run_make(const Arguments& args) {
   CommandLine line("data make", "Write an embedded corpus as shards.");
-  std::string corpus;
+  data::Generator g;
   Output output;
-  int64_t tokens = 4000000, val_tokens = 200000, seed = 1;
-  line.positional("CORPUS", corpus, "an embedded corpus (`assay list corpora`)");
+  int64_t tokens = data::kCorpusTokens, val_tokens = 200000, seed = 1;
+  line.positional("CORPUS", g.corpus, "an embedded corpus (`assay list corpora`)");
   output.declare(line);
   line.option("--tokens", tokens, "training tokens (4000000)");
-  line.option("--val-tokens", val_tokens, "validation tokens, 0: none (200000)");
+  line.option("--val-tokens", val_tokens, "validation tokens, rounded up to whole documents; 0: none (200000)");
   line.option("--seed", seed, "seed of the text (1)");
+  line.option("--grammar-words", g.grammar.words, "grammar: words in the lexicon (100)");
+  line.option("--grammar-depth", g.grammar.depth, "grammar: how deep clauses nest (2)");
+  line.option("--vocab-size", g.symbols, "uniform: symbols (256)");
   if (!line.parse(args)) return 0;
+  check_corpus(g.corpus);
   check_given(line, "--out", "a directory");
   check_range("--tokens", tokens, 1, kMostTokens);
   check_range("--val-tokens", val_tokens, 0, kMostTokens);
   check_range("--seed", seed, 0, std::numeric_limits<int64_t>::max());
-  const auto tokenizer = data::open_tokenizer(output.tokenizer);
-  data::check_output(output.directory, corpus, output.model(), output.force);
+  check_range("--grammar-words", g.grammar.words, data::kLeastGrammarWords, data::kMostGrammarWords);
+  check_range("--grammar-depth", g.grammar.depth, 0, data::kMostGrammarDepth);
+  check_range("--vocab-size", g.symbols, 1, 65536);
+  g.seed = static_cast<uint64_t>(seed);
+  const auto tokenizer = tokenizer_for(g, output, line.given("--tokenizer"));
+  data::check_output(output.directory, g.corpus, output.model(), output.force);
   data::Dataset dataset;
-  dataset.name = corpus;
-  dataset.source["corpus"] = corpus;
-  dataset.source["seed"] = seed;
-  const auto number = static_cast<uint64_t>(seed);
-  dataset.splits.emplace_back("train", data::generate(corpus, number, "train", tokens, *tokenizer));
-  if (val_tokens > 0) dataset.splits.emplace_back("val", data::generate(corpus, number, "val", val_tokens, *tokenizer));
-  write(dataset, *tokenizer, output, line.json);
+  dataset.name = g.corpus;
+  dataset.source = g.describe();
+  dataset.splits.emplace_back("train", data::generate(g, "train", tokens, tokenizer.get()));
+  if (val_tokens > 0) dataset.splits.emplace_back("val", data::generate_validation(g, val_tokens, tokenizer.get()).text);
+  write(dataset, tokenizer.get(), output, line.json);
   return 0;
 }
 
@@ -145,7 +169,7 @@ int run_encode(const Arguments& args) {
   const auto [train, val] = data::split_documents(std::move(documents), val_fraction);
   dataset.splits.emplace_back("train", data::tokenize(train, *tokenizer));
   if (!val.empty()) dataset.splits.emplace_back("val", data::tokenize(val, *tokenizer));
-  write(dataset, *tokenizer, output, line.json);
+  write(dataset, tokenizer.get(), output, line.json);
   return 0;
 }
 
@@ -226,8 +250,10 @@ constexpr Action kActions[] = {
     {"info", "say what shards, a text or a tokenizer hold", run_info},
     {"encode", "write text files as shards", run_encode},
     {"decode", "print the text of a shard", run_decode},
+    {"baseline", "n-gram losses on a corpus, and its entropy where it is known", run_baseline},
     {"train-tokenizer", "train a SentencePiece tokenizer", run_train_tokenizer},
     {"verify", "check every promise of a file", run_verify},
+    {"overlap", "find text that training and validation share", run_overlap},
 };
 
 std::string help() {
@@ -244,7 +270,8 @@ namespace assay::cli {
 
 int run_data(const std::vector<std::string>& args) {
   using namespace data_command;
-  if (args.empty()) throw ConfigError("data", "an action is missing: make, info, encode, decode, train-tokenizer or verify");
+  if (args.empty())
+    throw ConfigError("data", "an action is missing: make, info, encode, decode, baseline, train-tokenizer, verify or overlap");
   if (args.front() == "--help" || args.front() == "-h") return print(help()), 0;
   Arguments known;
   for (const Action& a : kActions) {

@@ -1,6 +1,7 @@
 #include "assay/cli/data_actions.h"
 #include "assay/core/error.h"
 #include "assay/core/log.h"
+#include "assay/data/byte_count.h"
 #include "assay/data/manifest.h"
 #include "assay/data/path.h"
 
@@ -28,9 +29,23 @@ std::unique_ptr<data::Tokenizer> known_tokenizer(const std::string& path) {
   }
 }
 
-Value about_shards(const std::string& path, const Arguments& files) {
+// `byte_count` and `bytes_per_token` of an entry; the latter only where the bytes are known exactly.
+void add_bytes(Value& entry, const data::ByteCount& count) {
+  Value bytes = Value::object();
+  bytes["exact"] = count.exact;
+  bytes["lower"] = count.lower;
+  bytes["upper"] = count.upper == data::ByteCount::kUnbounded ? Value() : Value(count.upper);
+  bytes["decoded"] = count.decoded_bytes;
+  bytes["table"] = count.table_bytes;
+  bytes["reason"] = count.reason;
+  entry["byte_count"] = std::move(bytes);
+  const bool known = count.exact && count.tokens > 0;
+  entry["bytes_per_token"] = known ? Value(static_cast<double>(count.lower) / static_cast<double>(count.tokens)) : Value();
+}
+
+Value about_shards(const std::string& path, const Arguments& files, const std::string& name) {
   Value out = Value::object();
-  const auto tokenizer = known_tokenizer(path);
+  const auto tokenizer = name == "auto" ? known_tokenizer(path) : data::open_tokenizer(name);
   out["kind"] = "shards";
   out["path"] = path;
   out["tokenizer"] = tokenizer ? describe(*tokenizer) : Value();
@@ -43,8 +58,13 @@ Value about_shards(const std::string& path, const Arguments& files) {
     entry["tokens"] = info.tokens;
     entry["max_id"] = int64_t{info.max_id};
     entry["hash"] = info.hash;
-    const data::TextSize size = tokenizer ? data::text_size(*data::open_shard(file, 0), *tokenizer) : data::TextSize{};
-    entry["bytes_per_token"] = size.tokens > 0 ? Value(size.bytes / static_cast<double>(size.tokens)) : Value();
+    if (tokenizer) {
+      const auto source = data::open_shard(file, 0);
+      add_bytes(entry, data::count_bytes(*source, *tokenizer, 0, source->size()));
+    } else {
+      entry["byte_count"] = Value();
+      entry["bytes_per_token"] = Value();
+    }
     out["files"].push_back(std::move(entry));
     total += info.tokens;
   }
@@ -63,8 +83,29 @@ Arguments shards_at(const std::string& path) {
   return files;
 }
 
-Value about(const std::string& path) {
+Value about_text(const std::string& path, const std::string& tokenizer_name) {
   Value out = Value::object();
+  const Arguments documents = data::read_documents(path);
+  int64_t bytes = 0;
+  for (const std::string& d : documents) bytes += static_cast<int64_t>(d.size());
+  out["kind"] = "text";
+  out["path"] = path;
+  out["documents"] = static_cast<int64_t>(documents.size());
+  out["bytes"] = bytes;
+  if (tokenizer_name == "auto") return out;
+  const auto tokenizer = data::open_tokenizer(tokenizer_name);
+  const data::ByteCount count = data::count_bytes(documents, *tokenizer);
+  out["tokenizer"] = describe(*tokenizer);
+  out["tokens"] = count.tokens;
+  add_bytes(out, count);
+  return out;
+}
+
+Value about(const std::string& path, const std::string& tokenizer_name) {
+  Value out = Value::object();
+  const bool has_tokens = !data::is_embedded(path) && !path.ends_with(".model");
+  if (tokenizer_name != "auto" && !has_tokens)
+    throw core::ConfigError("data", "--tokenizer: wanted with shards or a text, found with " + path);
   if (data::is_embedded(path)) {
     out["kind"] = "corpus";
     for (const data::EmbeddedCorpus& c : data::embedded_corpora()) {
@@ -76,15 +117,9 @@ Value about(const std::string& path) {
     out["path"] = path;
     for (const auto& [key, value] : tokenizer.as_object()) out[key] = value;
   } else if (data::is_text_file(path)) {
-    const Arguments documents = data::read_documents(path);
-    int64_t bytes = 0;
-    for (const std::string& d : documents) bytes += static_cast<int64_t>(d.size());
-    out["kind"] = "text";
-    out["path"] = path;
-    out["documents"] = static_cast<int64_t>(documents.size());
-    out["bytes"] = bytes;
+    out = about_text(path, tokenizer_name);
   } else {
-    out = about_shards(path, shards_at(path));
+    out = about_shards(path, shards_at(path), tokenizer_name);
   }
   return out;
 }
@@ -146,10 +181,11 @@ void verify_one(const std::string& path, int64_t vocab, Verified& verified) {
 
 int run_info(const Arguments& args) {
   CommandLine line("data info", "Say what a shard, a directory or glob of shards, a text, a .model file or an embedded corpus holds.");
-  std::string path;
+  std::string path, tokenizer = "auto";
   line.positional("PATH", path, "what to look at");
+  line.option("--tokenizer", tokenizer, "bytes or a .model file: count the bytes of shards or a text by it (the one beside the shards)");
   if (!line.parse(args)) return 0;
-  const Value found = about(path);
+  const Value found = about(path, tokenizer);
   line.json ? print_json(found) : print_lines(found, "");
   return 0;
 }

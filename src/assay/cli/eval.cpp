@@ -42,7 +42,7 @@ int run_eval(const std::vector<std::string>& args) {
   v["val_loss"] = e.loss;
   v["val_bits_per_byte"] = e.bits_per_byte ? core::Value(*e.bits_per_byte) : core::Value();
   v["tokens"] = e.tokens;
-  v["bytes"] = e.bytes > 0 ? core::Value(e.bytes) : core::Value();
+  v["bytes"] = e.to_value().at("bytes");
   v["agreement"] = e.to_value().at("agreement");
   v["entropy"] = results::entropy_value(e.entropy);
   if (line.json) {
@@ -53,6 +53,8 @@ int run_eval(const std::vector<std::string>& args) {
               static_cast<long long>(e.tokens));
   if (e.bits_per_byte) std::printf(", %.6f bits a byte", *e.bits_per_byte);
   std::printf("\n");
+  if (e.bytes && !e.to_value().at("bytes").at("exact").as_bool())
+    std::printf("bytes are not exact: %s\n", e.to_value().at("bytes").at("reason").as_string().c_str());
   print_entropy(e);
   return 0;
 }

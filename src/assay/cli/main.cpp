@@ -18,10 +18,16 @@ constexpr Command table[] = {
     {"eval", "loss and bits per byte of a checkpoint", &run_eval},
     {"generate", "continue a text with a trained model", &run_generate},
     {"audit", "check a model for leaks, dead parts and other sources of false results", &run_audit},
+    {"inspect", "what each step of a trained model would predict", &run_inspect},
     {"parity", "replay conformance vectors", &run_parity},
     {"bench", "time training updates", &run_bench},
+    {"plan", "seeds and hours of a campaign, before spending them", &run_plan},
+    {"calibrate", "how often the rule of verdicts errs, measured", &run_calibrate},
     {"campaign", "compare arms over paired seeds, from a recipe", &run_campaign},
     {"report", "a campaign as one HTML file, or as tables and figures for a paper", &run_report},
+    {"verdict", "what a campaign shows about its arms", &run_verdict},
+    {"compare", "two runs beside each other", &run_compare},
+    {"runs", "list runs by what was trained and measured", &run_runs},
 };
 
 void print_help() {

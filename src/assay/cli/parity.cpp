@@ -6,7 +6,9 @@
 #include "assay/cli/command_line.h"
 #include "assay/cli/commands.h"
 #include "assay/core/error.h"
+#include "assay/core/file.h"
 #include "assay/core/options.h"
+#include "assay/stats/replay.h"
 #include "assay/tensor/device.h"
 #include "assay/tensor/failure.h"
 
@@ -39,6 +41,17 @@ Value failure(const std::string& file, const core::Error& e) {
   return v;
 }
 
+// A document of statistics cases (.json): one deviation a case.
+audit::ParityReport replay_cases(const std::string& file) {
+  constexpr uint64_t limit = uint64_t{16} << 20;
+  audit::ParityReport r;
+  r.file = file;
+  r.kind = "statistics";
+  for (const stats::ReplayedCase& c : stats::replay_statistics(core::parse_json(core::read_file(file, limit), file, {.bytes = limit})))
+    r.deviations.push_back({c.name, c.pass || c.error > c.bound ? c.error : c.bound + 1, c.bound});
+  return r;
+}
+
 void print(const audit::ParityReport& r) {
   const audit::Deviation& w = r.worst();
   std::printf("%s  %-10s %3zu tensors  worst %s: %.2e of %.2e  %s\n", r.pass() ? "pass" : "FAIL", r.kind.c_str(), r.deviations.size(),
@@ -55,7 +68,7 @@ int run_parity(const std::vector<std::string>& args) {
                    "Replay conformance vectors: build the model that a file's metadata names and compare all that the file holds.");
   std::vector<std::string> files;
   std::string device = "cpu", dtype = "float32", product = "auto";
-  line.rest("FILE", files, ".safetensors files: models, trajectories, optimizers");
+  line.rest("FILE", files, ".safetensors files: models, trajectories, optimizers; .json: cases of statistics");
   line.option("--device", device, "cpu, cuda or cuda:N");
   line.option("--dtype", dtype, "float32 or float64");
   line.option("--product", product, "CPU product library: auto, aten or onednn");
@@ -72,7 +85,7 @@ int run_parity(const std::vector<std::string>& args) {
   Value list = Value::array();
   for (const std::string& file : files) {
     try {
-      const audit::ParityReport r = audit::replay(file, options);
+      const audit::ParityReport r = file.ends_with(".json") ? replay_cases(file) : audit::replay(file, options);
       pass = pass && r.pass();
       list.push_back(document_of(r));
       if (!line.json) print(r);

@@ -9,6 +9,7 @@
 #include "assay/core/log.h"
 #include "assay/core/reference_environment.h"
 #include "assay/train/checkpoint.h"
+#include "assay/train/ngram_run.h"
 
 namespace assay::cli {
 namespace {
@@ -58,7 +59,8 @@ std::unique_ptr<train::RunConfig> RunOptions::resolve(const CommandLine& line, b
   if (name_of_arch.empty()) name_of_arch = environment_value(pairs, "MODEL_VERSION");
   if (name_of_arch.empty() && recipe.find("arch") != nullptr) name_of_arch = recipe.at("arch").as_string();
   if (name_of_arch.empty()) throw core::ConfigError("train", "no architecture: wanted --arch NAME (`assay list architectures` names them)");
-  auto config = std::make_unique<train::RunConfig>(arch::find_architecture(name_of_arch));
+  auto config = train::is_ngram(name_of_arch) ? train::ngram_config(name_of_arch)
+                                              : std::make_unique<train::RunConfig>(arch::find_architecture(name_of_arch));
   config->name = name;
   if (name.empty() && recipe.find("name") != nullptr) config->name = recipe.at("name").as_string();
   for (const char* key : {"arch", "name", "sources"}) recipe.erase(key);

@@ -6,6 +6,7 @@
 #include "assay/core/file.h"
 #include "assay/core/log.h"
 #include "assay/train/loop.h"
+#include "assay/train/ngram_run.h"
 
 namespace assay::cli {
 namespace {
@@ -63,15 +64,16 @@ int run_train(const std::vector<std::string>& args) {
     s = train::resume(resumed, overrides);
   } else {
     const auto config = options.resolve(line, true);
+    const bool ngram = config->architecture == &train::ngram_info();
     if (dry) {
-      const core::Value plan = train::dry_run(*config);
+      const core::Value plan = ngram ? train::dry_run_ngram(*config) : train::dry_run(*config);
       if (line.json) std::printf("%s\n", core::to_json(plan, 2).c_str());
       else print_plan(plan);
       return 0;
     }
     directory = out.empty() ? default_directory(*config) : out;
     if (config->name.empty()) config->name = directory.substr(directory.find_last_of('/') + 1);
-    s = train::train_new(*config, directory);
+    s = ngram ? train::run_ngram(*config, directory) : train::train_new(*config, directory);
   }
   if (line.json) {
     core::Value v = s.to_value();

@@ -59,14 +59,25 @@ class ByteTokenizer final : public Tokenizer {
     }
     return table;
   }
+
+  TextTable text_table() const override {
+    TextTable table;
+    table.kind.assign(kSize, TextTable::Kind::byte);
+    table.inside.assign(kSize, {1, 1});
+    for (const uint16_t control : {kPad, kBos, kEos, kUnknown}) {
+      table.kind[control] = TextTable::Kind::control;
+      table.inside[control] = {0, 0};
+    }
+    // No text is encoded to the unknown id; whoever wrote one may have meant anything.
+    table.kind[kUnknown] = TextTable::Kind::unknown;
+    table.inside[kUnknown] = {0, TextTable::kUnbounded};
+    table.first = table.inside;
+    return table;
+  }
 };
 
 }  // namespace
 
 std::unique_ptr<Tokenizer> byte_tokenizer() { return std::make_unique<ByteTokenizer>(); }
-
-std::unique_ptr<Tokenizer> open_tokenizer(const std::string& name) {
-  return name == "bytes" ? byte_tokenizer() : sentencepiece_tokenizer(name);
-}
 
 }  // namespace assay::data

@@ -1,10 +1,13 @@
 #include "assay/data/corpus.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "assay/core/error.h"
 #include "assay/core/hash.h"
+#include "assay/core/log.h"
 #include "assay/core/random.h"
+#include "assay/data/generator.h"
 #include "assay/data/manifest.h"
 #include "assay/data/positioned_file.h"
 
@@ -30,19 +33,43 @@ void check_exists(const std::string& path) {
   throw core::ConfigError("data", core::unknown_name("corpus", path, known) + "; and there is no such file or directory");
 }
 
+Generator generator_of(const DataConfig& config) {
+  Generator g;
+  g.corpus = config.path;
+  g.seed = static_cast<uint64_t>(config.corpus_seed);
+  g.grammar = {config.grammar_words, config.grammar_depth};
+  if (config.vocab_size > 0) g.symbols = config.vocab_size;
+  return g;
+}
+
 std::unique_ptr<Tokenizer> tokenizer_for(const DataConfig& config, Kind kind) {
+  if (kind == Kind::embedded && !generator_of(config).has_text()) {
+    if (config.tokenizer == "auto") return nullptr;
+    throw core::ConfigError("data", "tokenizer: wanted auto, because " + config.path + " holds no text; found " + config.tokenizer);
+  }
+  if (kind == Kind::embedded && config.tokenizer == "words") return word_tokenizer(config.grammar_words);
   if (config.tokenizer != "auto") return open_tokenizer(config.tokenizer);
   return kind == Kind::shards ? tokenizer_beside(config.path) : byte_tokenizer();
 }
 
-int64_t vocabulary(const DataConfig& config, const Tokenizer* tokenizer) {
+// Shards that a generator without text made say how many symbols it has.
+int64_t symbols_of(const DataConfig& config, Kind kind) {
+  if (config.vocab_size > 0) return config.vocab_size;
+  if (kind == Kind::text) return 0;
+  if (kind == Kind::embedded) return generator_of(config).symbols;
+  const auto g = Generator::from(source_beside(config.path));
+  return g && !g->has_text() ? g->symbols : 0;
+}
+
+int64_t vocabulary(const DataConfig& config, Kind kind, const Tokenizer* tokenizer) {
   if (config.vocab_size < 0 || config.vocab_size > 65536) {
     throw core::ConfigError("data", "vocab_size: wanted 0 to 65536, found " + std::to_string(config.vocab_size));
   }
-  if (!tokenizer && config.vocab_size == 0) {
+  if (!tokenizer) {
+    if (const int64_t symbols = symbols_of(config, kind)) return symbols;
     throw core::ConfigError("data", "vocab_size: " + config.path + " has no tokenizer beside it; give data.vocab_size or data.tokenizer");
   }
-  if (tokenizer && config.vocab_size != 0 && config.vocab_size < tokenizer->vocab_size()) {
+  if (config.vocab_size != 0 && config.vocab_size < tokenizer->vocab_size()) {
     throw core::ConfigError("data", "vocab_size: wanted 0 or at least " + std::to_string(tokenizer->vocab_size()) + " (" +
                                         tokenizer->description() + "), found " + std::to_string(config.vocab_size));
   }
@@ -86,10 +113,13 @@ struct Paths {
 
 void open_training(const DataConfig& config, Kind kind, Corpus& corpus, Paths& paths) {
   if (kind == Kind::embedded) {
-    const auto seed = static_cast<uint64_t>(config.corpus_seed);
-    corpus.train = tokens_in_memory(generate(config.path, seed, "train", config.corpus_tokens, *corpus.tokenizer).tokens);
+    const Generator g = generator_of(config);
+    const int64_t tokens = config.corpus_tokens > 0 ? config.corpus_tokens : kCorpusTokens;
+    corpus.train = tokens_in_memory(generate(g, "train", tokens, corpus.tokenizer.get()).tokens);
     if (config.val_path.empty()) {
-      corpus.val = tokens_in_memory(generate(config.path, seed, "val", config.corpus_val_tokens, *corpus.tokenizer).tokens);
+      Validation val = generate_validation(g, config.corpus_val_tokens, corpus.tokenizer.get());
+      corpus.val = tokens_in_memory(std::move(val.text.tokens));
+      corpus.val_entropy = std::move(val.entropy);
     }
   } else if (kind == Kind::shards) {
     paths.train = find_shards(config.path, "train");
@@ -112,6 +142,22 @@ void open_training(const DataConfig& config, Kind kind, Corpus& corpus, Paths& p
   }
 }
 
+// Of validation shards that `data make` wrote: what is known about the same tokens generated once more.
+void recall_entropy(const std::string& path, Corpus& corpus) {
+  const core::Value source = source_beside(path);
+  const core::Value* name = source.is_object() ? source.find("corpus") : nullptr;
+  if (!name) return;
+  const auto g = Generator::from(source);
+  if (g && (corpus.tokenizer || !g->has_text())) {
+    Validation val = generate_validation(*g, static_cast<int64_t>(corpus.val->size()), corpus.tokenizer.get());
+    if (tokens_in_memory(std::move(val.text.tokens))->hash() == corpus.val->hash()) {
+      corpus.val_entropy = std::move(val.entropy);
+      return;
+    }
+  }
+  core::warn("data: " + path + ": these validation tokens are not what its manifest's source generates; nothing is known about them");
+}
+
 void open_validation(const DataConfig& config, Kind kind, Corpus& corpus, Paths& paths) {
   if (corpus.val) return;
   if (!config.val_path.empty() && kind_of(config.val_path) == Kind::embedded) {
@@ -127,9 +173,17 @@ void open_validation(const DataConfig& config, Kind kind, Corpus& corpus, Paths&
   paths.val = find_shards(derived ? validation_pattern(config.path) : config.val_path.empty() ? config.path : config.val_path, "val");
   check_apart(paths.train, paths.val);
   corpus.val = open_shards(paths.val, corpus.vocab_size);
+  recall_entropy(paths.val.front(), corpus);
 }
 
 }  // namespace
+
+int64_t corpus_tokens_for(int64_t budget_tokens, int64_t seq_len) {
+  // The order "sequential" reads one more token a batch than it has targets, which is at most one more a row.
+  const int64_t most = std::numeric_limits<int32_t>::max();
+  const int64_t rows = budget_tokens / seq_len + (budget_tokens % seq_len != 0);
+  return rows > (most - 1) / (seq_len + 1) ? most : std::max<int64_t>(rows, 1) * (seq_len + 1) + 1;
+}
 
 const core::Schema& DataConfig::schema() {
   static const core::Schema s = core::declare<DataConfig>(
@@ -139,11 +193,16 @@ const core::Schema& DataConfig::schema() {
               .env("DATA_PATH")
               .env("TRAIN_PATTERN"),
           core::option("val_path", &DataConfig::val_path, "validation shards or text; empty: derived from path").env("VAL_PATTERN"),
-          core::option("tokenizer", &DataConfig::tokenizer, "auto, bytes or a SentencePiece .model file").env("TOKENIZER_PATH"),
+          core::option("tokenizer", &DataConfig::tokenizer, "auto, bytes, words (of the grammar) or a SentencePiece .model file")
+              .env("TOKENIZER_PATH"),
           core::option("vocab_size", &DataConfig::vocab_size, "ids of the model; 0: the tokenizer's", 0, 65536).env("VOCAB_SIZE"),
-          core::option("corpus_tokens", &DataConfig::corpus_tokens, "training tokens of an embedded corpus", 2, 2147483647),
+          core::option("corpus_tokens", &DataConfig::corpus_tokens, "training tokens of an embedded corpus; 0: what the run reads", 0,
+                       2147483647),
           core::option("corpus_val_tokens", &DataConfig::corpus_val_tokens, "validation tokens of an embedded corpus", 2, 2147483647),
           core::option("corpus_seed", &DataConfig::corpus_seed, "seed of an embedded corpus", 0, 9007199254740992),
+          core::option("grammar_words", &DataConfig::grammar_words, "words in the grammar's lexicon", kLeastGrammarWords,
+                       kMostGrammarWords),
+          core::option("grammar_depth", &DataConfig::grammar_depth, "how deep the grammar's clauses nest", 0, kMostGrammarDepth),
           core::option("val_fraction", &DataConfig::val_fraction, "share of a text file's documents for validation", 0.0, 0.5),
           core::option("split_paragraphs", &DataConfig::split_paragraphs, "a blank line ends a document of a .txt file"),
           core::option("order", &DataConfig::order, "order of training windows").one_of({"shuffled", "sequential", "blocks"}),
@@ -173,7 +232,7 @@ Corpus open_corpus(const DataConfig& config) {
   Corpus corpus;
   corpus.name = config.path;
   corpus.tokenizer = tokenizer_for(config, kind);
-  corpus.vocab_size = vocabulary(config, corpus.tokenizer.get());
+  corpus.vocab_size = vocabulary(config, kind, corpus.tokenizer.get());
   Paths paths;
   open_training(config, kind, corpus, paths);
   open_validation(config, kind, corpus, paths);

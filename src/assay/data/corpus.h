@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "assay/core/options.h"
+#include "assay/data/grammar.h"
 #include "assay/data/known_entropy.h"
 #include "assay/data/shards.h"
 #include "assay/data/tokenizer.h"
@@ -15,13 +16,15 @@
 namespace assay::data {
 
 struct DataConfig {
-  std::string path = "grammar";     // an embedded corpus, a directory or glob of shards, a .txt or .jsonl file
-  std::string val_path;             // validation shards or text; empty: derived from path
-  std::string tokenizer = "auto";   // auto: the embedded corpus's own, a .model beside the shards, else bytes
-  int64_t vocab_size = 0;           // 0: the tokenizer's; shards without a tokenizer need it
-  int64_t corpus_tokens = 4000000;  // embedded corpora: training tokens to generate
+  std::string path = "grammar";    // an embedded corpus, a directory or glob of shards, a .txt or .jsonl file
+  std::string val_path;            // validation shards or text; empty: derived from path
+  std::string tokenizer = "auto";  // auto: the embedded corpus's own, a .model beside the shards, else bytes
+  int64_t vocab_size = 0;          // 0: the tokenizer's; shards without a tokenizer need it
+  int64_t corpus_tokens = 0;       // embedded corpora: training tokens; 0: as many as the run reads (`corpus_tokens_for`)
   int64_t corpus_val_tokens = 200000;
   int64_t corpus_seed = 1;
+  int64_t grammar_words = 100;  // the grammar's lexicon and nesting (data/grammar.h)
+  int64_t grammar_depth = 2;
   double val_fraction = 0.05;           // of the documents of a .txt or .jsonl file, by a hash of each document's position
   bool split_paragraphs = true;         // a blank line ends a document of a .txt file; false: the file is one document
   std::string order = "shuffled";       // shuffled | sequential | blocks (data/loader.h)
@@ -38,6 +41,12 @@ struct Corpus {
   std::optional<KnownEntropy> val_entropy;  // where the generator of the validation tokens is known
 };
 
+// Training tokens of an embedded corpus where nobody says how many.
+inline constexpr int64_t kCorpusTokens = 4'000'000;
+// The training tokens with which a run that reads `budget_tokens` targets in rows of `seq_len` sees none twice, in whatever order.
+int64_t corpus_tokens_for(int64_t budget_tokens, int64_t seq_len);
+
+// `corpus_tokens` 0 is kCorpusTokens here: who knows the run's budget puts `corpus_tokens_for` into the configuration first.
 // DataError / ConfigError that names the file and what was wanted: nothing there, an empty file, a directory without shards, an id
 // beyond the vocabulary, text that is not UTF-8 (with the byte offset), train and validation that are the same file.
 Corpus open_corpus(const DataConfig& config);
@@ -57,8 +66,7 @@ struct Tokenized {
   uint64_t documents = 0;
 };
 Tokenized tokenize(const std::vector<std::string>& documents, const Tokenizer& tokenizer);
-// The first `tokens` tokens of an embedded corpus; its last document may be cut.
-Tokenized generate(std::string_view corpus, uint64_t seed, std::string_view split, int64_t tokens, const Tokenizer& tokenizer);
+void append(std::vector<uint16_t>& tokens, std::string_view document, const Tokenizer& tokenizer);
 
 // Bytes of text that the tokens after the first stand for (vocab-space 6), and how many tokens these are.
 struct TextSize {
@@ -73,10 +81,5 @@ struct EmbeddedCorpus {
 };
 std::vector<EmbeddedCorpus> embedded_corpora();
 bool is_embedded(std::string_view name);
-
-// The embedded corpus "grammar": English-like sentences from a seeded probabilistic grammar - agreement over distance, nested relative
-// clauses, names that recur through a paragraph, small sums. Document i of (seed, split) is a function of those numbers; train
-// and validation never share a document seed.
-std::string grammar_document(uint64_t seed, std::string_view split, uint64_t index);
 
 }  // namespace assay::data

@@ -1,43 +1,40 @@
 #pragma once
-#include <cstddef>
+#include <array>
 #include <cstdint>
 #include <span>
+#include <string>
+#include <vector>
 
 namespace assay::data::grammar {
 
-// Words of one class and how often each is chosen. The frequencies fall like 1 / (rank + 2), as words of a language roughly do.
-struct Noun {
-  const char *singular, *plural;
-};
-struct Verb {
-  const char *singular, *plural;  // "sees", "see"
-  const char* past;               // "saw"
-};
-struct Name {
-  const char *text, *subject, *object, *possessive;  // "Anna", "she", "her", "her"
+enum class Class : uint8_t { name, trade, animal, thing, place, quality, mood, action, deed, handling, belief, manner, time };
+inline constexpr size_t kClasses = 13;
+
+// The forms of a word. Nouns: one, many. Verbs: "sees", "see", "saw". All others have one form.
+struct Word {
+  std::string one, many, past;
+  bool female = false;  // of names
 };
 
-template <class Word>
-struct Lexicon {
-  std::span<const Word> words;
-  std::span<const uint16_t> weights;
+// The open classes of words, and how often each word is chosen. No form stands for two words.
+//
+// Each class is ranked by frequency, and each place of the lexicon has a ranking of its own (the same one, turned round): what is spoken
+// of depends on where the document is set.
+class Lexicon {
+ public:
+  explicit Lexicon(size_t words);  // at least 56
+  const std::vector<Word>& of(Class c) const { return words_[static_cast<size_t>(c)]; }
+  std::span<const uint16_t> weights(Class c, size_t scene) const;
+
+ private:
+  std::array<std::vector<Word>, kClasses> words_;
+  std::array<std::vector<uint16_t>, kClasses> weights_;  // [scene][word]
 };
 
-extern const Lexicon<Name> names;
-extern const Lexicon<Noun> people;
-extern const Lexicon<Noun> animals;
-extern const Lexicon<Noun> things;                   // what can be held, bought and counted
-extern const Lexicon<const char*> places;            // with their article: "the river"
-extern const Lexicon<const char*> prepositions;      // of place
-extern const Lexicon<const char*> qualities;         // adjectives of nouns
-extern const Lexicon<const char*> moods;             // adjectives of people and animals after "is"
-extern const Lexicon<const char*> manners;           // adverbs
-extern const Lexicon<const char*> times;             // "in the morning"
-extern const Lexicon<Verb> actions;                  // without an object: "sleeps"
-extern const Lexicon<Verb> deeds;                    // towards someone: "follows"
-extern const Lexicon<Verb> handlings;                // of a thing: "carries"
-extern const Lexicon<Verb> sayings;                  // with a clause: "says"
-extern const Lexicon<Verb> beliefs;                  // with a clause: "believes"
-extern const std::span<const char* const> numerals;  // "zero" ... "twenty"
+// The first `n` words of a class: real ones, then regularly built pronounceable ones.
+std::vector<Word> words_of(Class c, size_t n);
+
+inline constexpr auto numerals =
+    std::to_array<const char*>({"zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"});
 
 }  // namespace assay::data::grammar

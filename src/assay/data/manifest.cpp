@@ -108,7 +108,8 @@ core::Value describe(const Tokenizer& tokenizer, const std::string& model_path) 
 
 // The hash of all shards' hashes and the tokenizer's.
 std::string hash_of(const core::Value& manifest) {
-  std::string all = manifest.at("tokenizer").at("hash").as_string();
+  const core::Value& tokenizer = manifest.at("tokenizer");
+  std::string all = tokenizer.is_null() ? "" : tokenizer.at("hash").as_string();
   for (const auto& [split, value] : manifest.at("splits").as_object()) {
     for (const core::Value& shard : value.at("shards").as_array()) all += split + shard.at("hash").as_string();
   }
@@ -130,9 +131,10 @@ core::Value read_manifest(const std::string& directory) {
 
 std::unique_ptr<Tokenizer> tokenizer_of(const core::Value& manifest, const std::string& directory) {
   const core::Value& entry = manifest.at("tokenizer");
+  if (entry.is_null()) return nullptr;
   const core::Value& file = entry.at("file");
   std::unique_ptr<Tokenizer> tokenizer;
-  if (file.is_null()) tokenizer = byte_tokenizer();
+  if (file.is_null()) tokenizer = open_tokenizer(entry.at("description").as_string());
   else tokenizer = sentencepiece_tokenizer(join_path(directory, base_name(file.as_string())));
   if (tokenizer->hash() != entry.at("hash").as_string()) {
     throw core::DataError("data", join_path(directory, kManifest) + ": tokenizer hash: wanted " + entry.at("hash").as_string() +
@@ -162,7 +164,7 @@ core::Value write_dataset(core::FileSystem& fs, const Dataset& dataset, const st
   manifest["format"] = kFormat;
   manifest["name"] = dataset.name;
   manifest["source"] = dataset.source;
-  manifest["tokenizer"] = describe(*dataset.tokenizer, dataset.model_path);
+  manifest["tokenizer"] = dataset.tokenizer ? describe(*dataset.tokenizer, dataset.model_path) : core::Value();
   core::Value splits = core::Value::object();
   Writer writer(fs, directory);
   writer.directory();
@@ -192,6 +194,13 @@ std::unique_ptr<Tokenizer> tokenizer_beside(const std::string& path) {
     throw core::ConfigError("data", "tokenizer: " + models[0] + " and " + models[1] + " both lie beside the shards; say which one");
   }
   return models.empty() ? nullptr : sentencepiece_tokenizer(models[0]);
+}
+
+core::Value source_beside(const std::string& path) {
+  const std::string directory = directory_of(path);
+  const core::Value manifest = core::directory_exists(directory) ? read_manifest(directory) : core::Value();
+  const core::Value* source = manifest.is_object() ? manifest.find("source") : nullptr;
+  return source ? *source : core::Value();
 }
 
 std::string fault_of_manifest(const std::string& directory, const std::vector<ShardInfo>& verified) {

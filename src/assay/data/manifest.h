@@ -14,9 +14,9 @@ namespace assay::data {
 struct Dataset {
   std::string name;                                       // shards are <name>_<split>_000000.bin
   std::vector<std::pair<std::string, Tokenized>> splits;  // "train", "val"
-  const Tokenizer* tokenizer = nullptr;
-  std::string model_path;  // of a SentencePiece tokenizer: copied into the directory
-  core::Value source;      // where the text came from
+  const Tokenizer* tokenizer = nullptr;                   // null: tokens without text
+  std::string model_path;                                 // of a SentencePiece tokenizer: copied into the directory
+  core::Value source;                                     // where the text came from
 };
 
 inline constexpr uint64_t kShardTokens = 100'000'000;  // in each shard but the last
@@ -31,6 +31,9 @@ core::Value write_dataset(core::FileSystem& fs, const Dataset& dataset, const st
 // The tokenizer of the shards at `path` (a directory, or files in one): the manifest's, else the only *.model file there, else null.
 // ConfigError where there are several; DataError where the manifest's is missing or another one.
 std::unique_ptr<Tokenizer> tokenizer_beside(const std::string& path);
+
+// The `source` of the manifest of the shards at `path`; null where there is no manifest.
+core::Value source_beside(const std::string& path);
 
 // What in a directory differs from its manifest: "" or the first fault. `verified` are the directory's shards.
 std::string fault_of_manifest(const std::string& directory, const std::vector<ShardInfo>& verified);

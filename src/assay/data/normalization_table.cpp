@@ -106,4 +106,17 @@ std::string fault_of_normalization_table(std::string_view table) {
   return TrieCheck(table.substr(0, trie_bytes), strings).fault();
 }
 
+uint32_t longest_rule(std::string_view table) {
+  if (table.empty()) return 0;
+  uint32_t trie_bytes = 0, longest = 1;
+  std::memcpy(&trie_bytes, table.data(), sizeof trie_bytes);
+  table.remove_prefix(sizeof trie_bytes + trie_bytes);
+  while (!table.empty()) {
+    const size_t end = std::min(table.find('\0'), table.size() - 1);
+    longest = std::max(longest, static_cast<uint32_t>(end));
+    table.remove_prefix(end + 1);
+  }
+  return longest;
+}
+
 }  // namespace assay::data

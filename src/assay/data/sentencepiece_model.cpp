@@ -1,5 +1,6 @@
 #include "assay/data/sentencepiece_model.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -111,10 +112,11 @@ void check_score(const Message& message, uint64_t bits) {
   if (!std::isfinite(score)) message.bad("its score is not a finite number");
 }
 
-// What decides whether lines are independent; the values are the format's defaults.
+// What decides how text is rewritten and whether lines are independent; the values are the format's defaults.
 struct Traits {
-  bool bpe = false, byte_fallback = false, line_end_in_piece = false;
-  bool rules = false, dummy_prefix = true, removes_spaces = true;
+  bool bpe = false, byte_fallback = false, line_end_in_piece = false, spaces_end_pieces = false;
+  bool rules = false, dummy_prefix = true, removes_spaces = true, escapes_spaces = true;
+  uint32_t longest_rule = 0;
 };
 
 void check_piece(std::string_view bytes, const std::string& path, int index, Traits& traits) {
@@ -138,16 +140,16 @@ void check_piece(std::string_view bytes, const std::string& path, int index, Tra
 }
 
 void check_trainer(std::string_view bytes, const std::string& path, Traits& traits) {
-  constexpr uint64_t kModelType = 3, kByteFallback = 35, kUnknownSurface = 44, kBpe = 2;
+  constexpr uint64_t kModelType = 3, kSpacesEndPieces = 24, kByteFallback = 35, kUnknownSurface = 44, kBpe = 2;
   Message message(bytes, path, "trainer_spec");
   for (Field f; message.next(f);) {
     if (f.number == kModelType) {
       message.want(f, Wire::varint);
       if (f.value < 1 || f.value > 4) message.bad("model_type " + std::to_string(f.value) + "; wanted 1 to 4");
       traits.bpe = f.value == kBpe;
-    } else if (f.number == kByteFallback) {
+    } else if (f.number == kByteFallback || f.number == kSpacesEndPieces) {
       message.want(f, Wire::varint);
-      traits.byte_fallback = f.value != 0;
+      (f.number == kByteFallback ? traits.byte_fallback : traits.spaces_end_pieces) = f.value != 0;
     } else if (f.number == kUnknownSurface) {
       message.want(f, Wire::bytes);
       check_text(message, "unk_surface", f.bytes, kSurfaceBytes);
@@ -162,15 +164,19 @@ void check_table(const Message& message, const Field& f) {
 }
 
 void check_normalizer(std::string_view bytes, const std::string& path, const char* name, Traits& traits) {
-  constexpr uint64_t kTable = 2, kDummyPrefix = 3, kRemoveSpaces = 4;
+  constexpr uint64_t kTable = 2, kDummyPrefix = 3, kRemoveSpaces = 4, kEscapeSpaces = 5;
   Message message(bytes, path, name);
   for (Field f; message.next(f);) {
     if (f.number == kTable) {
       check_table(message, f);
       traits.rules |= !f.bytes.empty();
-    } else if (f.number == kDummyPrefix || f.number == kRemoveSpaces) {
+      traits.longest_rule = std::max(traits.longest_rule, longest_rule(f.bytes));
+    } else if (f.number == kDummyPrefix || f.number == kRemoveSpaces || f.number == kEscapeSpaces) {
       message.want(f, Wire::varint);
-      (f.number == kDummyPrefix ? traits.dummy_prefix : traits.removes_spaces) = f.value != 0;
+      bool& trait = f.number == kDummyPrefix    ? traits.dummy_prefix
+                    : f.number == kRemoveSpaces ? traits.removes_spaces
+                                                : traits.escapes_spaces;
+      trait = f.value != 0;
     }
   }
 }
@@ -192,7 +198,16 @@ SoundModel check_sentencepiece_model(std::string_view bytes, const std::string& 
   }
   if (pieces == 0) message.bad("it has no pieces");
   const bool rewrites = traits.rules || traits.dummy_prefix || traits.removes_spaces;
-  return {traits.bpe && traits.byte_fallback && !traits.line_end_in_piece && !rewrites};
+  SoundModel model;
+  model.lines_are_independent = traits.bpe && traits.byte_fallback && !traits.line_end_in_piece && !rewrites;
+  model.byte_fallback = traits.byte_fallback;
+  model.dummy_prefix = traits.dummy_prefix && !traits.spaces_end_pieces;
+  model.dummy_suffix = traits.dummy_prefix && traits.spaces_end_pieces;
+  model.removes_spaces = traits.removes_spaces;
+  model.escapes_spaces = traits.escapes_spaces;
+  model.denormalizes = of_decoding.rules;
+  model.longest_rule = traits.longest_rule;
+  return model;
 }
 
 }  // namespace assay::data

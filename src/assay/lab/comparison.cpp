@@ -1,40 +1,90 @@
 #include "assay/lab/comparison.h"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
-#include <map>
 #include <optional>
 
 #include "assay/core/error.h"
+#include "assay/core/hash.h"
+#include "assay/core/options.h"
+#include "assay/lab/references.h"
+#include "assay/lab/rule.h"
+#include "assay/stats/describe.h"
 #include "assay/stats/paired.h"
+#include "assay/stats/planning.h"
 
 namespace assay::lab {
 namespace {
 
 using core::Value;
 
-struct Row {
-  const Member* member;
-  Standing standing;
-  std::optional<double> value;  // the metric of a member that is done
-};
-
 Value number_or_null(double v) { return std::isfinite(v) ? Value(v) : Value(); }
 Value number_or_null(const std::optional<double>& v) { return v ? number_or_null(*v) : Value(); }
 
-std::optional<double> metric_of(const results::Summary& s, const std::string& metric) {
-  if (metric == "val_bits_per_byte") return s.val_bits_per_byte;
-  return metric == "train_loss" ? s.train_loss : s.val_loss;
-}
+// The rule applied to the evidence, and each arm's rows.
+class Judged {
+ public:
+  Judged(const Recipe& recipe, const Evidence& evidence, const Pinned& pinned)
+      : recipe_(recipe),
+        evidence_(evidence),
+        standings_(standings_of(recipe, evidence.rows, evidence.audits, pinned)),
+        rule_(apply_rule(recipe, standings_)),
+        control_(control_arm(recipe)) {}
 
-Row row_of(const Member& m, const std::string& metric) {
-  Row row{&m, standing_of(m), std::nullopt};
-  if (row.standing.state != State::done) return row;
-  row.value = metric_of(*row.standing.summary, metric);
-  if (row.value) return row;
-  row.standing.state = State::failed;  // it ended well but says nothing that the campaign asks for
-  row.standing.summary->error = "the run measured no " + metric;
-  return row;
-}
+  const Rule& rule() const { return *rule_; }
+  const std::string& refused(size_t arm) const { return standings_.refused[arm]; }
+  const Row& row(size_t arm, size_t seed) const { return evidence_.rows[seed * recipe_.arms.size() + arm]; }
+
+  // What a member's state means for the campaign: those that the rule does not need are not missing.
+  std::string status(size_t arm, size_t seed) const {
+    const State state = row(arm, seed).standing.state;
+    if (rule_->counts(arm, seed)) return name_of(state);
+    if (!refused(arm).empty() && state != State::failed) return "refused";
+    if (!rule_->wanted(arm, seed) && state != State::failed && decided_without(arm, seed)) return "not_needed";
+    return name_of(state);
+  }
+
+  // Metric by seed of the members that count and did not diverge.
+  std::vector<std::pair<size_t, double>> values(size_t arm) const {
+    std::vector<std::pair<size_t, double>> out;
+    for (size_t s = 0; s < recipe_.seeds.size(); ++s)
+      if (rule_->counts(arm, s) && row(arm, s).value) out.emplace_back(s, *row(arm, s).value);
+    return out;
+  }
+
+  // Both values of the seeds at which both count.
+  std::vector<std::array<double, 2>> pairs(size_t arm, std::vector<size_t>* seeds) const {
+    std::vector<std::array<double, 2>> out;
+    for (const auto& [s, value] : values(arm))
+      if (rule_->counts(control_, s) && row(control_, s).value) {
+        out.push_back({*row(control_, s).value, value});
+        seeds->push_back(s);
+      }
+    return out;
+  }
+  size_t control() const { return control_; }
+
+ private:
+  // Under the sequential rule seeds far ahead are not wanted yet; only an arm that stopped does without them.
+  bool decided_without(size_t arm, size_t seed) const {
+    const std::string word = rule_->word(arm == control_ ? first_compared() : arm);
+    if (arm != control_) return word != "undecided" || seed < static_cast<size_t>(rule_->rounds()) || !running();
+    return !running();
+  }
+  size_t first_compared() const { return compared_arms(recipe_).empty() ? control_ : compared_arms(recipe_).front(); }
+  bool running() const {
+    for (size_t s = 0; s < recipe_.seeds.size(); ++s)
+      if (rule_->wanted(control_, s)) return true;
+    return false;
+  }
+
+  const Recipe& recipe_;
+  const Evidence& evidence_;
+  Standings standings_;
+  std::unique_ptr<Rule> rule_;
+  size_t control_;
+};
 
 int64_t tokens_of(const Row& row) {
   if (row.standing.state == State::waiting) return 0;
@@ -42,12 +92,12 @@ int64_t tokens_of(const Row& row) {
   return tokens_so_far(*row.member);
 }
 
-Value member_document(const Row& row) {
+Value member_document(const Row& row, const std::string& status) {
   const auto& summary = row.standing.summary;
   Value v = Value::object();
   v["arm"] = row.member->arm->name;
   v["seed"] = row.member->seed;
-  v["status"] = name_of(row.standing.state);
+  v["status"] = status;
   v["val_loss"] = summary ? number_or_null(summary->val_loss) : Value();
   v["value"] = number_or_null(row.value);
   v["tokens"] = tokens_of(row);
@@ -58,82 +108,158 @@ Value member_document(const Row& row) {
   return v;
 }
 
-using BySeed = std::map<int64_t, double>;
-
-BySeed values_of(const std::vector<Row>& rows, const std::string& arm) {
-  BySeed out;
-  for (const Row& r : rows)
-    if (r.member->arm->name == arm && r.value) out[r.member->seed] = *r.value;
-  return out;
-}
-
-void add_differences(Value& v, const Recipe& recipe, const BySeed& control, const BySeed& arm) {
-  Value list = Value::array();
-  std::vector<double> differences;
-  for (int64_t seed : recipe.seeds) {
-    if (!control.count(seed) || !arm.count(seed)) continue;
-    differences.push_back(control.at(seed) - arm.at(seed));
-    Value one = Value::object();
-    one["seed"] = seed;
-    one["difference"] = differences.back();
-    list.push_back(std::move(one));
-  }
-  const stats::PairedSummary s = stats::paired_t(differences, recipe.confidence);
-  v["differences"] = std::move(list);
-  v["mean_difference"] = number_or_null(s.mean);
-  v["interval"] = s.n < 2 ? Value() : Value(Value::Array{s.lower, s.upper});
-  v["p_value"] = s.n < 2 ? Value() : Value(s.p_two_sided);
-}
-
-Value arm_document(const Recipe& recipe, const std::vector<Row>& rows, const Arm& arm) {
-  const BySeed own = values_of(rows, arm.name);
-  std::vector<double> values;
-  for (const auto& [seed, value] : own) values.push_back(value);
-  const stats::MeanSd m = stats::mean_sd(values);
+Value audit_document(const Value& audit) {
+  if (audit.is_null()) return {};
   Value v = Value::object();
-  v["name"] = arm.name;
-  v["arch"] = arm.arch;
-  v["n"] = m.n;
-  v["mean"] = number_or_null(m.mean);
-  v["sd"] = number_or_null(m.sd);
-  if (arm.name != recipe.control) {
-    add_differences(v, recipe, values_of(rows, recipe.control), own);
-    return v;
-  }
-  v["differences"] = Value::array();
-  for (const char* key : {"mean_difference", "interval", "p_value"}) v[key] = Value();
+  for (const char* key : {"pass", "level", "fingerprint"}) v[key] = audit.at(key);
+  v["findings"] = Value::array();
+  for (const Value& check : audit.at("checks").as_array())
+    for (const Value& f : check.at("findings").as_array()) {
+      Value row = f;
+      row["check"] = check.at("check");
+      v["findings"].push_back(row);
+    }
   return v;
 }
 
-int64_t count(const std::vector<Row>& rows, State state) {
-  int64_t n = 0;
-  for (const Row& r : rows) n += r.standing.state == state;
-  return n;
+// What the arm's members that are done cost.
+void add_cost(Value& v, const Recipe& recipe, const Judged& judged, size_t arm, const Pinned& pinned) {
+  std::vector<double> rates;
+  double seconds = 0;
+  int64_t peak = 0, parameters = 0;
+  for (size_t s = 0; s < recipe.seeds.size(); ++s) {
+    const Row& row = judged.row(arm, s);
+    if (row.standing.state != State::done || !judged.rule().counts(arm, s)) continue;
+    rates.push_back(row.standing.summary->tokens_per_s);
+    seconds += row.standing.summary->seconds;
+    peak = std::max(peak, row.standing.summary->peak_bytes);
+    parameters = row.standing.summary->parameters;
+  }
+  const Value* plan = pinned.arms.is_object() ? pinned.arms.find(recipe.arms[arm].name) : nullptr;
+  const auto planned = [&](const char* key) { return plan && plan->is_object() && plan->find(key) ? *plan->find(key) : Value(); };
+  v["parameters"] = parameters > 0 ? Value(parameters) : planned("parameters");
+  v["training_flops_per_token"] = planned("training_flops_per_token");
+  v["tokens_per_s"] = rates.empty() ? Value() : number_or_null(stats::quantile(rates, 0.5));
+  v["peak_bytes"] = peak > 0 ? Value(peak) : Value();
+  v["seconds"] = seconds;
 }
+
+Value configuration(const Arm& arm) {
+  Value v = arm.options;
+  v["arch"] = arm.arch;
+  return v;
+}
+
+void add_pairs(Value& v, const Recipe& recipe, const Judged& judged, size_t arm) {
+  std::vector<size_t> seeds;
+  const std::vector<std::array<double, 2>> pairs = judged.pairs(arm, &seeds);
+  std::vector<double> control, own, differences;
+  v["differences"] = Value::array();
+  for (size_t i = 0; i < pairs.size(); ++i) {
+    control.push_back(pairs[i][0]);
+    own.push_back(pairs[i][1]);
+    differences.push_back(pairs[i][0] - pairs[i][1]);
+    Value one = Value::object();
+    one["seed"] = recipe.seeds[seeds[i]];
+    one["difference"] = differences.back();
+    v["differences"].push_back(one);
+  }
+  v["mean_difference"] = number_or_null(stats::mean_sd(differences).mean);
+  v["sd_difference"] = number_or_null(stats::mean_sd(differences).sd);
+  v["pairing"] = Value();
+  if (pairs.size() < 2) return;
+  const stats::Pairing p = stats::pairing(control, own);
+  v["pairing"] = Value::object();
+  v["pairing"]["rho"] = number_or_null(p.rho);
+  v["pairing"]["sd_difference"] = number_or_null(p.sd_difference);
+  v["pairing"]["seeds_ratio"] = number_or_null(p.seeds_ratio);
+}
+
+Value arm_document(const Recipe& recipe, const Evidence& evidence, const Judged& judged, size_t arm, const Pinned& pinned) {
+  const Arm& a = recipe.arms[arm];
+  Value v = judged.rule().verdict(arm);
+  v["name"] = a.name;
+  v["arch"] = a.arch;
+  v["options"] = a.options;
+  std::vector<double> values;
+  v["values"] = Value::array();
+  for (const auto& [s, value] : judged.values(arm)) {
+    values.push_back(value);
+    Value one = Value::object();
+    one["seed"] = recipe.seeds[s];
+    one["value"] = value;
+    v["values"].push_back(one);
+  }
+  const stats::MeanSd m = stats::mean_sd(values);
+  v["n"] = m.n;
+  v["mean"] = number_or_null(m.mean);
+  v["sd"] = number_or_null(m.sd);
+  v["audit"] = audit_document(evidence.audits[arm]);
+  if (arm == judged.control() && !judged.refused(arm).empty()) v["reason"] = judged.refused(arm);
+  add_cost(v, recipe, judged, arm, pinned);
+  if (arm != judged.control()) {
+    add_pairs(v, recipe, judged, arm);
+    v["change"] = core::difference(configuration(recipe.arms[judged.control()]), configuration(a));
+    return v;
+  }
+  v["differences"] = v["change"] = Value::array();
+  for (const char* key : {"mean_difference", "sd_difference", "interval", "p_value", "e_value", "effect", "pairing"}) v[key] = Value();
+  return v;
+}
+
+struct Counts {
+  int64_t done = 0, failed = 0, unfinished = 0, not_needed = 0, refused = 0;
+  void add(const std::string& status) {
+    if (status == "done") ++done;
+    else if (status == "failed") ++failed;
+    else if (status == "not_needed") ++not_needed;
+    else if (status == "refused") ++refused;
+    else ++unfinished;
+  }
+};
 
 }  // namespace
 
-Value compare(const Recipe& recipe, const std::vector<Member>& members, const Pinned& pinned) {
-  std::vector<Row> rows;
-  for (const Member& m : members) rows.push_back(row_of(m, recipe.metric));
+Evidence read_evidence(const Recipe& recipe, const std::vector<Member>& members, const std::string& directory) {
+  Evidence e;
+  e.directory = directory;
+  for (const Member& m : members) e.rows.push_back(row_of(m, recipe.metric));
+  for (const Arm& arm : recipe.arms) e.audits.push_back(read_audit(directory, arm));
+  return e;
+}
+
+Value compare(const Recipe& recipe, const Evidence& evidence, const Pinned& pinned) {
+  const Judged judged(recipe, evidence, pinned);
   Value v = Value::object();
   v["name"] = recipe.name;
   v["question"] = recipe.question;
   v["control"] = recipe.control;
   v["metric"] = recipe.metric;
-  v["confidence"] = recipe.confidence;
   v["tokens"] = recipe.tokens;
   v["threads"] = pinned.threads;
   v["product_backend"] = pinned.product;
   v["seeds"] = recipe.document().at("seeds");
-  v["members"] = Value::array();
-  for (const Row& r : rows) v["members"].push_back(member_document(r));
+  v["recipe_hash"] = core::hash128_hex(core::to_json(recipe.document()));
+  v["rule"] = recipe.rule;
+  v["design"] = judged.rule().design();
+  v["rounds"] = judged.rule().rounds();
+  v["deviations"] = Value::array();
+  v["references"] = references_of(recipe, evidence);
   v["arms"] = Value::array();
-  for (const Arm& a : recipe.arms) v["arms"].push_back(arm_document(recipe, rows, a));
-  const int64_t done = count(rows, State::done), failed = count(rows, State::failed);
-  v["done"] = done;
-  v["failed"] = failed;
-  v["unfinished"] = static_cast<int64_t>(rows.size()) - done - failed;
+  for (size_t a = 0; a < recipe.arms.size(); ++a) v["arms"].push_back(arm_document(recipe, evidence, judged, a, pinned));
+  v["members"] = Value::array();
+  Counts counts;
+  for (size_t s = 0; s < recipe.seeds.size(); ++s)
+    for (size_t a = 0; a < recipe.arms.size(); ++a) {
+      const std::string status = judged.status(a, s);
+      counts.add(status);
+      v["members"].push_back(member_document(judged.row(a, s), status));
+    }
+  v["done"] = counts.done;
+  v["failed"] = counts.failed;
+  v["unfinished"] = counts.unfinished;
+  v["not_needed"] = counts.not_needed;
+  v["refused"] = counts.refused;
   return v;
 }
 

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
@@ -57,11 +58,13 @@ struct Launch {
   const sigset_t* mask;
   int in, out, err;
   pid_t parent;
+  const cpu_set_t* cores;
 
   [[noreturn]] void run() const {
     ::setpgid(0, 0);
     ::prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (::getppid() != parent) ::_exit(127);  // the parent died before the line above
+    if (::getppid() != parent) ::_exit(127);                             // the parent died before the line above
+    if (cores != nullptr) ::sched_setaffinity(0, sizeof *cores, cores);  // a wish: without it the child runs where it likes
     ::dup2(in, 0);
     ::dup2(out, 1);
     ::dup2(err, 2);
@@ -75,11 +78,12 @@ struct Launch {
 };
 
 // fork and not posix_spawn: only between fork and exec can a child ask for a signal at its parent's death.
-pid_t launch(const Words& words, const std::vector<std::string>& environment, const sigset_t& mask, int out, int err) {
+pid_t launch(const Words& words, const std::vector<std::string>& environment, const sigset_t& mask, int out, int err,
+             const cpu_set_t* cores = nullptr) {
   const Descriptor null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   if (null.get() < 0) fail("/dev/null");
   std::vector<char*> argv = pointers(words), env = pointers(environment);
-  const Launch child{argv.data(), env.data(), &mask, null.get(), out, err, ::getpid()};
+  const Launch child{argv.data(), env.data(), &mask, null.get(), out, err, ::getpid(), cores};
   const pid_t pid = ::fork();
   if (pid < 0) fail("cannot start a process for " + words.front());
   if (pid == 0) child.run();
@@ -90,6 +94,24 @@ pid_t launch(const Words& words, const std::vector<std::string>& environment, co
 Ending ending_of(const std::string& name, int status) {
   if (WIFSIGNALED(status)) return {name, 0, WTERMSIG(status)};
   return {name, WEXITSTATUS(status), 0};
+}
+
+// The cores that this process may use, in groups of `cores`.
+std::vector<cpu_set_t> core_slots(int64_t cores) {
+  cpu_set_t all;
+  CPU_ZERO(&all);
+  std::vector<cpu_set_t> slots;
+  if (cores < 1 || ::sched_getaffinity(0, sizeof all, &all) != 0) return slots;
+  cpu_set_t slot;
+  CPU_ZERO(&slot);
+  for (int c = 0; c < CPU_SETSIZE; ++c) {
+    if (!CPU_ISSET(c, &all)) continue;
+    CPU_SET(c, &slot);
+    if (CPU_COUNT(&slot) < cores) continue;
+    slots.push_back(slot);
+    CPU_ZERO(&slot);
+  }
+  return slots;
 }
 
 std::pair<Descriptor, Descriptor> make_pipe() {
@@ -135,7 +157,14 @@ int SignalGate::take(double seconds) {
   return signal > 0 ? signal : 0;
 }
 
-LocalExecutor::LocalExecutor() : environment_(child_environment(nullptr)) {}
+LocalExecutor::LocalExecutor(int64_t cores) : environment_(child_environment(nullptr)), slots_(core_slots(cores)) {}
+
+size_t LocalExecutor::free_slot() const {
+  size_t slot = 0;
+  const auto taken = [&] { return std::any_of(children_.begin(), children_.end(), [&](const Child& c) { return c.slot == slot; }); };
+  while (taken()) ++slot;
+  return slot;
+}
 
 LocalExecutor::~LocalExecutor() {
   signal_all(SIGTERM);
@@ -145,7 +174,9 @@ LocalExecutor::~LocalExecutor() {
 void LocalExecutor::start(const std::string& name, const Words& words, const std::string& log) {
   const Descriptor out(::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
   if (out.get() < 0) fail(log);
-  children_.push_back({name, launch(words, environment_, gate_.before(), out.get(), out.get())});
+  const size_t slot = free_slot();
+  const cpu_set_t* cores = slot < slots_.size() ? &slots_[slot] : nullptr;
+  children_.push_back({name, launch(words, environment_, gate_.before(), out.get(), out.get(), cores), slot});
 }
 
 std::vector<std::string> LocalExecutor::running_names() const {

@@ -1,4 +1,5 @@
 #pragma once
+#include <sched.h>
 #include <sys/types.h>
 
 #include <csignal>
@@ -36,8 +37,9 @@ class SignalGate {
 // and is asked to stop (SIGTERM) by the kernel when this program dies, so that no member outlives its campaign.
 class LocalExecutor {
  public:
-  // The environment of the children is this process's without the names that configure reference implementations.
-  LocalExecutor();
+  // The environment of the children is this process's without the names that configure reference implementations. Each child gets `cores`
+  // processor cores of its own as long as there are enough; 0, or one child more: all cores.
+  explicit LocalExecutor(int64_t cores = 0);
   ~LocalExecutor();  // asks what still runs to stop and waits for it
   LocalExecutor(const LocalExecutor&) = delete;
   LocalExecutor& operator=(const LocalExecutor&) = delete;
@@ -56,11 +58,15 @@ class LocalExecutor {
   struct Child {
     std::string name;
     pid_t pid;
+    size_t slot;  // of cores
   };
+  size_t free_slot() const;
+
   std::vector<Ending> reap();
   void signal_all(int signal);
   SignalGate gate_;
   std::vector<std::string> environment_;
+  std::vector<cpu_set_t> slots_;
   std::vector<Child> children_;
   int stop_requests_ = 0;
 };

@@ -111,6 +111,22 @@ Words train_words(const std::string& program, const Member& m, const Pinned& pin
   return words;
 }
 
+Words audit_words(const std::string& program, const Arm& arm, const std::string& level, const Pinned& pinned) {
+  Words words = {program, "audit", arm.arch, "--level", level, "--json", "--quiet"};
+  add_options(words, arm, pinned);
+  return words;
+}
+
+Words baseline_words(const std::string& program, const std::string& baseline, const Arm& control, int64_t seed,
+                     const std::string& directory, const Pinned& pinned) {
+  Words words = {program, "train", "--arch", baseline, "--seed", std::to_string(seed), "--out", directory, "--quiet"};
+  for (const auto& [path, value] : control.options.as_object())
+    if (path.starts_with("data.") || path.starts_with("train.")) words.push_back(path + "=" + option_text(value));
+  words.push_back("train.tokens=" + std::to_string(pinned.tokens));
+  words.push_back("train.device=cpu");
+  return words;
+}
+
 Words dry_run_words(const std::string& program, const Arm& arm, int64_t seed, const Pinned& pinned) {
   Words words = {program, "train", "--arch", arm.arch, "--seed", std::to_string(seed), "--dry-run", "--json"};
   add_options(words, arm, pinned);

@@ -33,8 +33,15 @@ int64_t tokens_so_far(const Member& m);  // of a running member, from its metric
 // What all members of a campaign share, so that nothing but arm and seed can differ (kept in campaign.json).
 struct Pinned {
   int64_t tokens = 0, threads = 0;
-  std::string product;  // of CPU products; "" leaves it to the program
+  std::string product;     // of CPU products; "" leaves it to the program
+  int64_t vocab_size = 0;  // of the data; 0: not known
+  core::Value arms;        // {name: what the arm's dry run said: parameters, training_flops_per_token, ...}
 };
+
+// `assay audit` for an arm, and `assay train` for a reference line on the windows of the control's first seed.
+Words audit_words(const std::string& program, const Arm& arm, const std::string& level, const Pinned& pinned);
+Words baseline_words(const std::string& program, const std::string& baseline, const Arm& control, int64_t seed,
+                     const std::string& directory, const Pinned& pinned);
 
 // `assay train` for this member; a directory with checkpoints goes on with the settings that it holds.
 Words train_words(const std::string& program, const Member& m, const Pinned& pinned);

@@ -7,6 +7,7 @@
 #include "assay/core/hash.h"
 #include "assay/core/log.h"
 #include "assay/core/options.h"
+#include "assay/lab/rule.h"
 
 namespace assay::lab {
 namespace {
@@ -55,15 +56,25 @@ void require_same_recipe(const std::string& directory, const Value& frozen, cons
                                           "; give a changed recipe its own directory with --out");
 }
 
+// Nothing known of any member.
+Standings unbegun(const Recipe& recipe) {
+  return {std::vector(recipe.arms.size(), std::vector<Score>(recipe.seeds.size())), std::vector<std::string>(recipe.arms.size()), {}};
+}
+
 }  // namespace
 
 Pinned plan(const Recipe& recipe, const Request& request) {
-  Pinned pinned{recipe.tokens, threads_of(recipe, request), recipe.product == "auto" ? "" : recipe.product};
+  apply_rule(recipe, unbegun(recipe));  // refuses a recipe that cannot lead to a verdict
+
+  Pinned pinned{recipe.tokens, threads_of(recipe, request), recipe.product == "auto" ? "" : recipe.product, 0, Value::object()};
   std::string chosen;
   for (const Arm& arm : recipe.arms) {
     const Value answer = dry_run(recipe, arm, request, pinned);
     const Value* backend = answer.is_object() ? answer.find("product_backend") : nullptr;
     if (chosen.empty() && backend && backend->is_string()) chosen = backend->as_string();
+    const Value* vocab = answer.is_object() ? answer.find("vocab_size") : nullptr;
+    if (vocab && vocab->is_int()) pinned.vocab_size = std::max(pinned.vocab_size, vocab->as_int());
+    pinned.arms[arm.name] = answer;
   }
   if (pinned.product.empty()) pinned.product = chosen;
   return pinned;
@@ -86,6 +97,8 @@ void write_campaign(const std::string& directory, const Recipe& recipe, const Pi
   v["recipe_hash"] = core::hash128_hex(core::to_json(document));
   v["threads"] = pinned.threads;
   v["product_backend"] = pinned.product;
+  v["vocab_size"] = pinned.vocab_size;
+  v["arms"] = pinned.arms;
   v["created"] = core::utc_now();
   v["recipe"] = document;
   core::write_file(core::real_files(), directory + "/recipe.toml", recipe.text);
@@ -96,7 +109,7 @@ Pinned read_campaign(const std::string& directory, const Recipe& recipe) {
   const std::string path = campaign_path(directory);
   const Value v = core::parse_json(core::read_file(path, kCampaignLimit), path, {.bytes = kCampaignLimit});
   require_same_recipe(directory, v.at("recipe"), recipe);
-  return {recipe.tokens, v.at("threads").as_int(), v.at("product_backend").as_string()};
+  return {recipe.tokens, v.at("threads").as_int(), v.at("product_backend").as_string(), v.at("vocab_size").as_int(), v.at("arms")};
 }
 
 }  // namespace assay::lab

@@ -25,8 +25,11 @@ struct Owned {
 constexpr Owned kOwned[] = {{"train.seed", "'seeds'"},     {"train.tokens", "'tokens'"},   {"train.steps", "'tokens'"},
                             {"train.seconds", "'tokens'"}, {"train.threads", "'threads'"}, {"train.product", "'product'"}};
 
-const std::vector<std::string> kTopKeys = {"name",       "question", "seeds",   "control", "metric", "tokens",
-                                           "confidence", "threads",  "product", "common",  "arm"};
+const std::vector<std::string> kTopKeys = {"name",      "question",   "seeds",           "control",          "metric",   "tokens",
+                                           "rule",      "error_rate", "smallest_effect", "escape_threshold", "futility", "audit",
+                                           "baselines", "threads",    "product",         "common",           "arm"};
+const std::vector<std::string> kRules = {"sequential", "fixed"};
+const std::vector<std::string> kAudits = {"quick", "full", "none"};
 const std::vector<std::string> kMetrics = {"val_loss", "val_bits_per_byte", "train_loss"};
 
 bool is_word(std::string_view text, std::string_view also) {
@@ -51,7 +54,7 @@ class Parser {
     r.seeds = seeds(wanted(document_, "seeds"));
     r.tokens = positive(wanted(document_, "tokens"), "tokens");
     if (const Value* v = document_.find("threads")) r.threads = positive(*v, "threads");
-    if (const Value* v = document_.find("confidence")) r.confidence = confidence(*v);
+    read_rule(r);
     r.metric = choice("metric", kMetrics, r.metric);
     if (document_.find("product")) r.product = name(document_, "product");
     read_arms(r);
@@ -107,11 +110,40 @@ class Parser {
     return v.as_int();
   }
 
-  double confidence(const Value& v) const {
-    if (!v.is_number()) fail("'confidence' is " + article(v) + "; wanted a number between 0 and 1");
-    const double c = v.as_double();
-    if (!(c > 0 && c < 1)) fail("'confidence' is " + core::to_json(v) + "; wanted a number between 0 and 1, such as 0.95");
-    return c;
+  void read_rule(Recipe& r) const {
+    r.rule = choice("rule", kRules, r.rule);
+    r.audit = choice("audit", kAudits, r.audit);
+    if (const Value* v = document_.find("error_rate")) {
+      r.error_rate = number(*v, "error_rate");
+      if (!(r.error_rate > 0 && r.error_rate < 1))
+        fail("'error_rate' is " + core::to_json(*v) + "; wanted a number between 0 and 1, such as 0.05");
+    }
+    if (const Value* v = document_.find("smallest_effect")) {
+      r.smallest_effect = number(*v, "smallest_effect");
+      if (!(*r.smallest_effect > 0))
+        fail("'smallest_effect' is " + core::to_json(*v) + "; wanted a number above 0, in units of the metric");
+    }
+    if (const Value* v = document_.find("escape_threshold")) r.escape_threshold = number(*v, "escape_threshold");
+    if (const Value* v = document_.find("futility")) {
+      if (!v->is_bool()) fail("'futility' is " + article(*v) + "; wanted true or false");
+      r.futility = v->as_bool();
+    }
+    if (const Value* v = document_.find("baselines")) r.baselines = baselines(*v);
+  }
+
+  double number(const Value& v, const std::string& key) const {
+    if (!v.is_number() || !std::isfinite(v.as_double())) fail("'" + key + "' is " + article(v) + "; wanted a finite number");
+    return v.as_double();
+  }
+
+  std::vector<std::string> baselines(const Value& v) const {
+    std::vector<std::string> out;
+    if (!v.is_array()) fail("'baselines' is " + article(v) + "; wanted a list such as [\"ngram:2\", \"ngram:5\"]");
+    for (const Value& e : v.as_array()) {
+      if (!e.is_string() || !e.as_string().starts_with("ngram:")) fail("'baselines' holds " + core::to_json(e) + "; wanted ngram:N");
+      out.push_back(e.as_string());
+    }
+    return out;
   }
 
   std::vector<int64_t> seeds(const Value& v) const {
@@ -156,7 +188,9 @@ class Parser {
     if (!v.is_object()) fail(position + "is " + article(v) + "; wanted a table [[arm]]");
     Arm out{name(v, "name", position), "", common};
     const std::string context = "arm '" + out.name + "': ";
-    out.arch = name(v, "arch", context);
+    out.arch = text(v, "arch", context);
+    if (!is_word(out.arch, "-.+:"))
+      fail(context + "'arch' is '" + core::printable(out.arch, kMaxName) + "'; wanted the name of an architecture");
     for (const auto& [key, section] : v.as_object())
       if (key != "name" && key != "arch") add_section(out.options, key, section, context);
     return out;
@@ -212,7 +246,15 @@ Value Recipe::document() const {
   out["metric"] = metric;
   out["tokens"] = tokens;
   out["threads"] = threads;
-  out["confidence"] = confidence;
+  out["rule"] = rule;
+  out["error_rate"] = error_rate;
+  out["smallest_effect"] = smallest_effect ? Value(*smallest_effect) : Value();
+  out["escape_threshold"] = escape_threshold ? Value(*escape_threshold) : Value();
+  out["futility"] = futility;
+  out["audit"] = audit;
+  Value lines = Value::array();
+  for (const std::string& b : baselines) lines.push_back(b);
+  out["baselines"] = std::move(lines);
   out["product"] = product;
   Value all = Value::object();
   for (const Arm& a : arms) {

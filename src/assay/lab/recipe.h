@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,8 +23,15 @@ struct Recipe {
   std::vector<Arm> arms;
   int64_t tokens = 0;   // training tokens of a member
   int64_t threads = 0;  // of a member; 0: chosen from the number of cores
-  double confidence = 0.95;
-  std::string text;              // of the file
+  // How the comparison ends (lab/rule.h), frozen with the rest.
+  std::string rule = "sequential";                              // or "fixed": all seeds, then fixed-n tests
+  double error_rate = 0.05;                                     // of false better/worse verdicts
+  std::optional<double> smallest_effect;                        // of interest, in units of the metric: smaller differences are equivalent
+  std::optional<double> escape_threshold;                       // a run below it escaped from the plateau
+  bool futility = false;                                        // stop where an advantage of smallest_effect is excluded
+  std::string audit = "quick";                                  // level of the audit that an arm must pass first; "none"
+  std::vector<std::string> baselines = {"ngram:2", "ngram:5"};  // reference lines, trained once on the first seed's windows
+  std::string text;                                             // of the file
   std::string product = "auto";  // train.product of all members; auto: what the program chooses when the campaign begins
 
   // Everything that can change a result, with [common] folded into the arms: layout and comments of the file do not count.

@@ -97,7 +97,15 @@ class Grid {
   std::vector<Cells> rows_;
 };
 
-std::string percent(const Value& results) { return fmt::format("{:g} %", 100 * results.at("confidence").as_double()); }
+std::string text_of(const Value& object, const char* key) {
+  const Value* v = object.find(key);
+  return v && v->is_string() ? core::printable(v->as_string()) : "";
+}
+
+std::string level(const Value& arm) {
+  const Value* v = arm.find("level");
+  return v && v->is_number() ? fmt::format("{:.3g} %", 100 * v->as_double()) : "";
+}
 
 std::string head(const Value& results, const Page& page) {
   const std::string name = results.at("name").as_string(), question = core::printable(results.at("question").as_string());
@@ -108,18 +116,44 @@ std::string head(const Value& results, const Page& page) {
                        page, 2);
 }
 
+bool is_control(const Value& results, const Value& arm) { return arm.at("name").as_string() == results.at("control").as_string(); }
+
+// The sentences that one may quote, first.
+std::string sentences(const Value& results, const Page& page) {
+  std::string out;
+  for (const Value& a : results.at("arms").as_array()) {
+    if (is_control(results, a)) {
+      if (!text_of(a, "reason").empty())
+        out += wrapped("The control " + a.at("name").as_string() + " is refused: " + text_of(a, "reason"), page, 2);
+      continue;
+    }
+    const std::string word = text_of(a, "verdict");
+    out += wrapped(bold(a.at("name").as_string() + ": " + (word.empty() ? "-" : word), page) + "  " + text_of(a, "sentence"), page, 2);
+  }
+  return out.empty() ? out : out + "\n";
+}
+
 std::string arms(const Value& results, const Page& page) {
   std::map<std::string, double> seconds;
   for (const Value& m : results.at("members").as_array())
-    if (m.at("status").as_string() == "done")
-      seconds[m.at("arm").as_string()] += m.at("seconds").is_null() ? 0 : m.at("seconds").as_double();
-  Grid grid({"arm", "n", "mean", "sd", "time"});
+    if (!m.at("seconds").is_null()) seconds[m.at("arm").as_string()] += m.at("seconds").as_double();
+  Grid grid({"arm", "verdict", "n", "mean", "sd", "time"});
   for (const Value& a : results.at("arms").as_array()) {
     const std::string name = a.at("name").as_string();
-    grid.add({shortened(name, kNameLimit), std::to_string(a.at("n").as_int()), number(a.at("mean")), number(a.at("sd")),
-              core::duration_text(seconds[name])});
+    grid.add({shortened(name, kNameLimit), text_of(a, "verdict"), std::to_string(a.at("n").as_int()), number(a.at("mean")),
+              number(a.at("sd")), core::duration_text(seconds[name])});
   }
   return grid.text(page);
+}
+
+std::string references(const Value& results, const Page& page) {
+  const Value* lines = results.find("references");
+  if (!lines || lines->size() == 0) return "";
+  std::string out;
+  for (const Value& r : lines->as_array())
+    out += (out.empty() ? "" : ", ") + (text_of(r, "kind") == "entropy" ? "entropy of the text" : text_of(r, "name")) + " " +
+           number(r.at("value"));
+  return wrapped("For comparison: " + out, page, 2);
 }
 
 std::string difference_at(const Value& arm, int64_t seed) {
@@ -131,31 +165,38 @@ std::string difference_at(const Value& arm, int64_t seed) {
 std::string differences(const Value& results, const Page& page) {
   std::vector<const Value*> compared;
   for (const Value& a : results.at("arms").as_array())
-    if (a.at("name").as_string() != results.at("control").as_string()) compared.push_back(&a);
+    if (!is_control(results, a) && a.at("differences").size() > 0) compared.push_back(&a);
   if (compared.empty()) return "";
   const auto row = [&](const std::string& label, const auto& cell) {
     Cells cells = {label};
     for (const Value* a : compared) cells.push_back(cell(*a));
     return cells;
   };
+  const auto found = [](const Value& a, const char* key) { return a.find(key) ? a.at(key) : Value(); };
   Grid grid(row("seed", [](const Value& a) { return shortened(a.at("name").as_string(), kNameLimit); }));
-  for (const Value& seed : results.at("seeds").as_array())
-    grid.add(row(std::to_string(seed.as_int()), [&](const Value& a) { return difference_at(a, seed.as_int()); }));
+  for (const Value& seed : results.at("seeds").as_array()) {
+    const auto there = [&](const Value* a) { return difference_at(*a, seed.as_int()) != "-"; };
+    if (std::any_of(compared.begin(), compared.end(), there))
+      grid.add(row(std::to_string(seed.as_int()), [&](const Value& a) { return difference_at(a, seed.as_int()); }));
+  }
   grid.add(row("mean", [](const Value& a) { return signed_number(a.at("mean_difference")); }));
-  grid.add(row(percent(results) + " interval", [](const Value& a) { return interval_text(a.at("interval")); }));
-  grid.add(row("p", [](const Value& a) { return number(a.at("p_value"), "{:.4g}"); }));
+  grid.add(row("effect", [&](const Value& a) { return signed_number(found(a, "effect")); }));
+  grid.add(row("interval", [&](const Value& a) { return interval_text(found(a, "interval")); }));
+  grid.add(row("its level", [](const Value& a) { return level(a); }));
+  grid.add(row("e", [&](const Value& a) { return number(found(a, "e_value"), "{:.4g}"); }));
+  grid.add(row("p", [&](const Value& a) { return number(found(a, "p_value"), "{:.4g}"); }));
   grid.add(row("pairs", [](const Value& a) { return std::to_string(a.at("differences").size()); }));
   return "\n" +
          wrapped("Paired differences by seed, " + results.at("control").as_string() + " - arm (positive: the arm is better)", page, 2) +
          grid.text(page);
 }
 
-// Members that count for nothing: what they are, and why.
+// Members that count for nothing: what they are, and why. Those that nobody needs are only counted.
 std::string missing(const Value& results, const Page& page) {
   std::string out;
   for (const Value& m : results.at("members").as_array()) {
     const std::string status = m.at("status").as_string(), error = m.at("error").as_string();
-    if (status == "done") continue;
+    if (status == "done" || status == "not_needed" || status == "refused") continue;
     const std::string so_far = status == "failed" || status == "waiting" ? "" : fmt::format(" after {} tokens", m.at("tokens").as_int());
     out += wrapped(fmt::format("{}, seed {}: {}{}{}{}", m.at("arm").as_string(), m.at("seed").as_int(), status, so_far,
                                error.empty() ? "" : ": ", core::printable(error)),
@@ -166,12 +207,19 @@ std::string missing(const Value& results, const Page& page) {
 
 std::string caution(const Value& results, const Page& page) {
   const size_t seeds = results.at("seeds").size();
-  return "\n" +
-         wrapped(fmt::format(
-                     "The interval is Student's t for a fixed n: it means what it says for the {} seed{} that the recipe fixed beforehand, "
-                     "not when seeds are added until a result appears. Fewer than 2 pairs give no interval.",
-                     seeds, seeds == 1 ? "" : "s"),
-                 page, 0);
+  if (text_of(results, "rule") == "fixed")
+    return "\n" +
+           wrapped(
+               fmt::format("Tests for a fixed n: they mean what they say for the {} seed{} that the recipe fixed beforehand, and are shown "
+                           "only when all are there.",
+                           seeds, seeds == 1 ? "" : "s"),
+               page, 0);
+  const int64_t saved = results.find("not_needed") ? results.at("not_needed").as_int() : 0;
+  return "\n" + wrapped(fmt::format("Decided seed by seed, at any of {} looks: among better and worse the expected share of false ones is "
+                                    "at most {:g}, if arms "
+                                    "that do not differ are exchangeable. {} of {} trainings were not needed.",
+                                    seeds, results.at("design").at("alpha").as_double(), saved, results.at("members").size()),
+                        page, 0);
 }
 
 }  // namespace
@@ -189,8 +237,8 @@ Page page_of_stdout() {
 
 std::string render(const Value& results, const Page& page) {
   const std::string compared = differences(results, page);
-  return head(results, page) + "\n" + arms(results, page) + compared + missing(results, page) +
-         (compared.empty() ? "" : caution(results, page));
+  return head(results, page) + "\n" + sentences(results, page) + arms(results, page) + references(results, page) + compared +
+         missing(results, page) + (compared.empty() ? "" : caution(results, page));
 }
 
 }  // namespace assay::lab

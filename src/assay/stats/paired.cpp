@@ -12,7 +12,6 @@ namespace assay::stats {
 namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr size_t kMaxFlips = 24;
 
 void require_finite(std::span<const double> values) {
   for (size_t i = 0; i < values.size(); ++i)
@@ -64,18 +63,20 @@ PairedSummary paired_t(std::span<const double> differences, double confidence) {
   if (error > 0) {
     out.t = m.mean / error;
     out.p_two_sided = 2 * boost::math::cdf(boost::math::complement(distribution, std::abs(out.t)));
+    out.p_greater = boost::math::cdf(boost::math::complement(distribution, out.t));
   } else if (m.mean != 0) {  // equal differences: the limit of a vanishing spread
     out.t = std::copysign(std::numeric_limits<double>::infinity(), m.mean);
     out.p_two_sided = 0;
+    out.p_greater = m.mean > 0 ? 0 : 1;
   }
   return out;
 }
 
 SignFlip sign_flip(std::span<const double> differences) {
   require_finite(differences);
-  if (differences.size() > kMaxFlips)
-    throw core::ConfigError("stats", "an exact sign-flip test of " + std::to_string(differences.size()) +
-                                         " differences is too large; wanted at most " + std::to_string(kMaxFlips));
+  if (differences.size() > static_cast<size_t>(kMaxSignFlips))
+    throw core::ConfigError("stats", "n too large: an exact sign-flip test of " + std::to_string(differences.size()) +
+                                         " differences; wanted at most " + std::to_string(kMaxSignFlips));
   // Every total is the sum of one entry from each half's table, so that the enumeration costs one addition a sign vector.
   const size_t half = differences.size() / 2;
   const std::vector<double> first = signed_sums(differences.first(half)), second = signed_sums(differences.subspan(half));

@@ -7,47 +7,23 @@
 #include <numbers>
 
 #include "assay/core/error.h"
+#include "assay/core/file.h"
 #include "assay/data/loader.h"
 #include "assay/layers/loss.h"
+#include "assay/results/run_directory.h"
 
 namespace assay::train {
 namespace {
 
-int64_t bytes_of(const data::Rows& rows, const data::Tokenizer::ByteTable& table) {
-  int64_t bytes = 0;
-  for (size_t i = 0; i < rows.targets.size(); ++i) {
-    const auto y = static_cast<size_t>(rows.targets[i]), x = static_cast<size_t>(rows.inputs[i]);
-    if (y >= table.bytes.size()) continue;  // padding of a larger vocabulary
-    const bool space = table.leading_space[y] != 0 && x < table.boundary.size() && table.boundary[x] == 0;
-    bytes += table.bytes[y] + (space ? 1 : 0);
-  }
-  return bytes;
-}
-
-// Nats of target k, k = 1 ... scored - 1, one after the other; those that do not count are NaN.
-class Scorer {
+// Losses of the symbols of a request, one after the other: entry k belongs to token k + 1; NaN where a position does not count.
+class Scored {
  public:
-  Scorer(const arch::Built& built, const EvaluationRequest& request) : built_(built), request_(request) {
-    if (request.tokenizer != nullptr) table_ = request.tokenizer->byte_table();
+  explicit Scored(std::vector<double> nats) : nats_(std::move(nats)) {
+    for (const double x : nats_)
+      if (!std::isnan(x)) total_ += x, ++counted_;
   }
-
-  void score(const data::Rows& rows) {
-    const Batch b = to_batch(rows, built_.params->device());
-    const Tensor nats_BT =
-        layers::token_cross_entropy(built_.model->forward(b.ids_BT), b.targets_BT).to(at::kCPU, at::kDouble).contiguous();
-    const auto [first, end] = built_.model->scored(rows.seq_len);
-    const double* nats = nats_BT.data_ptr<double>();
-    for (int64_t i = 0; i < rows.rows * rows.seq_len; ++i) {
-      const int64_t t = i % rows.seq_len;
-      const bool counts = t >= first && t < end;
-      nats_.push_back(counts ? nats[i] : std::nan(""));
-      if (counts) total_ += nats[i], ++counted_;
-    }
-    if (request_.tokenizer != nullptr) bytes_ += bytes_of(rows, table_);
-  }
-
   bool complete() const { return counted_ == static_cast<int64_t>(nats_.size()); }
-  uint64_t end() const { return nats_.size() + 1; }  // of the targets scored
+  uint64_t end() const { return nats_.size() + 1; }  // of the tokens scored
   double sum(uint64_t first, uint64_t end) const {
     double s = 0;
     for (uint64_t k = first; k < end; ++k) s += nats_[k - 1];
@@ -55,16 +31,43 @@ class Scorer {
   }
   double total() const { return total_; }
   int64_t counted() const { return counted_; }
-  int64_t bytes() const { return bytes_; }
 
  private:
-  const arch::Built& built_;
-  const EvaluationRequest& request_;
-  data::Tokenizer::ByteTable table_;
   std::vector<double> nats_;
   double total_ = 0;
-  int64_t counted_ = 0, bytes_ = 0;
+  int64_t counted_ = 0;
 };
+
+void score(const arch::Built& built, const data::Rows& rows, std::vector<double>& out) {
+  if (rows.rows == 0) return;
+  const Batch b = to_batch(rows, built.params->device());
+  const Tensor nats_BT = layers::token_cross_entropy(built.model->forward(b.ids_BT), b.targets_BT).to(at::kCPU, at::kDouble).contiguous();
+  const auto [first, end] = built.model->scored(rows.seq_len);
+  for (int64_t i = 0; i < rows.rows * rows.seq_len; ++i) {
+    const int64_t t = i % rows.seq_len;
+    out.push_back(t >= first && t < end ? nats_BT.data_ptr<double>()[i] : std::nan(""));
+  }
+}
+
+// A diverged model's NaN must not pass for a position that does not count.
+void require_finite(const arch::Built& built, const std::vector<double>& nats, int64_t T) {
+  const auto [first, end] = built.model->scored(T);
+  for (size_t i = 0; i < nats.size(); ++i) {
+    const int64_t t = static_cast<int64_t>(i) % T;
+    if (t >= first && t < end && !std::isfinite(nats[i]))
+      throw core::NumericsError("eval", "the loss of validation token " + std::to_string(i + 1) + " is not finite");
+  }
+}
+
+// Whole windows that a request asks for.
+int64_t windows_of(const EvaluationRequest& r, bool* all) {
+  const int64_t windows = data::validation_windows(r.tokens, r.seq_len);
+  if (windows == 0)
+    throw core::DataError("eval", "the validation text has " + std::to_string(r.tokens.size()) + " tokens; one window needs " +
+                                      std::to_string(r.seq_len + 1));
+  *all = r.max_tokens <= 0 || r.max_tokens / r.seq_len >= windows;
+  return *all ? windows : std::max<int64_t>(1, r.max_tokens / r.seq_len);
+}
 
 // Where documents end in tokens [1, end): a document runs to the symbol that stands before the next one.
 std::vector<uint64_t> document_ends(const data::TokenSource& tokens, int64_t bos, uint64_t end) {
@@ -87,7 +90,7 @@ std::vector<uint64_t> piece_ends(const EvaluationRequest& r, uint64_t end, std::
   return ends;
 }
 
-void add_pieces(Evaluation& e, const EvaluationRequest& r, const Scorer& scorer) {
+void add_pieces(Evaluation& e, const EvaluationRequest& r, const Scored& scorer) {
   if (!scorer.complete()) return;
   uint64_t begin = 1;
   for (const uint64_t end : piece_ends(r, scorer.end(), &e.piece_kind)) {
@@ -111,28 +114,58 @@ void add_pieces(Evaluation& e, const EvaluationRequest& r, const Scorer& scorer)
   }
 }
 
+void add_bytes(Evaluation& e, const EvaluationRequest& r, const Scored& scorer) {
+  if (r.tokenizer == nullptr || !scorer.complete()) return;
+  e.bytes = data::count_bytes(r.tokens, *r.tokenizer, 0, scorer.end());
+  if (e.bytes->table_bytes > 0) e.bits_per_byte = scorer.total() / std::numbers::ln2 / static_cast<double>(e.bytes->table_bytes);
+}
+
+// What is known about the bytes; the bounds of bits per byte where the byte table may miscount.
+core::Value bytes_value(const Evaluation& e, double total_nats) {
+  if (!e.bytes) return {};
+  const data::ByteCount& b = *e.bytes;
+  core::Value v = core::Value::object();
+  v["table"] = b.table_bytes;
+  v["lower"] = b.lower;
+  v["upper"] = b.upper == data::ByteCount::kUnbounded ? core::Value() : core::Value(b.upper);
+  v["exact"] = b.exact && b.lower == b.table_bytes;
+  v["reason"] =
+      b.exact && b.lower != b.table_bytes ? "the byte table miscounts: the text has " + std::to_string(b.lower) + " bytes" : b.reason;
+  const double bits = total_nats / std::numbers::ln2;
+  v["bits_per_byte_lower"] =
+      b.upper == data::ByteCount::kUnbounded || b.upper == 0 ? core::Value() : core::Value(bits / static_cast<double>(b.upper));
+  v["bits_per_byte_upper"] = b.lower == 0 ? core::Value() : core::Value(bits / static_cast<double>(b.lower));
+  return v;
+}
+
 }  // namespace
 
-Evaluation evaluate(const arch::Built& built, const EvaluationRequest& r) {
-  const at::NoGradGuard no_grad;
-  int64_t windows = data::validation_windows(r.tokens, r.seq_len);
-  if (windows == 0)
-    throw core::DataError("eval", "the validation text has " + std::to_string(r.tokens.size()) + " tokens; one window needs " +
-                                      std::to_string(r.seq_len + 1));
-  const bool all = r.max_tokens <= 0 || r.max_tokens / r.seq_len >= windows;
-  if (!all) windows = std::max<int64_t>(1, r.max_tokens / r.seq_len);
-  Scorer scorer(built, r);
-  for (int64_t first = 0; first < windows; first += r.rows)
-    scorer.score(data::validation_rows(r.tokens, r.seq_len, first, std::min(r.rows, windows - first)));
-  if (all && r.known != nullptr && scorer.end() < r.tokens.size()) scorer.score(data::last_validation_row(r.tokens, r.seq_len));
+int64_t scored_tokens(const EvaluationRequest& r) {
+  bool all = false;
+  const int64_t windows = windows_of(r, &all);
+  return all && r.known != nullptr ? static_cast<int64_t>(r.tokens.size()) - 1 : windows * r.seq_len;
+}
+
+Evaluation evaluation_of(const EvaluationRequest& r, std::vector<double> nats) {
+  const Scored scorer(std::move(nats));
   Evaluation e;
   e.tokens = scorer.counted();
   e.loss = scorer.total() / static_cast<double>(e.tokens);
-  e.bytes = scorer.bytes();
-  if (e.bytes > 0 && scorer.complete())
-    e.bits_per_byte = e.loss / std::numbers::ln2 * static_cast<double>(e.tokens) / static_cast<double>(e.bytes);
+  add_bytes(e, r, scorer);
   add_pieces(e, r, scorer);
   return e;
+}
+
+Evaluation evaluate(const arch::Built& built, const EvaluationRequest& r) {
+  const at::NoGradGuard no_grad;
+  bool all = false;
+  const int64_t windows = windows_of(r, &all);
+  std::vector<double> nats;
+  for (int64_t first = 0; first < windows; first += r.rows)
+    score(built, data::validation_rows(r.tokens, r.seq_len, first, std::min(r.rows, windows - first)), nats);
+  if (all && r.known != nullptr) score(built, data::last_validation_row(r.tokens, r.seq_len), nats);
+  require_finite(built, nats, r.seq_len);
+  return evaluation_of(r, std::move(nats));
 }
 
 core::Value Evaluation::to_value() const {
@@ -140,6 +173,7 @@ core::Value Evaluation::to_value() const {
   v["loss"] = loss;
   v["tokens"] = tokens;
   v["bits_per_byte"] = bits_per_byte ? core::Value(*bits_per_byte) : core::Value();
+  v["bytes"] = bytes_value(*this, loss * static_cast<double>(tokens));
   v["piece"] = piece_kind;
   v["piece_tokens"] = core::Value::array();
   v["piece_nats"] = core::Value::array();
@@ -158,6 +192,13 @@ core::Value Evaluation::to_value() const {
     v["agreement"].push_back(row);
   }
   return v;
+}
+
+void write_validation(const std::string& run_directory, const Evaluation& e, int64_t step) {
+  core::Value v = e.to_value();
+  v["step"] = step;
+  v["entropy"] = results::entropy_value(e.entropy);
+  core::write_file(core::real_files(), run_directory + "/validation.json", core::to_json(v) + "\n");
 }
 
 }  // namespace assay::train

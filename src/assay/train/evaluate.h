@@ -2,6 +2,7 @@
 #include <map>
 #include <optional>
 
+#include "assay/data/byte_count.h"
 #include "assay/data/corpus.h"
 #include "assay/stats/entropy_rule.h"
 #include "assay/train/session.h"
@@ -12,8 +13,10 @@ namespace assay::train {
 struct Evaluation {
   double loss = 0;  // nats a token, over the positions that count
   int64_t tokens = 0;
-  std::optional<double> bits_per_byte;  // where there is a tokenizer: loss / ln 2 * tokens / bytes [vocab-space 6]
-  int64_t bytes = 0;
+  // Where there is a tokenizer and every position counts: total / ln 2 / bytes, by the tokenizer's byte table [vocab-space 6]; `bytes` says
+  // how that compares with the text itself.
+  std::optional<double> bits_per_byte;
+  std::optional<data::ByteCount> bytes;
 
   // Totals of the pieces that were scored whole: the documents of a known generator, or of text with a symbol before each document; else
   // windows.
@@ -46,5 +49,12 @@ struct EvaluationRequest {
   int64_t seq_len = 0, rows = 0, max_tokens = 0;
 };
 Evaluation evaluate(const arch::Built& built, const EvaluationRequest& request);
+
+// The same from losses that are known: those of the first `scored_tokens` tokens after token 0, NaN where one does not count.
+Evaluation evaluation_of(const EvaluationRequest& request, std::vector<double> nats);
+int64_t scored_tokens(const EvaluationRequest& request);
+
+// validation.json of a run directory.
+void write_validation(const std::string& run_directory, const Evaluation& e, int64_t step);
 
 }  // namespace assay::train

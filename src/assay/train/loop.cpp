@@ -53,7 +53,6 @@ class Run {
   void warm_up();
   void update(double multiplier);
   void validate();
-  void write_validation(const Evaluation& e);
   void save();
   void report_training(const StepResult& r, double lr, const Tensor& before);
   void write(const Value& row);
@@ -212,7 +211,7 @@ void Run::validate() {
   const data::KnownEntropy* known = corpus_.val_entropy ? &*corpus_.val_entropy : nullptr;
   const Evaluation e =
       evaluate(built_, {*corpus_.val, corpus_.tokenizer.get(), known, config_.train.seq_len, rows, config_.train.val_tokens});
-  write_validation(e);
+  write_validation(directory_, e, counters_.step);  // before the row that says that this validation is done
   Value row = Value::object();
   row["step"] = counters_.step;
   row["kind"] = "val";
@@ -236,14 +235,6 @@ void Run::validate() {
                std::to_string(entropy_->entropy()) +
                " nats a token: the model sees what it predicts (chance of this without a leak: under 1e-6)");
   resume_clock();
-}
-
-// Written before the row of metrics.jsonl that says that this validation is done.
-void Run::write_validation(const Evaluation& e) {
-  Value v = e.to_value();
-  v["step"] = counters_.step;
-  v["entropy"] = results::entropy_value(e.entropy);
-  core::write_file(fs_, directory_ + "/validation.json", core::to_json(v) + "\n");
 }
 
 void Run::save() {
@@ -339,12 +330,6 @@ results::Summary Run::run(const std::string& directory) {
   return s;
 }
 
-void write_run_files(const RunConfig& config, const std::string& directory) {
-  core::FileSystem& fs = core::real_files();
-  core::write_file(fs, directory + "/config.toml", core::to_toml(config.to_document()));
-  core::write_file(fs, directory + "/env.json", core::to_json(results::environment(ASSAY_VERSION, tensor::torch_version()), 2) + "\n");
-}
-
 results::Summary run_in(Run& run, const std::string& directory) {
   core::log_to_file(directory + "/log.txt");
   try {
@@ -364,16 +349,28 @@ bool is_limit(std::string_view option) {
 
 }  // namespace
 
+void write_run_files(const RunConfig& config, const std::string& directory) {
+  core::FileSystem& fs = core::real_files();
+  core::write_file(fs, directory + "/config.toml", core::to_toml(config.to_document()));
+  core::write_file(fs, directory + "/env.json", core::to_json(results::environment(ASSAY_VERSION, tensor::torch_version()), 2) + "\n");
+}
+
+void require_unused(const std::string& directory) {
+  if (core::directory_exists(directory) && !core::list_directory(directory).empty())
+    throw core::ConfigError("train", directory + " already holds something; use --resume " + directory + " to go on, or another --out");
+}
+
 Value dry_run(RunConfig& config) {
   config.check();
+  config.resolve_corpus();
   const Machine machine = prepare_machine(config.train);
   return Run(config, data::open_corpus(config.data), machine).plan();
 }
 
 results::Summary train_new(RunConfig& config, const std::string& directory) {
-  if (core::directory_exists(directory) && !core::list_directory(directory).empty())
-    throw core::ConfigError("train", directory + " already holds something; use --resume " + directory + " to go on, or another --out");
+  require_unused(directory);
   config.check();
+  config.resolve_corpus();
   const Machine machine = prepare_machine(config.train);
   config.train.threads = machine.threads;  // a run that is resumed elsewhere goes on with what it began with
   config.train.product = machine.product;
@@ -405,6 +402,9 @@ results::Summary resume(const std::string& directory, const std::vector<std::str
   const Machine machine = prepare_machine(config->train);
   Run run(*config, data::open_corpus(config->data), machine);
   if (found) run.start_from(*found);
+  if (const int64_t reads = config->total_steps() * config->tokens_per_step();
+      reads > static_cast<int64_t>(config->data.corpus_tokens) && data::is_embedded(config->data.path))
+    core::warn("the corpus was generated for " + std::to_string(config->data.corpus_tokens) + " tokens; a longer run reads it again");
   if (!overrides.empty()) run.limits_moved();
   core::info(found ? "resuming from " + found->directory : "no checkpoint in " + directory + " yet: starting from the beginning");
   return run_in(run, directory);

@@ -14,6 +14,10 @@ results::Summary train_new(RunConfig& config, const std::string& directory);
 // train.tokens, train.seconds) and neutral options; ConfigError for others.
 results::Summary resume(const std::string& directory, const std::vector<std::string>& overrides);
 
+// config.toml and env.json of a new run; ConfigError where a directory is in use already.
+void write_run_files(const RunConfig& config, const std::string& directory);
+void require_unused(const std::string& directory);
+
 // Checks a configuration as train_new does and reports what would run; creates nothing. {arch, parameters, total_steps, tokens_per_step,
 // vocab_size, training_flops_per_token, product_backend, threads, device, fingerprint, ...}.
 core::Value dry_run(RunConfig& config);

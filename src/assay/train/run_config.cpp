@@ -102,6 +102,13 @@ int64_t RunConfig::total_steps() const {
   return total;
 }
 
+void RunConfig::resolve_corpus() {
+  if (data.corpus_tokens > 0 || !data::is_embedded(data.path)) return;
+  const int64_t steps = total_steps() + optim.warmup_updates;
+  const int64_t wanted = total_steps() > 0 ? data::corpus_tokens_for(steps * tokens_per_step(), train.seq_len) : data::kCorpusTokens;
+  settings.set("data.corpus_tokens", std::max<int64_t>(wanted, 2), core::Source::fallback);
+}
+
 void RunConfig::check() const {
   total_steps();
   data::order_from(data.order);

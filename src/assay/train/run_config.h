@@ -42,6 +42,8 @@ class RunConfig {
   int64_t tokens_per_step() const;
   int64_t total_steps() const;  // 0: limited by time alone
   void check() const;
+  // Says how much of an embedded corpus the run reads, where the configuration leaves that open (data.corpus_tokens = 0).
+  void resolve_corpus();
 
  private:
   std::shared_ptr<void> model_;

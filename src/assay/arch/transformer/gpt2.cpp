@@ -86,6 +86,10 @@ class Gpt2 final : public Model {
     return tensor::linear(z_BTC, E_VC_, {}, precision_);
   }
 
+  Tensor read_out(std::string_view name, const Tensor& state) override {
+    return tensor::linear(name == "final" ? state : layer_norm(ln_f_, state), E_VC_, {}, precision_);
+  }
+
   std::pair<int64_t, int64_t> scored(int64_t T) const override {
     return config_.loss_first < 0 ? std::pair(int64_t{0}, T) : std::pair(config_.loss_first, config_.loss_last + 1);
   }

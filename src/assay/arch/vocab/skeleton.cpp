@@ -18,7 +18,15 @@ Tensor Skeleton::forward(const Tensor& input, const Observer* observe) {
   const Tensor x = steps(embedded, seen);
   const Tensor final_state = rho(x);
   seen("final", final_state);
-  return at::tanh(final_state * (logit_scale_ / common_.logit_softcap)) * common_.logit_softcap;
+  return head(final_state);
+}
+
+Tensor Skeleton::head(const Tensor& normalised) const {
+  return at::tanh(normalised * (logit_scale_ / common_.logit_softcap)) * common_.logit_softcap;
+}
+
+Tensor Skeleton::read_out(std::string_view, const Tensor& state) {
+  return state.size(-1) == common_.vocab_size ? head(rho(state)) : Tensor();
 }
 
 int64_t vocabulary(int64_t configured, const Dims& dims) {

@@ -16,6 +16,7 @@ class Skeleton : public Model {
   };
   using Model::forward;
   Tensor forward(const Tensor& input, const Observer* observe) final;
+  Tensor read_out(std::string_view name, const Tensor& state) final;  // every state is a vector over the vocabulary
   int64_t vocab_size() const final { return common_.vocab_size; }
 
  protected:
@@ -31,6 +32,7 @@ class Skeleton : public Model {
   const Common& common() const { return common_; }
 
  private:
+  Tensor head(const Tensor& normalised) const;
   Common common_;
   tensor::Precision precision_;
   Tensor logit_scale_;

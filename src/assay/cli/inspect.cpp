@@ -1,0 +1,63 @@
+#include <algorithm>
+#include <cstdio>
+
+#include "assay/cli/commands.h"
+#include "assay/cli/run_options.h"
+#include "assay/core/error.h"
+#include "assay/core/file.h"
+#include "assay/inspect/lens.h"
+
+namespace assay::cli {
+namespace {
+
+// The text's tokens with bos before them, or the beginning of the validation text.
+std::vector<uint16_t> tokens_of(const OpenedRun& run, const std::string& text, int64_t most) {
+  const data::Tokenizer* tokenizer = run.corpus.tokenizer.get();
+  std::vector<uint16_t> ids;
+  if (text.empty()) {
+    ids.resize(std::min<uint64_t>(run.corpus.val->size(), static_cast<uint64_t>(most)));
+    run.corpus.val->read(0, ids.size(), ids.data());
+    return ids;
+  }
+  if (tokenizer == nullptr)
+    throw core::ConfigError("inspect", run.corpus.name + " has no tokenizer; leave --text out to see its validation tokens");
+  ids = tokenizer->encode(text);
+  if (tokenizer->bos() >= 0) ids.insert(ids.begin(), static_cast<uint16_t>(tokenizer->bos()));
+  if (static_cast<int64_t>(ids.size()) > run.config->train.seq_len)
+    throw core::ConfigError("inspect", "--text is " + std::to_string(ids.size()) + " tokens long; this run's sequences have " +
+                                           std::to_string(run.config->train.seq_len));
+  return ids;
+}
+
+}  // namespace
+
+int run_inspect(const std::vector<std::string>& args) {
+  CommandLine line("inspect", "The register lens: what each step of a trained model would predict, if the remaining steps did nothing.");
+  std::string directory, text, device, format = "text", out;
+  int64_t top = 3, tokens = 24;
+  line.positional("DIR", directory, "run directory or checkpoint directory");
+  line.option("--text", text, "text to look at; default: the beginning of the validation text");
+  line.option("--tokens", tokens, "how much of the validation text");
+  line.option("--top", top, "guesses of each step");
+  line.option("--format", format, "text, html or fragment (to be put into a page)");
+  line.option("--out", out, "file to write instead of stdout");
+  line.option("--device", device, "cpu, cuda or cuda:N; default: the run's");
+  if (!line.parse(args)) return 0;
+  if (top < 1 || top > 100) throw core::ConfigError("inspect", "--top must lie in 1..100, got " + std::to_string(top));
+  if (tokens < 1) throw core::ConfigError("inspect", "--tokens must be at least 1, got " + std::to_string(tokens));
+  if (format != "text" && format != "html" && format != "fragment")
+    throw core::ConfigError("inspect", core::unknown_name("format", format, {"text", "html", "fragment"}));
+  const OpenedRun run = open_run(directory, device, {});
+  const data::Tokenizer* tokenizer = run.corpus.tokenizer.get();
+  const inspect::Lens lens = inspect::look(run.built, tokens_of(run, text, std::min(tokens, run.config->train.seq_len)), top);
+  const std::string title = run.config->name + " (" + std::string(run.config->architecture->name) + ")";
+  std::string page;
+  if (line.json) page = core::to_json(inspect::to_value(lens, tokenizer), 2) + "\n";
+  else if (format == "text") page = inspect::to_text(lens, tokenizer);
+  else page = format == "html" ? inspect::html_page(title, inspect::to_html(lens, tokenizer)) : inspect::to_html(lens, tokenizer);
+  if (!out.empty()) core::write_file(core::real_files(), out, page);
+  else std::fwrite(page.data(), 1, page.size(), stdout);
+  return 0;
+}
+
+}  // namespace assay::cli

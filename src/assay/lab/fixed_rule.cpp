@@ -1,0 +1,146 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "assay/lab/rule.h"
+#include "assay/stats/multiplicity.h"
+#include "assay/stats/paired.h"
+
+namespace assay::lab {
+namespace {
+
+using core::Value;
+
+constexpr size_t kMostFlips = 20;  // seeds up to which all sign vectors are enumerated
+
+Value or_null(double v) { return std::isfinite(v) ? Value(v) : Value(); }
+
+// Every seed of every arm, then Student's paired t test and the exact sign-flip test, Holm's correction over the arms. Before all seeds
+// are there nothing is computed, so that nobody can look and stop when he likes what he sees.
+class FixedRule final : public Rule {
+ public:
+  FixedRule(const Recipe& recipe, const Standings& standings) : recipe_(recipe), standings_(standings), control_(control_arm(recipe)) {
+    std::vector<double> p;
+    std::vector<size_t> tested;
+    for (const size_t arm : compared_arms(recipe)) {
+      Test t;
+      t.differences = differences(arm);
+      t.complete = refused(arm).empty() && t.differences.size() == recipe.seeds.size();
+      t.summary = stats::paired_t(t.differences, 1 - recipe.error_rate);
+      p.push_back(t.complete ? t.summary.p_two_sided : 1);  // an arm without its seeds keeps its place in the correction
+      tested.push_back(arm);
+      tests_[arm] = t;
+    }
+    const std::vector<double> adjusted = stats::holm_adjusted(p);
+    for (size_t i = 0; i < tested.size(); ++i) tests_[tested[i]].p_holm = adjusted[i];
+  }
+
+  bool wanted(size_t arm, size_t) const override { return refused(control_).empty() && refused(arm).empty(); }
+  bool counts(size_t arm, size_t seed) const override { return score(arm, seed).kind == Score::Kind::scored; }
+  const char* word(size_t arm) const override {
+    if (arm == control_) return "control";
+    if (!refused(arm).empty()) return "refused";
+    const Test& t = tests_.at(arm);
+    if (!t.complete || t.p_holm > recipe_.error_rate) return "undecided";
+    return t.summary.mean > 0 ? "better" : "worse";
+  }
+  int64_t rounds() const override {
+    int64_t n = 0;
+    for (size_t s = 0; s < recipe_.seeds.size(); ++s) {
+      bool there = true;
+      for (size_t arm = 0; arm < recipe_.arms.size(); ++arm) there = there && (!refused(arm).empty() || counts(arm, s));
+      n += there ? 1 : 0;
+    }
+    return n;
+  }
+  Value design() const override {
+    Value v = Value::object();
+    v["alpha"] = recipe_.error_rate;
+    v["m"] = tests_.size();
+    v["seeds"] = recipe_.seeds.size();
+    v["tests"] = "paired t (decides, Holm over arms), exact sign flips (beside)";
+    return v;
+  }
+
+  Value verdict(size_t arm) const override {
+    Value v = Value::object();
+    v["verdict"] = word(arm);
+    v["seeds"] = arm == control_ ? static_cast<int64_t>(rounds()) : static_cast<int64_t>(tests_.at(arm).differences.size());
+    if (arm == control_) return v;
+    const Test& t = tests_.at(arm);
+    const bool shown = t.complete && t.summary.n >= 2;
+    v["effect"] = shown ? or_null(t.summary.mean) : Value();
+    v["effect_method"] = "mean of the paired differences";
+    v["interval"] = shown ? Value(Value::Array{t.summary.lower, t.summary.upper}) : Value();
+    v["level"] = 1 - recipe_.error_rate;
+    v["p_value"] = shown ? Value(t.summary.p_two_sided) : Value();
+    v["p_holm"] = shown ? Value(t.p_holm) : Value();
+    v["p_sign_flip"] = shown && t.differences.size() <= kMostFlips ? Value(stats::sign_flip(t.differences).p_two_sided) : Value();
+    v["e_value"] = Value();
+    v["reason"] = reason(arm);
+    v["sentence"] = sentence(arm);
+    v["stated_rate"] = recipe_.error_rate;
+    return v;
+  }
+
+ private:
+  struct Test {
+    std::vector<double> differences;
+    stats::PairedSummary summary;
+    bool complete = false;
+    double p_holm = 1;
+  };
+
+  const std::string& refused(size_t arm) const { return standings_.refused[arm]; }
+  const Score& score(size_t arm, size_t seed) const { return standings_.scores[arm][seed]; }
+  double capped(double value) const {
+    if (!standings_.cap) return value;
+    return std::isnan(value) ? *standings_.cap : std::min(value, *standings_.cap);
+  }
+
+  std::vector<double> differences(size_t arm) const {
+    std::vector<double> out;
+    for (size_t s = 0; s < recipe_.seeds.size(); ++s) {
+      if (!counts(arm, s) || !counts(control_, s)) continue;
+      const double d = capped(score(control_, s).value) - capped(score(arm, s).value);
+      if (std::isfinite(d)) out.push_back(d);
+    }
+    return out;
+  }
+
+  std::string reason(size_t arm) const {
+    if (!refused(arm).empty()) return refused(arm);
+    const Test& t = tests_.at(arm);
+    if (!t.complete)
+      return fmt::format("{} of the {} seeds that were fixed beforehand have both scores", t.differences.size(), recipe_.seeds.size());
+    return t.p_holm > recipe_.error_rate ? fmt::format("p = {:.3g} after Holm's correction over {} arms", t.p_holm, tests_.size()) : "";
+  }
+
+  std::string sentence(size_t arm) const {
+    const std::string verdict = word(arm), name = recipe_.arms[arm].name;
+    const Test& t = tests_.at(arm);
+    if (verdict == "refused") return "No verdict: " + reason(arm) + ".";
+    if (!t.complete) return "Not decided yet: " + reason(arm) + ".";
+    const std::string figures = fmt::format("{:.4f} [{:.4f}, {:.4f}]", std::abs(t.summary.mean), t.summary.lower, t.summary.upper);
+    if (verdict == "undecided") return fmt::format("Not decided after {} paired seeds: {}, {}.", t.summary.n, figures, reason(arm));
+    return fmt::format(
+        "{} {} {} by {} after {} paired seeds (paired t, p = {:.2g} after Holm's correction over {} arms; family-wise error rate {:g}).",
+        name, verdict == "better" ? "beats" : "loses to", recipe_.control, figures, t.summary.n, t.p_holm, tests_.size(),
+        recipe_.error_rate);
+  }
+
+  const Recipe& recipe_;
+  const Standings standings_;
+  size_t control_;
+  std::map<size_t, Test> tests_;
+};
+
+}  // namespace
+
+std::unique_ptr<Rule> fixed_rule(const Recipe& recipe, const Standings& standings) {
+  return std::make_unique<FixedRule>(recipe, standings);
+}
+
+}  // namespace assay::lab

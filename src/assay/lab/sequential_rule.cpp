@@ -1,0 +1,131 @@
+#include <algorithm>
+#include <limits>
+#include <set>
+
+#include "assay/lab/rule.h"
+#include "assay/stats/decision.h"
+
+namespace assay::lab {
+namespace {
+
+using core::Value;
+
+stats::Design design_of(const Recipe& recipe, const std::optional<double>& cap) {
+  stats::Design d;
+  for (const size_t arm : compared_arms(recipe)) {
+    stats::Hypothesis h;
+    h.arm = recipe.arms[arm].name;
+    h.control = recipe.control;
+    h.metric = recipe.metric;
+    h.unit = recipe.metric == "val_bits_per_byte" ? "bits a byte" : "nats";
+    h.margin = recipe.smallest_effect;
+    h.escape_threshold = recipe.escape_threshold;
+    h.cap = cap;
+    d.hypotheses.push_back(h);
+  }
+  d.alpha = recipe.error_rate;
+  d.max_seeds = static_cast<int64_t>(recipe.seeds.size());
+  d.futility = recipe.futility;
+  return d;
+}
+
+// Rounds, one seed each, fed to stats::Decision in the recipe's order as far as they are there.
+class SequentialRule final : public Rule {
+ public:
+  SequentialRule(const Recipe& recipe, const Standings& standings)
+      : recipe_(recipe),
+        standings_(standings),
+        control_(control_arm(recipe)),
+        arms_(compared_arms(recipe)),
+        decision_(design_of(recipe, standings.cap)),
+        stopped_at_(recipe.arms.size(), std::numeric_limits<size_t>::max()) {
+    for (size_t h = 0; h < arms_.size(); ++h) {
+      const std::string& reason =
+          standings.refused[control_].empty() ? standings.refused[arms_[h]] : "the control is refused: " + standings.refused[control_];
+      if (!reason.empty()) decision_.refuse(static_cast<int64_t>(h), reason);
+      note_stop(h, 0);
+    }
+    for (const stats::Hypothesis& h : decision_.design().hypotheses)
+      fewest_ = std::max(fewest_, static_cast<size_t>(stats::fewest_seeds(decision_.design(), h)));
+    feed();
+  }
+
+  // Until the first seed at which anything can be decided all members are needed; then one seed is begun beside the one that is looked at,
+  // so that no processor waits. What turns out not to be needed does not count.
+  bool wanted(size_t arm, size_t seed) const override {
+    if (!decision_.running() || seed >= recipe_.seeds.size() || seed >= std::max(fewest_, frontier_ + 2)) return false;
+    if (arm == control_) return true;
+    return seed < stopped_at_[arm];
+  }
+
+  bool counts(size_t arm, size_t seed) const override {
+    if (fed_.count(seed) == 0) return false;
+    return arm == control_ || seed < stopped_at_[arm];
+  }
+
+  const char* word(size_t arm) const override { return arm == control_ ? "control" : stats::name_of(decision_.word(hypothesis(arm))); }
+  int64_t rounds() const override { return decision_.rounds(); }
+  Value design() const override { return stats::document_of(decision_.design()); }
+
+  Value verdict(size_t arm) const override {
+    if (arm == control_) {
+      Value v = Value::object();
+      v["verdict"] = "control";
+      v["seeds"] = decision_.rounds();
+      return v;
+    }
+    if (verdicts_.empty()) verdicts_ = decision_.verdicts();
+    Value v = stats::document_of(verdicts_[static_cast<size_t>(hypothesis(arm))]);
+    for (const char* key : {"mean", "median", "sd"}) {  // of the differences; an arm's own figures stand beside them
+      v[std::string(key) + "_difference"] = v.at(key);
+      v.erase(key);
+    }
+    return v;
+  }
+
+ private:
+  int64_t hypothesis(size_t arm) const { return std::find(arms_.begin(), arms_.end(), arm) - arms_.begin(); }
+
+  void note_stop(size_t h, size_t rounds_fed) {
+    if (!decision_.running(static_cast<int64_t>(h))) stopped_at_[arms_[h]] = std::min(stopped_at_[arms_[h]], rounds_fed);
+  }
+
+  // Feeds seed after seed; a seed of which a score is missing is not a round, and one of which a score is awaited is where looking ends.
+  void feed() {
+    for (size_t s = 0; s < recipe_.seeds.size() && decision_.running(); ++s) {
+      frontier_ = s;
+      std::vector<stats::Scores> round(arms_.size());
+      bool missing = false;
+      for (size_t h = 0; h < arms_.size(); ++h) {
+        if (!decision_.running(static_cast<int64_t>(h))) continue;
+        const Score &control = standings_.scores[control_][s], &arm = standings_.scores[arms_[h]][s];
+        if (control.kind == Score::Kind::waiting || arm.kind == Score::Kind::waiting) return;
+        missing = missing || control.kind == Score::Kind::missing || arm.kind == Score::Kind::missing;
+        round[h] = {control.value, arm.value};
+      }
+      if (missing) continue;
+      decision_.feed(round);
+      fed_.insert(s);
+      for (size_t h = 0; h < arms_.size(); ++h) note_stop(h, s + 1);
+    }
+    frontier_ = recipe_.seeds.size();
+  }
+
+  const Recipe& recipe_;
+  const Standings standings_;
+  size_t control_;
+  std::vector<size_t> arms_;
+  stats::Decision decision_;
+  std::vector<size_t> stopped_at_;  // [arm of the recipe]: first seed that it does not need
+  std::set<size_t> fed_;
+  size_t frontier_ = 0, fewest_ = 0;
+  mutable std::vector<stats::Verdict> verdicts_;  // made when first asked for
+};
+
+}  // namespace
+
+std::unique_ptr<Rule> sequential_rule(const Recipe& recipe, const Standings& standings) {
+  return std::make_unique<SequentialRule>(recipe, standings);
+}
+
+}  // namespace assay::lab
