@@ -256,7 +256,7 @@ class Maker {
     a["gaussian"] = object({{"e_value", std::exp(1.2 * log_e)}, {"interval", Value::Array{mean - 0.8 * half, mean + 0.8 * half}}});
     a["seeds"] = static_cast<int64_t>(d.size());
     a["stated_rate"] = 0.05;
-    a["pairing"] = object({{"rho", 0.93 - 4 * s.noise}, {"sd_difference", sd}, {"seeds_ratio", 1 / (0.08 + 4 * s.noise)}});
+    a["pairing"] = object({{"rho", 0.93 - 4 * s.noise}, {"sd_difference", sd}, {"seeds_ratio", 0.08 + 4 * s.noise}});
     a["reason"] = s.verdict == "undecided" ? "the seeds that the recipe allows are used up" : "";
     a["sentence"] = sentence(a, s, static_cast<int64_t>(d.size()), std::exp(log_e));
   }
@@ -303,6 +303,13 @@ class Maker {
     a["change"].push_back(object({{"option", s.option}, {"a", Value()}, {"b", s.value}}));
   }
 
+  static Value hypothesis(const Value& arm) {
+    Value h = object({{"arm", arm}, {"control", "gpt2"}, {"metric", "val_loss"}, {"unit", "nats"}, {"margin", 0.015}});
+    h["escape_threshold"] = arm.as_string() == "gated_residual" ? Value(1.42) : Value();
+    h["cap"] = 5.545;
+    return h;
+  }
+
   void write_head() {
     Value seeds = Value::array();
     for (int64_t seed = 1; seed <= request_.seeds; ++seed) seeds.push_back(seed);
@@ -316,13 +323,11 @@ class Maker {
     r["deviations"] = Value::array();
     r["rule"] = "sequential";
     r["rounds"] = request_.seeds;
-    r["design"] = object({{"alpha", 0.05},
-                          {"m", 7 * request_.copies},
-                          {"max_seeds", request_.seeds},
-                          {"first_look", 2},
-                          {"margin", 0.015},
-                          {"escape_threshold", 1.42},
-                          {"cap", 5.545}});
+    r["design"] =
+        object({{"alpha", 0.05}, {"m", 7 * request_.copies}, {"max_seeds", request_.seeds}, {"first_look", 2}, {"fixed_n", Value()}});
+    r["design"]["hypotheses"] = Value::array();
+    for (const Value& a : arms_.as_array())
+      if (a.at("name").as_string() != "gpt2") r["design"]["hypotheses"].push_back(hypothesis(a.at("name")));
     r["not_needed"] = std::max<int64_t>(0, request_.seeds - 3) * request_.copies;
     r["references"] = Value::array();
     r["references"].push_back(object({{"name", "entropy"}, {"kind", "entropy"}, {"value", kEntropy}}));

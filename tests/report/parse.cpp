@@ -52,7 +52,8 @@ std::string markdown_unescaped(const std::string& text) {
 }
 
 std::string latex_unescaped(const std::string& text) {
-  const std::string words = replaced(text, {{"\\textasciitilde{}", "~"},
+  const std::string words = replaced(text, {{"{[}", "["},
+                                            {"\\textasciitilde{}", "~"},
                                             {"\\textasciicircum{}", "^"},
                                             {"\\textless{}", "<"},
                                             {"\\textgreater{}", ">"},

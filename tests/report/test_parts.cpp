@@ -46,7 +46,7 @@ TEST_CASE("markup, scripts, formulas and commands in text are only text") {
   CHECK(csv_text("a,\"b\"") == "\"a,\"\"b\"\"\"");
   CHECK(shell_word("runs/demo-1") == "runs/demo-1");
   CHECK(shell_word("a'; rm -rf /") == "'a'\\''; rm -rf /'");
-  CHECK(latex_text("50% of $x_1^2$ {\\input}") == "50\\% of \\$x\\_1\\textasciicircum{}2\\$ \\{\\textbackslash{}input\\}");
+  CHECK(latex_text("[50% of $x_1^2$ {\\input}") == "{[}50\\% of \\$x\\_1\\textasciicircum{}2\\$ \\{\\textbackslash{}input\\}");
   CHECK(markdown_text("a|b [x](javascript:1) <i>") == "a\\|b \\[x\\](javascript:1) &lt;i&gt;");
 }
 

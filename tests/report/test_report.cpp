@@ -163,6 +163,19 @@ TEST_CASE("a hostile name, question, message or fragment stays text") {
   CHECK(charts.at("chart-effects").at("data").at("values").as_array()[0].at("arm").as_string() == request.arm_name);
 }
 
+TEST_CASE("the band of equivalence is the margin that all hypotheses share") {
+  const Scratch dir;
+  make_fixture(dir.path(), {.seeds = 3, .rows = 8});
+  CHECK(report::read_campaign(dir.path()).margin() == 0.015);
+  const auto band = [&] {
+    const Value charts = data_of(html_of(dir.path()), "charts");
+    return charts.at("chart-effects").at("layer").as_array().at(0).at("data").at("values");
+  };
+  CHECK(band().as_array().at(0).at("high").as_double() == 0.015);
+  edit(dir.path(), [](Value& v) { v["design"]["hypotheses"].as_array()[2]["margin"] = 0.02; });
+  CHECK(band().size() == 0);
+}
+
 TEST_CASE("an arm's name cannot lead out of the campaign's directory") {
   const Scratch dir;
   FixtureRequest request;

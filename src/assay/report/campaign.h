@@ -33,7 +33,7 @@ struct Audit {
   std::vector<Finding> findings;
 };
 
-// What pairing by seed was worth: the correlation of arm and control over seeds, and how many unpaired seeds a paired one replaces.
+// What pairing by seed was worth: the correlation of arm and control over seeds, and the number of paired seeds for each unpaired one.
 struct Pairing {
   Number rho, sd_difference, seeds_ratio;
 };
@@ -80,6 +80,12 @@ struct Member {
   core::Value environment, config;  // env.json and config.toml, null where absent
 };
 
+// A question that the design froze.
+struct Hypothesis {
+  std::string arm, control, metric, unit;
+  Number margin, escape_threshold, cap;
+};
+
 struct Reference {
   std::string name, kind;
   double value = 0;  // nats a token
@@ -95,7 +101,8 @@ struct Campaign {
   Number tokens;
   std::vector<int64_t> seeds;  // all that the recipe allows
   std::optional<int64_t> threads, rounds, not_needed;
-  core::Value design;  // an object
+  core::Value design;  // an object, without the hypotheses
+  std::vector<Hypothesis> hypotheses;
   std::vector<Change> deviations;
   std::vector<Reference> references;
   std::vector<Arm> arms;
@@ -105,6 +112,7 @@ struct Campaign {
 
   const Arm* find(const std::string& arm) const;
   int64_t count(const std::string& status) const;
+  Number margin() const;  // below which differences are equivalent: the design's, or that of all hypotheses
   bool finished() const;  // no member waits, runs or can go on, and every arm has its verdict
   bool is_control(const Arm& arm) const { return arm.name == control; }
   std::string unit() const;  // of the metric: "nats", "bits per byte"

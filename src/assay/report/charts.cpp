@@ -53,13 +53,8 @@ struct Range {
   Value domain() const { return Value::Array{low, high}; }
 };
 
-Number margin_of(const Campaign& c) {
-  const Value* v = c.design.find("margin");
-  return v && v->is_number() ? Number(v->as_double()) : std::nullopt;
-}
-
 Range effect_range(const Campaign& c) {
-  double largest = margin_of(c).value_or(0);
+  double largest = c.margin().value_or(0);
   for (const Arm& a : c.arms) largest = std::max(largest, std::fabs(a.effect.value_or(0)));
   const double limit = largest > 0 ? kCut * largest : 1;
   Range all;
@@ -71,7 +66,7 @@ Range effect_range(const Campaign& c) {
     all.add(std::max(a.interval->lower.value_or(-largest), -limit));
     all.add(std::min(a.interval->upper.value_or(largest), limit));
   }
-  if (const Number m = margin_of(c)) {
+  if (const Number m = c.margin()) {
     all.add(-*m);
     all.add(m);
   }
@@ -134,10 +129,17 @@ Value failed_rows(const Campaign& c, std::vector<Point> Member::*curve) {
   return rows;
 }
 
+// A line's label goes to the side where the next line is farther away.
 Value reference_rows(const Campaign& c) {
   Value rows = Value::array();
-  for (const Reference& r : c.references)
-    rows.push_back(object({{"label", r.name + " " + loss_text(r.value)}, {"value", r.value}, {"below", r.kind == "entropy"}}));
+  for (const Reference& r : c.references) {
+    double above = std::numeric_limits<double>::infinity(), below = above;
+    for (const Reference& other : c.references) {
+      if (other.value > r.value) above = std::min(above, other.value - r.value);
+      if (other.value < r.value) below = std::min(below, r.value - other.value);
+    }
+    rows.push_back(object({{"label", r.name + " " + loss_text(r.value)}, {"value", r.value}, {"below", below > above}}));
+  }
   return rows;
 }
 
@@ -177,7 +179,7 @@ Value forest_chart(const Campaign& c) {
   spec["height"] = kRow * static_cast<int64_t>(rows.size());
   set_data(spec, std::move(rows));
   Value margin = Value::array();
-  if (const Number m = margin_of(c)) margin.push_back(object({{"low", -*m}, {"high", *m}}));
+  if (const Number m = c.margin()) margin.push_back(object({{"low", -*m}, {"high", *m}}));
   set_data(layer(spec, 0), std::move(margin));
   Value& x = spec["encoding"]["x"];
   x["scale"]["domain"] = shown.domain();

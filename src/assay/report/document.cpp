@@ -22,6 +22,7 @@ void add_facts(Document& d, const Campaign& c) {
   add_fact(d, "metric, lower is better", c.metric);
   add_fact(d, "tokens a run", c.tokens ? count_text(c.tokens) : "");
   add_fact(d, "runs done", c.members.empty() ? "" : std::to_string(c.count("done")) + " of " + std::to_string(c.members.size()));
+  add_fact(d, "saved by stopping early", c.not_needed.value_or(0) > 0 ? std::to_string(*c.not_needed) + " runs" : "");
   add_fact(d, "seeds allowed", c.seeds.empty() ? "" : std::to_string(c.seeds.size()));
   add_fact(d, "begun", c.created);
 }

@@ -52,6 +52,7 @@ const char* latex_escape(char c) {
     case '>': return "\\textgreater{}";
     case '|': return "\\textbar{}";
     case '"': return "\\textquotedbl{}";
+    case '[': return "{[}";  // after the end of a row it would be an argument
     case '{': return "\\{";
     case '}': return "\\}";
     case '$': return "\\$";

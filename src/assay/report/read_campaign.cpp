@@ -137,8 +137,12 @@ void read_results(Campaign& c, const Value& v, const std::string& path) {
   c.rounds = in.integer("rounds");
   c.not_needed = in.integer("not_needed");
   if (const Value* design = in.find("design")) {
-    const Fields checked(*design, path, "design");
+    const Fields of(*design, path, "design");
+    for (const Fields& h : of.objects("hypotheses"))
+      c.hypotheses.push_back({h.text("arm"), h.text("control"), h.text("metric"), h.text("unit"), h.number("margin"),
+                              h.number("escape_threshold"), h.number("cap")});
     c.design = *design;
+    c.design.erase("hypotheses");
   }
   c.deviations = changes(in, "deviations");
   for (const Fields& r : in.objects("references"))
@@ -196,6 +200,14 @@ const Arm* Campaign::find(const std::string& arm) const {
 
 int64_t Campaign::count(const std::string& status) const {
   return std::count_if(members.begin(), members.end(), [&](const Member& m) { return m.status == status; });
+}
+
+Number Campaign::margin() const {
+  const core::Value* own = design.find("margin");
+  if (own && own->is_number()) return own->as_double();
+  if (hypotheses.empty()) return std::nullopt;
+  const Number first = hypotheses.front().margin;
+  return std::all_of(hypotheses.begin(), hypotheses.end(), [&](const Hypothesis& h) { return h.margin == first; }) ? first : std::nullopt;
 }
 
 bool Campaign::finished() const {

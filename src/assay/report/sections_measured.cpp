@@ -168,7 +168,7 @@ Section cost_section(const Campaign& c) {
            {"tokens/s", true},
            {"x control", true},
            {"peak memory", true},
-           {"training time", true}},
+           {"training time, all runs", true}},
           {}};
   bool any = false;
   for (const Arm& a : c.arms) {
@@ -176,7 +176,8 @@ Section cost_section(const Campaign& c) {
     const Number flops = control ? over(a.training_flops_per_token, control->training_flops_per_token) : std::nullopt;
     const Number speed = control ? over(a.tokens_per_s, control->tokens_per_s) : std::nullopt;
     t.rows.push_back({a.name, a.arch.empty() ? "-" : a.arch, count_text(a.parameters), scaled_text(a.training_flops_per_token),
-                      ratio_text(flops), count_text(a.tokens_per_s), ratio_text(speed), bytes_text(a.peak_bytes), seconds_text(a.seconds)});
+                      ratio_text(flops), count_text(a.tokens_per_s), ratio_text(speed), bytes_text(a.peak_bytes),
+                      seconds_text(a.seconds.value_or(0) > 0 ? a.seconds : std::nullopt)});
   }
   if (any) s.blocks.emplace_back(std::move(t));
   return s;
@@ -186,14 +187,14 @@ Section pairing_section(const Campaign& c) {
   Section s{"pairing", "What pairing was worth", {}};
   Table t{"pairing-numbers",
           "Measured correlation between the runs of one seed",
-          {{"arm"}, {"correlation", true}, {"sd of differences", true}, {"unpaired seeds that one pair replaces", true}},
+          {{"arm"}, {"correlation", true}, {"sd of differences", true}, {"paired seeds for each unpaired one", true}},
           {}};
   for (const Arm& a : c.arms)
     if (a.pairing)
       t.rows.push_back({a.name, correlation_text(a.pairing->rho), loss_text(a.pairing->sd_difference), ratio_text(a.pairing->seeds_ratio)});
   if (t.rows.empty()) return s;
-  s.blocks.emplace_back(Paragraph{
-      "Runs with one seed see the same tokens in the same order. The more their losses go together, the fewer seeds a verdict needs."});
+  s.blocks.emplace_back(Paragraph{"Runs with one seed see the same tokens in the same order. The more their losses go together, the fewer "
+                                  "seeds a verdict needs; above 1 pairing costs seeds, though never validity."});
   s.blocks.emplace_back(std::move(t));
   return s;
 }

@@ -77,6 +77,16 @@ std::string counted(const std::map<std::string, int64_t>& values) {
   return out;
 }
 
+Table hypothesis_table(const Campaign& c) {
+  Table t{"hypotheses",
+          "The hypotheses, all of them frozen",
+          {{"arm"}, {"control"}, {"metric"}, {"margin", true}, {"escape threshold", true}, {"cap of a diverged run", true}},
+          {}};
+  for (const Hypothesis& h : c.hypotheses)
+    t.rows.push_back({h.arm, h.control, h.metric, loss_text(h.margin), loss_text(h.escape_threshold), loss_text(h.cap)});
+  return t;
+}
+
 std::string member_csv(const Campaign& c) {
   const auto number = [](const Number& v) { return v ? core::to_json(Value(*v)) : std::string(); };
   std::string out = "arm,seed,status,value,val_loss,tokens,seconds,exit_code,error\n";
@@ -106,6 +116,7 @@ Section design_section(const Campaign& c) {
   add("product backend", c.product_backend);
   add("recipe hash", c.recipe_hash);
   add_unless_empty(s, std::move(t));
+  add_unless_empty(s, hypothesis_table(c));
   if (c.rounds)
     s.blocks.emplace_back(Paragraph{"Rounds run: " + std::to_string(*c.rounds) + "." +
                                     (c.not_needed ? " Stopping early saved " + std::to_string(*c.not_needed) + " trainings." : "")});

@@ -177,10 +177,9 @@ Section effect_section(const Campaign& c) {
   std::string said_all = "Effect and interval of each arm. ";
   for (const Arm& a : c.arms)
     if (!c.is_control(a)) said_all += said(a);
-  const bool margin = c.design.find("margin") && c.design.at("margin").is_number();
   Figure f{
       std::string("A mark is the effect, a bar its interval; an arrow says that the interval goes on. Right of zero the arm is better.") +
-          (margin ? " Within the band, differences count as equivalent." : ""),
+          (c.margin() ? " Within the band, differences count as equivalent." : ""),
       {{"chart-effects", "", said_all, forest_chart(c)}},
       {table}};
   if (Table more = robustness_table(c); !more.rows.empty()) f.numbers.push_back(std::move(more));
