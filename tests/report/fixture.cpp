@@ -105,7 +105,8 @@ class Maker {
     const bool done = status == "done", begun = done || status == "failed" || status == "unfinished";
     Value m = object({{"arm", s.name}, {"seed", seed}, {"status", status}});
     m["val_loss"] = done ? Value(loss) : Value();
-    m["value"] = m.at("val_loss");
+    const Value measured = m.at("val_loss");  // a copy: a new member moves the others
+    m["value"] = measured;
     m["tokens"] = static_cast<int64_t>(done ? kTokens : begun ? kTokens * 0.4 : 0);
     m["seconds"] = begun ? Value(kTokens / s.speed * (done ? 1 : 0.4)) : Value();
     m["exit_code"] = done ? Value(0) : status == "failed" ? Value(3) : Value();

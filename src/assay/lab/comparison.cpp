@@ -202,7 +202,7 @@ Value arm_document(const Recipe& recipe, const Evidence& evidence, const Judged&
     v["change"] = core::difference(configuration(recipe.arms[judged.control()]), configuration(a));
     return v;
   }
-  v["differences"] = v["change"] = Value::array();
+  for (const char* key : {"differences", "change"}) v[key] = Value::array();
   for (const char* key : {"mean_difference", "sd_difference", "interval", "p_value", "e_value", "effect", "pairing"}) v[key] = Value();
   return v;
 }

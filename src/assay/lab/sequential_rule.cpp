@@ -77,7 +77,8 @@ class SequentialRule final : public Rule {
     if (verdicts_.empty()) verdicts_ = decision_.verdicts();
     Value v = stats::document_of(verdicts_[static_cast<size_t>(hypothesis(arm))]);
     for (const char* key : {"mean", "median", "sd"}) {  // of the differences; an arm's own figures stand beside them
-      v[std::string(key) + "_difference"] = v.at(key);
+      const Value figure = v.at(key);                   // a copy: a new member moves the others
+      v[std::string(key) + "_difference"] = figure;
       v.erase(key);
     }
     return v;
