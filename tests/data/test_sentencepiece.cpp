@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "assay/core/error.h"
+#include "assay/data/byte_count.h"
 #include "assay/data/sentencepiece_model.h"
 #include "data/files.h"
 #include "data/model_files.h"
@@ -169,7 +170,7 @@ TEST_CASE("the bytes of a document are those of its text") {
   const Model m;
   const std::string text = "Anna has three apples.\nTom waits.";
   auto tokens = data::tokenize({text}, *m.tokenizer).tokens;
-  CHECK(data::text_size(*data::tokens_in_memory(tokens), *m.tokenizer).bytes == static_cast<double>(text.size()));
+  CHECK(data::count_bytes(*data::tokens_in_memory(tokens), *m.tokenizer, 0, tokens.size()).table_bytes == text.size());
 }
 
 TEST_CASE("a file that is no model is refused by name") {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "assay/core/error.h"
+#include "assay/data/byte_count.h"
 #include "assay/data/corpus.h"
 #include "assay/data/tokenizer.h"
 #include "data/files.h"
@@ -53,24 +54,15 @@ TEST_CASE("bytes: the table counts one byte for each byte and none for control i
   }
 }
 
-TEST_CASE("text size is the number of bytes after the first token") {
-  const auto bytes = data::byte_tokenizer();
-  const auto text = data::tokenize({"abc", "defgh"}, *bytes);
-  const data::TextSize size = data::text_size(*data::tokens_in_memory(text.tokens), *bytes);
-  CHECK(size.tokens == 9);
-  CHECK(size.bytes == 8);
-  CHECK(data::text_size(*data::tokens_in_memory({}), *bytes).tokens == 0);
-  CHECK(data::text_size(*data::tokens_in_memory({5}), *bytes).tokens == 0);
-}
-
-TEST_CASE("text size of a long source does not depend on the pieces it is read in") {
+TEST_CASE("the byte count of a long source does not depend on the pieces it is read in") {
   const auto bytes = data::byte_tokenizer();
   std::vector<uint16_t> tokens(2'500'000, 4 + 'x');
   tokens[(1 << 20) - 1] = 1;
   tokens[1 << 20] = 1;
-  const data::TextSize size = data::text_size(*data::tokens_in_memory(tokens), *bytes);
-  CHECK(size.tokens == 2'499'999);
-  CHECK(size.bytes == 2'499'997);
+  const data::ByteCount count = data::count_bytes(*data::tokens_in_memory(tokens), *bytes, 0, tokens.size());
+  CHECK(count.tokens == 2'499'999);
+  CHECK(count.table_bytes == 2'499'997);
+  CHECK(count.exact);
 }
 
 TEST_CASE("a tokenizer is opened by name") {

@@ -1,9 +1,7 @@
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 
 #include "assay/audit/checks.h"
-#include "assay/core/random.h"
 #include "assay/train/evaluate.h"
 
 namespace assay::audit {
@@ -42,21 +40,13 @@ arch::Built trained_on(const Subject& s, const data::Corpus& corpus) {
 }
 
 data::Corpus uniform_corpus(const Subject& s) {
-  const int64_t T = std::min<int64_t>(s.seq_len(), 128);
-  const auto tokens = [&](const char* split, int64_t n) {
-    const core::Stream stream(s.seed(), std::string("audit/uniform/") + split);
-    std::vector<uint16_t> out(static_cast<size_t>(n));
-    for (size_t i = 0; i < out.size(); ++i) out[i] = static_cast<uint16_t>(stream.below(i, static_cast<uint64_t>(s.vocab())));
-    return out;
-  };
-  data::Corpus c;
-  c.train = data::tokens_in_memory(tokens("train", 4 * kUpdates * T + 1));
-  c.val = data::tokens_in_memory(tokens("val", kScoredWindows * T + 1));
-  c.vocab_size = s.vocab();
-  c.val_entropy.emplace();
-  c.val_entropy->ends = {c.val->size()};
-  c.val_entropy->nats = {static_cast<double>(c.val->size() - 1) * std::log(static_cast<double>(s.vocab()))};
-  return c;
+  data::DataConfig config;
+  config.path = "uniform";
+  config.vocab_size = s.vocab();
+  config.corpus_seed = s.config().train.seed;
+  config.corpus_tokens = 4 * kUpdates * 128 + 1;
+  config.corpus_val_tokens = kScoredWindows * 128 + 1;
+  return data::open_corpus(config);
 }
 
 }  // namespace

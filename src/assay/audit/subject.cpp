@@ -27,6 +27,17 @@ int64_t positions_for(const train::RunConfig& c, int64_t vocab) {
 
 }  // namespace
 
+void perturb(const arch::Built& built, uint64_t seed, const std::string& salt) {
+  const at::NoGradGuard no_grad;
+  for (const auto& e : built.params->entries()) {
+    const core::Stream stream(seed, salt + "/" + e.name);
+    Tensor noise = at::empty({e.numel}, at::TensorOptions().dtype(at::kDouble));
+    for (int64_t i = 0; i < e.numel; ++i) noise.data_ptr<double>()[i] = kPerturbation * stream.normal(static_cast<uint64_t>(i));
+    Tensor part = built.params->view(built.params->values(), e);
+    part.add_(noise.view(part.sizes()).to(part.options()));
+  }
+}
+
 Level level_from(std::string_view name) {
   if (name == "quick") return Level::quick;
   if (name == "full") return Level::full;
@@ -61,14 +72,7 @@ arch::Built Subject::build(at::ScalarType dtype) const {
 
 arch::Built Subject::perturbed(at::ScalarType dtype) const {
   arch::Built b = build(dtype);
-  const at::NoGradGuard no_grad;
-  for (const auto& e : b.params->entries()) {
-    const core::Stream stream(seed(), "audit/perturbation/" + e.name);
-    Tensor noise = at::empty({e.numel}, at::TensorOptions().dtype(at::kDouble));
-    for (int64_t i = 0; i < e.numel; ++i) noise.data_ptr<double>()[i] = kPerturbation * stream.normal(static_cast<uint64_t>(i));
-    Tensor part = b.params->view(b.params->values(), e);
-    part.add_(noise.view(part.sizes()).to(part.options()));
-  }
+  perturb(b, seed(), "audit/perturbation");
   return b;
 }
 

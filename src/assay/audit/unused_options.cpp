@@ -4,7 +4,6 @@
 #include "assay/audit/checks.h"
 #include "assay/core/error.h"
 #include "assay/core/hash.h"
-#include "assay/core/random.h"
 #include "assay/tensor/failure.h"
 
 namespace assay::audit {
@@ -33,7 +32,7 @@ class Behaviour {
       const arch::Built b = arch::build(s_.arch(), options, {kVocab, kLength}, build);
       std::string all;
       for (const auto& e : b.params->entries()) all += e.name + " " + bytes_of(e.value);
-      perturb(b);
+      perturb(b, s_.seed(), "audit/options");
       const Tensor ids = s_.ids(2, kLength + 1, 61).remainder(kVocab).to(at::kCPU);
       const train::Batch batch{ids.narrow(1, 0, kLength).contiguous(), ids.narrow(1, 1, kLength).contiguous()};
       {
@@ -51,14 +50,6 @@ class Behaviour {
   }
 
  private:
-  void perturb(const arch::Built& b) const {
-    const at::NoGradGuard no_grad;
-    for (const auto& e : b.params->entries()) {
-      const core::Stream stream(s_.seed(), "audit/options/" + e.name);
-      Tensor flat = b.params->view(b.params->values(), e).view({-1});
-      for (int64_t i = 0; i < e.numel; ++i) flat.data_ptr<float>()[i] += static_cast<float>(0.1 * stream.normal(static_cast<uint64_t>(i)));
-    }
-  }
   const Subject& s_;
 };
 

@@ -6,7 +6,7 @@
 
 namespace assay::cli {
 
-// The part of the command line that `train` and `bench` share: an architecture, short flags for common options, KEY=VALUE for all others.
+// The part of the command line that `train`, `bench` and `audit` share: an architecture, short flags for common options, KEY=VALUE for all others.
 struct RunOptions {
   std::string arch, data, config_file, name, device, precision;
   int64_t steps = 0, seed = 0, batch = 0, seq_len = 0, threads = 0;

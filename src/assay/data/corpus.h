@@ -68,13 +68,6 @@ struct Tokenized {
 Tokenized tokenize(const std::vector<std::string>& documents, const Tokenizer& tokenizer);
 void append(std::vector<uint16_t>& tokens, std::string_view document, const Tokenizer& tokenizer);
 
-// Bytes of text that the tokens after the first stand for (vocab-space 6), and how many tokens these are.
-struct TextSize {
-  double bytes = 0;
-  uint64_t tokens = 0;
-};
-TextSize text_size(const TokenSource& source, const Tokenizer& tokenizer);
-
 struct EmbeddedCorpus {
   const char* name;
   const char* summary;

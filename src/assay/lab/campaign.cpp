@@ -91,7 +91,7 @@ class Runner {
     }
   }
 
-  // An arm that was audited by this program keeps its answer; `assay audit` itself remembers what it has looked at.
+  // An arm that was audited when the campaign began keeps its answer: that is what its numbers were made under.
   void audit_arms() {
     if (recipe_.audit == "none") return;
     core::make_directories(core::real_files(), directory_ + "/audits");

@@ -27,7 +27,7 @@ struct Standings {
 class Rule {
  public:
   virtual ~Rule() = default;
-  // Whether the member is needed, as far as is known now. The answer goes from yes to no and never back.
+  // Whether the member is to be started, as far as is known now.
   virtual bool wanted(size_t arm, size_t seed) const = 0;
   virtual bool counts(size_t arm, size_t seed) const = 0;  // the member's score is part of the arm's figures
   virtual core::Value verdict(size_t arm) const = 0;       // keys: docs/campaign.md; slow for the sequential rule
