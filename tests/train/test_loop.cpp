@@ -164,7 +164,7 @@ TEST_CASE("a NaN in one weight stops the update before weights, moments or count
     slot.view({-1})[0].fill_(std::nan(""));
     const Tensor before = built.params->values().clone();
     const at::AutoGradMode with_grad(true);
-    CHECK_THROWS_WITH_AS(train::training_step(built, adam, {&batch, 1}, 0.1, 1, 41),
+    CHECK_THROWS_WITH_AS(train::training_step(built, adam, {&batch, 1}, 0.1, 1, {41}),
                          doctest::Contains(("update 41: parameter '" + bad).c_str()), core::NumericsError);
     CHECK(at::equal(built.params->values().nan_to_num(7), before.nan_to_num(7)));
     CHECK(adam.first_moment().abs().max().item().toDouble() == 0);

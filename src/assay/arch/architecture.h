@@ -25,6 +25,11 @@ struct Pass {
   int64_t batch = 0;  // number of the micro-batch
 };
 
+// An update of the weights, counted from 0; `total` 0: the run is limited by time alone. Schedules of a component read these two.
+struct Update {
+  int64_t number = 0, total = 0;
+};
+
 // A complete model: plain tensors and equations. Built by ArchInfo::make, then its Params are sealed.
 class Model {
  public:
@@ -43,6 +48,13 @@ class Model {
   virtual int64_t vocab_size() const = 0;
 
   void begin(const Pass& pass) { pass_ = pass; }  // before forward; evaluation without it
+
+  // What a component does to weights, gradients and its own state around an update, without gradients being recorded. In the order of an
+  // update: before_update (with the ids [B, T] of its first micro-batch), forward and backward, adjust_gradients (before the norm is taken
+  // and clipped), the optimizer, after_update.
+  virtual void before_update(const Update&, const Tensor& /*ids_BT*/) {}
+  virtual void adjust_gradients() {}
+  virtual void after_update(const Update&) {}
 
  protected:
   const Pass& pass() const { return pass_; }

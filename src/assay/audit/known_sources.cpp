@@ -34,7 +34,7 @@ arch::Built trained_on(const Subject& s, const data::Corpus& corpus) {
   const data::Loader loader(*corpus.train, 4, T, data::Loader::Order::shuffled, s.seed());
   for (int64_t n = 0; n < kUpdates; ++n) {
     const train::Batch batch = train::to_batch(loader.batch(n), s.device());
-    train::training_step(b, optimizer, {&batch, 1}, s.config().optim.lr, s.config().optim.clip, n, s.training_pass(n));
+    train::training_step(b, optimizer, {&batch, 1}, s.config().optim.lr, s.config().optim.clip, {n}, s.training_pass(n));
   }
   return b;
 }

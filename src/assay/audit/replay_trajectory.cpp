@@ -108,13 +108,13 @@ ParityReport replay_trajectory(const Vectors& v, const ParityOptions& options) {
   };
   std::vector<double> warm_loss, warm_norm, loss, norm, rate;
   for (int64_t n = 0; n < recipe.optim.warmup_updates; ++n) {
-    const train::StepResult r = train::training_step(built, optimizer, batches(n), recipe.optim.lr, recipe.optim.clip, n);
+    const train::StepResult r = train::training_step(built, optimizer, batches(n), recipe.optim.lr, recipe.optim.clip, {n, recipe.steps});
     warm_loss.push_back(r.loss);
     warm_norm.push_back(r.grad_norm);
   }
   for (int64_t n = 0; n < recipe.steps; ++n) {
     const double lr = recipe.optim.lr * optim::multiplier(recipe.optim.schedule, {n, recipe.steps, 0, 0});
-    const train::StepResult r = train::training_step(built, optimizer, batches(n), lr, recipe.optim.clip, n);
+    const train::StepResult r = train::training_step(built, optimizer, batches(n), lr, recipe.optim.clip, {n, recipe.steps});
     loss.push_back(r.loss);
     norm.push_back(r.grad_norm);
     rate.push_back(lr);

@@ -101,7 +101,7 @@ train::Batch Subject::batch(int64_t n) const {
 void Subject::train(const arch::Built& built, optim::Adam& optimizer, int64_t first, int64_t last) const {
   for (int64_t n = first; n < last; ++n) {
     const train::Batch b = batch(n);
-    train::training_step(built, optimizer, {&b, 1}, config_.optim.lr, config_.optim.clip, n, training_pass(n));
+    train::training_step(built, optimizer, {&b, 1}, config_.optim.lr, config_.optim.clip, {n}, training_pass(n));
   }
 }
 

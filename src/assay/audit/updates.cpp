@@ -82,7 +82,7 @@ void check_update(const Subject& s, CheckResult& r) {
     }
     train::accumulate_gradients(probe, {&batch, 1}, s.training_pass(n));
     const double scale = clip_scale(probe, s.config().optim.clip);
-    train::training_step(b, optimizer, {&batch, 1}, lr, s.config().optim.clip, n, s.training_pass(n));
+    train::training_step(b, optimizer, {&batch, 1}, lr, s.config().optim.clip, {n}, s.training_pass(n));
     for (const auto& e : probe.params->entries()) expected.at(e.name).update(gradient_of(probe, e, scale), lr);
   }
   for (const auto& e : b.params->entries()) {

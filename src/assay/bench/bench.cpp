@@ -107,7 +107,7 @@ core::Value bench(train::RunConfig& config, const BenchOptions& options) {
   for (int64_t n = 0; n < options.warmup + options.steps; ++n) {
     const train::Batch& b = batches[static_cast<size_t>(n) % batches.size()];
     watch.restart();
-    train::training_step(built, optimizer, {&b, 1}, config.optim.lr, config.optim.clip, n);
+    train::training_step(built, optimizer, {&b, 1}, config.optim.lr, config.optim.clip, {n});
     const double ms = watch.lap_ms();
     if (n >= options.warmup) total.push_back(ms);
   }

@@ -50,8 +50,22 @@ const core::Schema& OptimConfig::schema() {
   return s;
 }
 
+std::vector<Group> groups_of(const tensor::Params& params, double weight_decay) {
+  std::vector<Group> groups;
+  for (const auto& e : params.entries()) {
+    const int64_t i = &e - params.entries().data();
+    if (!e.treatment.trained) continue;
+    const Group g{i, i + 1, e.treatment.lr_scale, weight_decay * e.treatment.decay_scale};
+    if (!groups.empty() && groups.back().last == i && groups.back().lr_scale == g.lr_scale && groups.back().weight_decay == g.weight_decay)
+      groups.back().last = i + 1;
+    else
+      groups.push_back(g);
+  }
+  return groups;
+}
+
 Adam::Adam(tensor::Params& params, const OptimConfig& config)
-    : Adam(params, config, {{0, static_cast<int64_t>(params.entries().size()), 1, config.weight_decay}}) {}
+    : Adam(params, config, groups_of(params, config.weight_decay)) {}
 
 Adam::Adam(tensor::Params& params, const OptimConfig& config, std::vector<Group> groups)
     : params_(params), config_(config), groups_(std::move(groups)), m_(params.like_values()), v_(params.like_values()) {}

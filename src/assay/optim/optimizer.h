@@ -18,6 +18,9 @@ struct Group {
   double lr_scale = 1, weight_decay = 0;
 };
 
+// Neighbours of equal treatment, in order; parameters that are not trained belong to none.
+std::vector<Group> groups_of(const tensor::Params& params, double weight_decay);
+
 // Adam (Kingma & Ba 2015) with bias correction and eps added to sqrt(v_hat); weight decay coupled (adam: g <- g + wd p) or decoupled
 // (adamw, Loshchilov & Hutter 2019: p <- p (1 - lr wd)). Moments are flat buffers of the parameters' layout; one fused call a group.
 class Adam {

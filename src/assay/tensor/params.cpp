@@ -14,10 +14,10 @@ int64_t padded(int64_t n) { return (n + kAlignment - 1) / kAlignment * kAlignmen
 
 }  // namespace
 
-Tensor Params::add(const std::string& name, std::vector<int64_t> shape, const Init& init) {
+Tensor Params::add(const std::string& name, std::vector<int64_t> shape, const Init& init, const Treatment& treatment) {
   if (values_.defined()) throw std::logic_error("Params::add after seal: " + name);
   if (find(name) != nullptr) throw core::ConfigError("params", "parameter '" + name + "' was added twice");
-  Entry e{name, std::move(shape), init, 0, 1, {}};
+  Entry e{name, std::move(shape), init, treatment, 0, 1, {}};
   for (int64_t d : e.shape) e.numel *= d;
   if (!entries_.empty()) e.offset = entries_.back().offset + padded(entries_.back().numel);
   e.value = at::empty(e.shape, at::TensorOptions().dtype(dtype_));
@@ -35,6 +35,7 @@ void Params::seal() {
     const Tensor slot = view(values_, e);
     slot.copy_(e.value);
     e.value.set_data(slot);
+    if (!e.treatment.trained) continue;
     e.value.requires_grad_(true);
     e.value.mutable_grad() = view(grads_, e);
   }

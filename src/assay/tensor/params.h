@@ -4,6 +4,13 @@
 
 namespace assay::tensor {
 
+// How the optimizer treats one parameter; a property of the model, as its publication gives it.
+struct Treatment {
+  double lr_scale = 1, decay_scale = 1;  // factors on the run's learning rate and weight decay
+  bool trained = true;                   // false: fixed, no gradient
+  bool operator==(const Treatment&) const = default;
+};
+
 // The parameters of one model in one flat buffer, and their gradients in a second of the same layout, so that clipping, the optimizer
 // and a checkpoint are one pass, and addresses stay fixed for a captured step. Named tensors are views.
 //
@@ -15,15 +22,16 @@ class Params {
     std::string name;
     std::vector<int64_t> shape;
     Init init;
+    Treatment treatment;
     int64_t offset = 0, numel = 0;  // in elements of the flat buffer
-    Tensor value;                   // leaf that requires a gradient; view of `values()`
+    Tensor value;                   // leaf that requires a gradient where it is trained; view of `values()`
   };
 
   // dtype: at::kFloat, or at::kDouble for oracles.
   Params(at::Device device, at::ScalarType dtype, uint64_t seed) : device_(device), dtype_(dtype), seed_(seed) {}
 
   // ConfigError for a repeated name; logic error after `seal`. A shape of {} is a scalar.
-  Tensor add(const std::string& name, std::vector<int64_t> shape, const Init& init);
+  Tensor add(const std::string& name, std::vector<int64_t> shape, const Init& init, const Treatment& treatment = {});
   void seal();
 
   at::Device device() const { return device_; }

@@ -134,7 +134,7 @@ void Run::write(const Value& row) { metrics_->append(core::to_json(row)); }
 void Run::warm_up() {
   if (counters_.step > 0 || optimizer_.updates() > 0) return;
   for (int64_t n = 0; n < config_.optim.warmup_updates; ++n)
-    training_step(built_, optimizer_, micro_batches(n * config_.train.accumulation), config_.optim.lr, config_.optim.clip, n,
+    training_step(built_, optimizer_, micro_batches(n * config_.train.accumulation), config_.optim.lr, config_.optim.clip, {n, total_},
                   pass(n * config_.train.accumulation));
 }
 
@@ -160,7 +160,7 @@ void Run::update(double multiplier) {
   const double lr = config_.optim.lr * multiplier;
   const bool reported = (counters_.step + 1) % config_.train.log_every == 0 || counters_.step == 0;
   const Tensor before = reported ? built_.params->values().detach().clone() : Tensor();
-  const StepResult r = training_step(built_, optimizer_, micro_batches(counters_.micro_batch), lr, config_.optim.clip, counters_.step,
+  const StepResult r = training_step(built_, optimizer_, micro_batches(counters_.micro_batch), lr, config_.optim.clip, {counters_.step, total_},
                                      pass(counters_.micro_batch));
   ++counters_.step;
   ++session_steps_;

@@ -27,7 +27,7 @@ std::string first_bad(const arch::Built& built, std::span<const Batch> micro_bat
     if (!culprit.empty()) return culprit;
   }
   for (const auto& e : built.params->entries())
-    if (!finite(e.value.grad())) return "the gradient of '" + e.name + "'";
+    if (e.treatment.trained && !finite(e.value.grad())) return "the gradient of '" + e.name + "'";
   return "the loss";
 }
 
@@ -48,15 +48,22 @@ double accumulate_gradients(const arch::Built& built, std::span<const Batch> mic
 }
 
 StepResult training_step(const arch::Built& built, optim::Adam& optimizer, std::span<const Batch> micro_batches, double lr, double clip,
-                         int64_t step, const arch::Pass& first) {
+                         const arch::Update& update, const arch::Pass& first) {
+  const auto own = [&](auto&& change) {
+    const at::NoGradGuard no_grad;
+    change(*built.model);
+  };
   StepResult r;
+  own([&](arch::Model& m) { m.before_update(update, micro_batches.front().ids_BT); });
   r.loss = accumulate_gradients(built, micro_batches, first);
+  own([](arch::Model& m) { m.adjust_gradients(); });
   r.grad_norm = optim::clip_gradient(built.params->grads(), clip);
   if (!std::isfinite(r.loss) || !std::isfinite(r.grad_norm))
-    throw core::NumericsError("train", "update " + std::to_string(step) + ": " + first_bad(built, micro_batches) + " is not finite (loss " +
+    throw core::NumericsError("train", "update " + std::to_string(update.number) + ": " + first_bad(built, micro_batches) + " is not finite (loss " +
                                            std::to_string(r.loss) + ", gradient norm " + std::to_string(r.grad_norm) +
                                            "); the weights are those before this update");
   optimizer.update(lr);
+  own([&](arch::Model& m) { m.after_update(update); });
   return r;
 }
 

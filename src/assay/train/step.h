@@ -5,7 +5,8 @@
 
 namespace assay::train {
 
-// One update: forward and backward of every micro-batch (each contributes 1/A of its mean loss), global clipping, optimizer.
+// One update: the model's own changes, forward and backward of every micro-batch (each contributes 1/A of its mean loss), global clipping,
+// optimizer, the model's changes after it.
 struct StepResult {
   double loss = 0;       // mean over the micro-batches, before the update
   double grad_norm = 0;  // global L2 before clipping
@@ -14,7 +15,7 @@ struct StepResult {
 // NumericsError where a loss or the gradient is not finite: names the update and the first state or gradient that went bad. Weights,
 // moments and counters are untouched then.
 StepResult training_step(const arch::Built& built, optim::Adam& optimizer, std::span<const Batch> micro_batches, double lr, double clip,
-                         int64_t step, const arch::Pass& first = {.training = true});
+                         const arch::Update& update, const arch::Pass& first = {.training = true});
 
 // Forward and backward alone, gradients accumulated into params.grads() after zeroing them; -> mean loss. `first` belongs to the first
 // micro-batch; the others count on from it.
