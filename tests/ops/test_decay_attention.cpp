@@ -7,9 +7,9 @@
 #include <ATen/ops/isfinite.h>
 #include <doctest/doctest.h>
 
-#include "assay/core/random.h"
 #include "assay/ops/decay_attention/decay_attention.h"
 #include "ops/op_case.h"
+#include "ops/random_tensor.h"
 
 using namespace assay;
 using testing::OpCase;
@@ -17,20 +17,13 @@ using testing::Tensors;
 
 namespace {
 
-Tensor random(const std::vector<int64_t>& shape, uint64_t seed, const char* name) {
-  Tensor t = at::empty(shape, at::TensorOptions().dtype(at::kDouble));
-  const core::Stream stream(seed, name);
-  for (int64_t i = 0; i < t.numel(); ++i) t.data_ptr<double>()[i] = stream.normal(static_cast<uint64_t>(i));
-  return t;
-}
-
 OpCase decay_case(int64_t B, int64_t H, int64_t T, int64_t c, int64_t d, double logit) {
   OpCase o;
   o.name = "decay_attention B=" + std::to_string(B) + " H=" + std::to_string(H) + " T=" + std::to_string(T) + " c=" + std::to_string(c) +
            " d=" + std::to_string(d) + " logit=" + std::to_string(logit);
   o.inputs = [=](uint64_t seed) {
-    return Tensors{random({B, H, T, c}, seed, "q"), random({B, H, T, c}, seed, "k"), random({B, H, T, d}, seed, "v"),
-                   random({H}, seed, "logit") * 0.3 + logit};
+    return Tensors{testing::random_tensor({B, H, T, c}, seed, "q"), testing::random_tensor({B, H, T, c}, seed, "k"),
+                   testing::random_tensor({B, H, T, d}, seed, "v"), testing::random_tensor({H}, seed, "logit") * 0.3 + logit};
   };
   o.op = [](const Tensors& x) { return ops::decay_attention(x[0], x[1], x[2], x[3]); };
   o.op_bf16 = [](const Tensors& x) { return ops::decay_attention(x[0], x[1], x[2], x[3], true); };
@@ -64,7 +57,8 @@ TEST_CASE("decay attention agrees with its reference on CUDA, values and gradien
 
 TEST_CASE("the equation holds: a serial sum over earlier positions gives the same") {
   const int64_t T = 7, C = 2;
-  const Tensor q = random({1, 1, T, C}, 3, "q"), k = random({1, 1, T, C}, 3, "k"), v = random({1, 1, T, C}, 3, "v");
+  const Tensor q = testing::random_tensor({1, 1, T, C}, 3, "q"), k = testing::random_tensor({1, 1, T, C}, 3, "k"),
+               v = testing::random_tensor({1, 1, T, C}, 3, "v");
   const Tensor o = ops::decay_attention(q, k, v, at::full({1}, 1.5, q.options()));
   const double lambda = 1 / (1 + std::exp(-1.5));
   const auto at_ = [&](const Tensor& t, int64_t i, int64_t j) { return t.data_ptr<double>()[i * C + j]; };
@@ -79,8 +73,8 @@ TEST_CASE("the equation holds: a serial sum over earlier positions gives the sam
 }
 
 TEST_CASE("no position sees itself or the future: changing v at s >= t leaves o_t bit-identical") {
-  const Tensor q = random({1, 1, 80, 4}, 5, "q"), k = random({1, 1, 80, 4}, 5, "k");
-  Tensor v = random({1, 1, 80, 4}, 5, "v");
+  const Tensor q = testing::random_tensor({1, 1, 80, 4}, 5, "q"), k = testing::random_tensor({1, 1, 80, 4}, 5, "k");
+  Tensor v = testing::random_tensor({1, 1, 80, 4}, 5, "v");
   const Tensor logit = at::full({1}, 3.0, q.options()), before = ops::decay_attention(q, k, v, logit);
   v.narrow(2, 50, 30).mul_(-7);
   const Tensor after = ops::decay_attention(q, k, v, logit);
@@ -89,16 +83,17 @@ TEST_CASE("no position sees itself or the future: changing v at s >= t leaves o_
 }
 
 TEST_CASE("a prefix does not depend on what follows, to rounding") {
-  const Tensor q = random({1, 2, 150, 4}, 6, "q"), k = random({1, 2, 150, 4}, 6, "k"), v = random({1, 2, 150, 4}, 6, "v");
+  const Tensor q = testing::random_tensor({1, 2, 150, 4}, 6, "q"), k = testing::random_tensor({1, 2, 150, 4}, 6, "k"),
+               v = testing::random_tensor({1, 2, 150, 4}, 6, "v");
   const Tensor logit = at::full({2}, 2.0, q.options()), whole = ops::decay_attention(q, k, v, logit);
   const auto head = [](const Tensor& t) { return t.narrow(2, 0, 70); };
   CHECK(at::allclose(head(whole), ops::decay_attention(head(q), head(k), head(v), logit), 1e-12, 1e-12));
 }
 
 TEST_CASE("length 1 gives zero, and decay logits of +-40 stay finite with zero or full memory") {
-  const Tensor one = random({2, 1, 1, 3}, 7, "q");
+  const Tensor one = testing::random_tensor({2, 1, 1, 3}, 7, "q");
   CHECK(ops::decay_attention(one, one, one, at::full({1}, 3.0, one.options())).abs().max().item().toDouble() == 0);
-  const Tensor q = random({1, 1, 100, 4}, 8, "q");
+  const Tensor q = testing::random_tensor({1, 1, 100, 4}, 8, "q");
   for (double logit : {-40.0, 40.0}) {
     const Tensor l = at::full({1}, logit, q.options());
     const Tensor o = ops::decay_attention(q.to(at::kFloat), q.to(at::kFloat), q.to(at::kFloat), l.to(at::kFloat));
@@ -113,7 +108,7 @@ TEST_CASE("an empty batch gives an empty result") {
 }
 
 TEST_CASE("wrong shapes and dtypes are refused by name, and so is a second derivative") {
-  const Tensor x = random({1, 1, 4, 3}, 9, "x"), logit = at::full({1}, 1.0, x.options());
+  const Tensor x = testing::random_tensor({1, 1, 4, 3}, 9, "x"), logit = at::full({1}, 1.0, x.options());
   CHECK_THROWS_WITH_AS(ops::decay_attention(x, x.narrow(2, 0, 3), x, logit), doctest::Contains("[decay_attention] q and k"), c10::Error);
   CHECK_THROWS_WITH_AS(ops::decay_attention(x, x, x, at::full({2}, 1.0, x.options())), doctest::Contains("decay_logit"), c10::Error);
   CHECK_THROWS_WITH_AS(ops::decay_attention(x, x, x.to(at::kFloat), logit), doctest::Contains("dtypes differ"), c10::Error);

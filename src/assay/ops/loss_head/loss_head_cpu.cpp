@@ -1,0 +1,85 @@
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/zeros_like.h>
+#include <torch/library.h>
+
+#include <numeric>
+
+#include "assay/ops/loss_head/loss_head.h"
+#include "assay/ops/loss_head/loss_head_op.h"
+#include "assay/ops/loss_head/loss_head_rows.h"
+
+namespace assay::ops {
+namespace {
+
+constexpr int64_t kRowsAtOnce = 8;
+
+float one_row(const float* x, float gain, int64_t target, const LossRowSettings<float>& s, float* dx, float* dgain, float* scratch) {
+  return loss_rows().row_f32(x, gain, target, s, dx, dgain, scratch);
+}
+double one_row(const double* x, double gain, int64_t target, const LossRowSettings<double>& s, double* dx, double* dgain, double* scratch) {
+  return loss_rows().row_f64(x, gain, target, s, dx, dgain, scratch);
+}
+
+// Rows are independent and summed in their order: the result does not depend on the number of threads.
+template <class T>
+LossHeadResult run(const Tensor& x, const std::optional<Tensor>& gain, const Tensor& targets, const LossHeadNumbers& n) {
+  const int64_t B = x.size(0), L = x.size(1), V = x.size(2), last = n.last < 0 ? L : n.last, per_row = last - n.first, rows = B * per_row;
+  const bool partial = per_row != L;
+  Tensor dx = n.mode == kNoGradient  ? at::empty({0}, x.options())
+              : n.mode == kOverwrite ? x
+              : partial              ? at::zeros_like(x)
+                                     : at::empty_like(x);
+  if (n.mode == kOverwrite && partial) {
+    dx.narrow(1, 0, n.first).zero_();
+    dx.narrow(1, last, L - last).zero_();
+  }
+  const LossRowSettings<T> s{V,
+                             static_cast<T>(n.norm_eps),
+                             static_cast<T>(n.softcap),
+                             static_cast<T>(n.z_loss),
+                             static_cast<T>(n.smoothing),
+                             T(1) / static_cast<T>(rows)};
+  const T g = gain ? *gain->const_data_ptr<T>() : T(1);
+  const T* in = x.const_data_ptr<T>();
+  T* out = n.mode == kNoGradient ? nullptr : dx.mutable_data_ptr<T>();
+  const int64_t* y = targets.const_data_ptr<int64_t>();
+  std::vector<double> losses(static_cast<size_t>(rows)), dgains(static_cast<size_t>(rows));
+  at::parallel_for(0, rows, kRowsAtOnce, [&](int64_t begin, int64_t end) {
+    std::vector<T> scratch(static_cast<size_t>(V));
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t position = i / per_row * L + n.first + i % per_row;
+      TORCH_CHECK(y[position] >= 0 && y[position] < V, "[loss_head] target ", y[position], " is outside the vocabulary of ", V);
+      T dgain = 0;
+      losses[static_cast<size_t>(i)] = static_cast<double>(
+          one_row(in + position * V, g, y[position], s, out == nullptr ? nullptr : out + position * V, &dgain, scratch.data()));
+      dgains[static_cast<size_t>(i)] = static_cast<double>(dgain);
+    }
+  });
+  const auto number = [&](double value) {
+    Tensor t = at::empty({}, x.options());
+    *t.mutable_data_ptr<T>() = static_cast<T>(value);
+    return t;
+  };
+  const double total = std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(rows);
+  return {number(total), dx,
+          gain ? number(std::accumulate(dgains.begin(), dgains.end(), 0.0)).view(gain->sizes()) : at::empty({0}, x.options())};
+}
+
+LossHeadResult loss_head_cpu(const Tensor& x, const std::optional<Tensor>& gain, const Tensor& targets, int64_t first, int64_t last,
+                             double norm_eps, double softcap, double z_loss, double smoothing, int64_t mode) {
+  check_loss_head(x, gain, targets);
+  const int64_t end = last < 0 ? x.size(1) : last;
+  TORCH_CHECK(first >= 0 && first < end && end <= x.size(1) && x.size(0) > 0, "[loss_head] positions [", first, ", ", end, ") of ",
+              x.size(1));
+  const LossHeadNumbers n{first, last, norm_eps, softcap, z_loss, smoothing, mode};
+  const Tensor dense = x.contiguous(), ids = targets.contiguous();
+  return x.scalar_type() == at::kDouble ? run<double>(dense, gain, ids, n) : run<float>(dense, gain, ids, n);
+}
+
+}  // namespace
+
+TORCH_LIBRARY_IMPL(assay, CPU, m) { m.impl("loss_head", loss_head_cpu); }
+
+}  // namespace assay::ops

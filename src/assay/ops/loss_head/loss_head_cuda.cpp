@@ -1,0 +1,67 @@
+#include "assay/ops/loss_head/loss_head_cuda.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/zeros_like.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
+#include <torch/library.h>
+
+#include "assay/ops/loss_head/loss_head.h"
+#include "assay/ops/loss_head/loss_head_op.h"
+
+namespace assay::ops {
+namespace {
+
+LossType type_of(const Tensor& x) {
+  return x.scalar_type() == at::kDouble ? LossType::f64 : x.scalar_type() == at::kBFloat16 ? LossType::bf16 : LossType::f32;
+}
+
+LossHeadResult loss_head_cuda(const Tensor& given, const std::optional<Tensor>& gain, const Tensor& targets, int64_t first, int64_t last,
+                              double norm_eps, double softcap, double z_loss, double smoothing, int64_t mode) {
+  check_loss_head(given, gain, targets);
+  const c10::cuda::CUDAGuard guard(given.device());
+  const Tensor x = given.contiguous(), ids = targets.contiguous();
+  const int64_t B = x.size(0), L = x.size(1), end = last < 0 ? L : last;
+  TORCH_CHECK(first >= 0 && first < end && end <= L && B > 0, "[loss_head] positions [", first, ", ", end, ") of ", L);
+  const bool partial = end - first != L;
+  const Tensor dx = mode == kNoGradient  ? at::empty({0}, x.options())
+                    : mode == kOverwrite ? x
+                    : partial            ? at::zeros_like(x)
+                                         : at::empty_like(x);
+  const auto wide = x.options().dtype(x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
+  const Tensor row_sums = at::empty({2, B * (end - first)}, x.options().dtype(at::kDouble)), loss = at::empty({}, wide);
+  const Tensor dgain = gain ? at::empty(gain->sizes(), wide) : at::empty({0}, wide);
+  const bool with_gradient = mode != kNoGradient;
+  LossHeadArguments a{x.const_data_ptr(),
+                      gain ? gain->const_data_ptr() : nullptr,
+                      ids.const_data_ptr<int64_t>(),
+                      with_gradient ? dx.mutable_data_ptr() : nullptr,
+                      row_sums.mutable_data_ptr<double>(),
+                      row_sums.mutable_data_ptr<double>() + row_sums.size(1),
+                      loss.mutable_data_ptr(),
+                      gain && with_gradient ? dgain.mutable_data_ptr() : nullptr,
+                      B,
+                      L,
+                      x.size(2),
+                      first,
+                      end,
+                      norm_eps,
+                      softcap,
+                      z_loss,
+                      smoothing,
+                      c10::cuda::getCurrentCUDAStream()};
+  if (mode == kOverwrite && partial) {
+    dx.narrow(1, 0, first).zero_();
+    dx.narrow(1, end, L - end).zero_();
+  }
+  const cudaError_t error = loss_head(a, type_of(x));
+  TORCH_CHECK(error == cudaSuccess, "[loss_head] CUDA launch failed: ", cudaGetErrorString(error));
+  return {loss, dx, dgain};
+}
+
+}  // namespace
+
+TORCH_LIBRARY_IMPL(assay, CUDA, m) { m.impl("loss_head", loss_head_cuda); }
+
+}  // namespace assay::ops
