@@ -36,10 +36,8 @@ alternate() {
   record ours "$round" "$model" "$precision" \
     "$assay" bench "$model" "${shape[@]}" --json "model.vocab_size=$vocab" "${settings[@]}" || status=1
   for mode in "${@:-eager}"; do
-    local extra=()
-    [[ $mode == compile ]] && extra=(--compile)
     record "$mode" "$round" "$model" "$precision" \
-      "$python" "$here/peers/speed.py" "$model" "${shape[@]}" --vocab "$vocab" "${extra[@]}" "${settings[@]}" || status=1
+      "$python" "$here/peers/speed.py" "$model" "${shape[@]}" --vocab "$vocab" --mode "$mode" "${settings[@]}" || status=1
   done
   return $status
 }

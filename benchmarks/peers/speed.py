@@ -15,6 +15,9 @@ import models
 import training
 
 
+MODES = ["eager", "compile", "reduce-overhead"]
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", choices=sorted(models.MODELS))
@@ -28,8 +31,14 @@ def arguments():
     parser.add_argument("--warmup", type=int, default=3, help="steps before the timed ones")
     parser.add_argument("--clip", type=float, default=0.0, help="limit of the gradient norm; 0: neither measured nor clipped")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--compile", action="store_true", help="torch.compile the model")
+    parser.add_argument("--mode", choices=MODES, default="eager", help="how the peer runs: eager, torch.compile, the same inside CUDA graphs")
     return parser.parse_intermixed_args()
+
+
+def compiled(model, mode):
+    if mode == "eager":
+        return model
+    return torch.compile(model) if mode == "compile" else torch.compile(model, mode=mode)
 
 
 def make_step(options):
@@ -38,7 +47,7 @@ def make_step(options):
         settings.setdefault("max_seq_len", options.seq_len)
     model = models.build(options.model, settings).to(options.device)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, betas=(0.9, 0.999), eps=1e-8, fused=True)
-    forward = torch.compile(model) if options.compile else model
+    forward = compiled(model, options.mode)
     ids = torch.randint(options.vocab, (options.batch, options.seq_len + 1), device=options.device)
 
     def step():
@@ -89,7 +98,7 @@ def main():
         "model": options.model,
         "precision": options.precision,
         "device": options.device if options.device == "cpu" else torch.cuda.get_device_name(),
-        "mode": "compile" if options.compile else "eager",
+        "mode": options.mode,
         "tokens_per_s": options.batch * options.seq_len / median * 1000,
         "ms": median,
         "spread": (quartiles[2] - quartiles[0]) / 2 / median,

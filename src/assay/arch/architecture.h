@@ -40,6 +40,8 @@ class Model {
   Tensor forward(const Tensor& input) { return forward(input, nullptr); }
   // Scalar training loss, nats a token. The default is the mean cross-entropy over the positions that count.
   virtual Tensor loss(const Tensor& logits_BTV, const Tensor& targets_BT);
+  // loss(forward(ids), targets) in one go, for training: a model may never make its logits, or not keep them.
+  virtual Tensor training_loss(const Tensor& ids_BT, const Tensor& targets_BT) { return loss(forward(ids_BT), targets_BT); }
   // Positions [first, end) of a row of T that count in loss and validation.
   virtual std::pair<int64_t, int64_t> scored(int64_t T) const { return {0, T}; }
   // What the model's head makes of an intermediate state [B, T, n] that `forward` offered to an observer: the logits [B, T, V] that it would
@@ -47,6 +49,9 @@ class Model {
   virtual Tensor read_out(std::string_view name, const Tensor& state);
   virtual int64_t vocab_size() const = 0;
 
+  // Whether an update is the same device work each time. False where numbers of the host enter it, such as the counters of noise, which a
+  // recorded step would repeat; and where before_update or after_update do anything.
+  virtual bool repeats_work() const { return true; }
   void begin(const Pass& pass) { pass_ = pass; }  // before forward; evaluation without it
 
   // What a component does to weights, gradients and its own state around an update, without gradients being recorded. In the order of an

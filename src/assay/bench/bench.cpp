@@ -13,7 +13,7 @@
 #include "assay/core/random.h"
 #include "assay/data/loader.h"
 #include "assay/tensor/device.h"
-#include "assay/train/step.h"
+#include "assay/train/static_step.h"
 
 namespace assay::bench {
 namespace {
@@ -40,14 +40,14 @@ class Stopwatch {
   double start_ = 0;
 };
 
-train::Batch random_batch(int64_t rows, int64_t length, int64_t vocab, uint64_t seed, const at::Device& device) {
+data::Rows random_rows(int64_t rows, int64_t length, int64_t vocab, uint64_t seed) {
   const core::Stream stream(seed, "bench");
   data::Rows r{rows, length, {}, {}};
   for (int64_t i = 0; i < rows * length; ++i) {
     r.inputs.push_back(static_cast<int64_t>(stream.below(static_cast<uint64_t>(2 * i), static_cast<uint64_t>(vocab))));
     r.targets.push_back(static_cast<int64_t>(stream.below(static_cast<uint64_t>(2 * i + 1), static_cast<uint64_t>(vocab))));
   }
-  return train::to_batch(r, device);
+  return r;
 }
 
 void require_green(const arch::Built& built, const train::Batch& batch) {
@@ -97,25 +97,35 @@ core::Value bench(train::RunConfig& config, const BenchOptions& options) {
   const int64_t vocab = configured != nullptr && configured->as_int() > 0 ? configured->as_int() : 1024;
   const arch::Built built = train::build_model(config, machine, vocab);
   optim::Adam optimizer(*built.params, config.optim);
+  std::vector<data::Rows> rows;
   std::vector<train::Batch> batches;
-  for (uint64_t i = 0; i < 4; ++i) batches.push_back(random_batch(config.rows(), config.train.seq_len, vocab, i, machine.device));
+  for (uint64_t i = 0; i < 4; ++i) {
+    rows.push_back(random_rows(config.rows(), config.train.seq_len, vocab, i));
+    batches.push_back(train::to_batch(rows.back(), machine.device));
+  }
   require_green(built, batches[0]);
 
   // Whole updates first, as training runs them; then the same with a wait after each phase, which costs a GPU its run-ahead.
   std::vector<double> total, forward, backward, update;
   Stopwatch watch(machine.device);
-  for (int64_t n = 0; n < options.warmup + options.steps; ++n) {
-    const train::Batch& b = batches[static_cast<size_t>(n) % batches.size()];
+  train::StaticStep step(built, optimizer,
+                         {config.rows(), config.train.seq_len, 1, config.optim.clip, train::nonfinite_from(config.train.nonfinite), config.train.capture});
+  const int64_t together = machine.device.is_cuda() ? 5 : 1;  // updates between two waits
+  for (int64_t n = 0; n < options.warmup + options.steps;) {
+    const int64_t begin = n;
     watch.restart();
-    train::training_step(built, optimizer, {&b, 1}, config.optim.lr, config.optim.clip, {n});
-    const double ms = watch.lap_ms();
-    if (n >= options.warmup) total.push_back(ms);
+    for (int64_t i = 0; i < together; ++i, ++n)
+      step.run({&rows[static_cast<size_t>(n) % rows.size()], 1}, config.optim.lr, {n}, {.training = true, .batch = n});
+    const double ms = watch.lap_ms() / static_cast<double>(together);
+    for (const train::StaticStep::Result& r : step.collect())
+      if (!r.applied) throw core::NumericsError("bench", "update " + std::to_string(r.number) + " is not finite; a wrong result has no speed");
+    if (begin >= options.warmup) total.push_back(ms);
   }
   for (int64_t n = 0; n < std::min<int64_t>(options.steps, 5); ++n) {
     const train::Batch& b = batches[static_cast<size_t>(n) % batches.size()];
     watch.restart();
     built.params->grads().zero_();
-    const Tensor loss = built.model->loss(built.model->forward(b.ids_BT), b.targets_BT);
+    const Tensor loss = built.model->training_loss(b.ids_BT, b.targets_BT);
     forward.push_back(watch.lap_ms());
     torch::autograd::backward({loss}, {});
     backward.push_back(watch.lap_ms());
@@ -123,18 +133,19 @@ core::Value bench(train::RunConfig& config, const BenchOptions& options) {
     optimizer.update(config.optim.lr);
     update.push_back(watch.lap_ms());
   }
-  const Timing step = summarize(total);
+  const Timing whole = summarize(total);
   const double tokens = static_cast<double>(config.rows() * config.train.seq_len);
   const double flops = config.architecture->cost(model, {vocab, config.train.seq_len}).training_flops;
   const tensor::Precision precision = tensor::precision_from(config.train.precision);
-  const double rate = product_rate(machine.device, precision), gflops = flops * tokens / 1e6 / step.median_ms;
+  const double rate = product_rate(machine.device, precision), gflops = flops * tokens / 1e6 / whole.median_ms;
   Value v = Value::object();
   v["name"] = config.architecture->name;
   v["device"] = config.train.device;
   v["dtype"] = config.train.precision;
-  v["tokens_per_s"] = tokens / step.median_ms * 1e3;
-  v["ms"] = step.median_ms;
-  v["spread_ms"] = step.spread_ms;
+  v["tokens_per_s"] = tokens / whole.median_ms * 1e3;
+  v["ms"] = whole.median_ms;
+  v["spread_ms"] = whole.spread_ms;
+  v["captured"] = step.captured();
   v["phases"] = Value::object();
   v["phases"]["forward_ms"] = timing(summarize(forward));
   v["phases"]["backward_ms"] = timing(summarize(backward));

@@ -2,7 +2,7 @@
 
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/matmul.h>
-#include <ATen/ops/one_hot.h>
+#include <ATen/ops/zeros.h>
 
 namespace assay::layers {
 
@@ -11,7 +11,9 @@ Tensor embed(const Tensor& table_VC, const Tensor& input) {
 }
 
 Tensor one_hot(const Tensor& input, int64_t vocab_size, at::ScalarType dtype) {
-  return input.is_floating_point() ? input : at::one_hot(input, vocab_size).to(dtype);
+  if (input.is_floating_point()) return input;
+  const Tensor rows = at::zeros({input.size(0), input.size(1), vocab_size}, input.options().dtype(dtype));
+  return rows.scatter_(-1, input.unsqueeze(-1), 1);
 }
 
 }  // namespace assay::layers

@@ -70,6 +70,18 @@ Adam::Adam(tensor::Params& params, const OptimConfig& config)
 Adam::Adam(tensor::Params& params, const OptimConfig& config, std::vector<Group> groups)
     : params_(params), config_(config), groups_(std::move(groups)), m_(params.like_values()), v_(params.like_values()) {}
 
+std::vector<ops::AdamGroup> Adam::flat_groups() const {
+  const auto& entries = params_.entries();
+  std::vector<ops::AdamGroup> flat;
+  for (const Group& g : groups_) {
+    if (g.first == g.last) continue;
+    const bool to_end = g.last == static_cast<int64_t>(entries.size());
+    flat.push_back({entries[static_cast<size_t>(g.first)].offset,
+                    to_end ? params_.values().size(0) : entries[static_cast<size_t>(g.last)].offset, g.lr_scale, g.weight_decay});
+  }
+  return flat;
+}
+
 void Adam::update(double lr) {
   const at::NoGradGuard no_grad;
   ++updates_;

@@ -1,4 +1,5 @@
 #pragma once
+#include "assay/ops/adam/adam.h"
 #include "assay/optim/schedule.h"
 #include "assay/tensor/params.h"
 
@@ -33,6 +34,9 @@ class Adam {
   void set_updates(int64_t n) { updates_ = n; }
   Tensor& first_moment() { return m_; }
   Tensor& second_moment() { return v_; }
+  // What ops::adam_ needs to make the same update.
+  ops::AdamSettings settings() const { return {config_.beta1, config_.beta2, config_.eps, config_.name == "adamw"}; }
+  std::vector<ops::AdamGroup> flat_groups() const;
 
  private:
   tensor::Params& params_;

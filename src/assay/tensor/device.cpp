@@ -58,9 +58,11 @@ void keep_freed_memory() {
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
 }
 
-// Repeatability comes first: no TF32, deterministic algorithms where torch has a choice.
+// Repeatability comes first: no TF32, deterministic algorithms where torch has a choice. That mode also fills every new tensor with NaN, a
+// pass over memory for each: our tests do that instead.
 void make_repeatable() {
   at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
+  at::globalContext().setDeterministicFillUninitializedMemory(false);
   at::globalContext().setAllowTF32CuBLAS(false);
   at::globalContext().setAllowTF32CuDNN(false);
   at::globalContext().setBenchmarkCuDNN(false);
@@ -94,6 +96,10 @@ int64_t peak_bytes(const at::Device& device) {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return int64_t{usage.ru_maxrss} * 1024;
+}
+
+std::unique_ptr<Graph> capture(const at::Device& device, const std::function<void()>& work) {
+  return device.is_cuda() ? cuda_library().capture(work) : nullptr;
 }
 
 std::string torch_version() { return TORCH_VERSION; }

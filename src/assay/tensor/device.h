@@ -1,6 +1,7 @@
 #pragma once
 #include "assay/core/value.h"
 #include "assay/tensor/aten.h"
+#include "assay/tensor/graph.h"
 
 namespace assay::tensor {
 
@@ -26,6 +27,7 @@ struct CudaInterface {
   void (*select)(int index);
   void (*synchronize)();
   int64_t (*peak_bytes)(int index);
+  std::unique_ptr<Graph> (*capture)(const std::function<void()>& work);
 };
 
 }  // namespace assay::tensor

@@ -1,11 +1,15 @@
 // The part of libassay_cuda.so that is not a kernel: what device.cpp asks of CUDA.
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
+#include <c10/cuda/CUDAStream.h>
 #include <cuda_runtime_api.h>
 
 #include "assay/tensor/device.h"
 
 namespace assay::tensor {
+
+std::unique_ptr<Graph> capture_cuda(const std::function<void()>& work);  // graph_cuda.cpp
+
 namespace {
 
 int device_count(std::string* why_none) {
@@ -25,7 +29,12 @@ std::string device_name(int index) {
   return cudaGetDeviceProperties(&properties, index) == cudaSuccess ? properties.name : "unknown";
 }
 
-void select_device(int index) { c10::cuda::set_device(static_cast<c10::DeviceIndex>(index)); }
+// All work goes to a stream of our own: the default stream cannot be captured.
+void select_device(int index) {
+  const auto device = static_cast<c10::DeviceIndex>(index);
+  c10::cuda::set_device(device);
+  c10::cuda::setCurrentCUDAStream(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device));
+}
 void wait_for_device() { c10::cuda::device_synchronize(); }
 
 int64_t peak_allocated(int index) {
@@ -33,7 +42,7 @@ int64_t peak_allocated(int index) {
   return stats.allocated_bytes[0].peak;
 }
 
-constexpr CudaInterface interface{&device_count, &device_name, &select_device, &wait_for_device, &peak_allocated};
+constexpr CudaInterface interface{&device_count, &device_name, &select_device, &wait_for_device, &peak_allocated, &capture_cuda};
 
 }  // namespace
 }  // namespace assay::tensor

@@ -15,7 +15,7 @@
 #include "assay/train/evaluate.h"
 #include "assay/train/rate_log.h"
 #include "assay/train/signals.h"
-#include "assay/train/step.h"
+#include "assay/train/static_step.h"
 
 namespace assay::train {
 namespace {
@@ -52,12 +52,13 @@ class Run {
   bool finished(double* multiplier);
   void warm_up();
   void update(double multiplier);
+  void settle();
   void validate();
   void save();
-  void report_training(const StepResult& r, double lr, const Tensor& before);
+  void report_training(double lr, const Tensor& before);
   void write(const Value& row);
   Value activation_rms();
-  std::vector<Batch> micro_batches(int64_t first) const;
+  std::vector<data::Rows> micro_batches(int64_t first) const;
   arch::Pass pass(int64_t batch) const { return {true, static_cast<uint64_t>(config_.train.seed), batch}; }
   results::Summary summary(const std::string& status, int exit_code, const std::string& error) const;
   double clock() const { return counters_.elapsed + (core::monotonic_seconds() - started_); }
@@ -72,13 +73,14 @@ class Run {
   arch::Built built_;
   optim::Adam optimizer_;
   data::Loader loader_;
+  std::unique_ptr<StaticStep> step_;
   int64_t total_;
   Counters counters_;
   double started_ = 0;
   int64_t validated_at_ = -1, saved_at_ = -1, session_steps_ = 0;
   double session_start_ = 0;
   bool limits_moved_ = false;
-  std::optional<double> train_loss_, val_loss_, val_bits_;
+  std::optional<double> train_loss_, grad_norm_, val_loss_, val_bits_;
   std::optional<stats::EntropyRule> entropy_;
   std::string directory_;
   core::FileSystem& fs_ = core::real_files();
@@ -122,9 +124,9 @@ void Run::start_from(const FoundCheckpoint& found) {
   saved_at_ = counters_.step;
 }
 
-std::vector<Batch> Run::micro_batches(int64_t first) const {
-  std::vector<Batch> batches;
-  for (int64_t a = 0; a < config_.train.accumulation; ++a) batches.push_back(to_batch(loader_.batch(first + a), machine_.device));
+std::vector<data::Rows> Run::micro_batches(int64_t first) const {
+  std::vector<data::Rows> batches;
+  for (int64_t a = 0; a < config_.train.accumulation; ++a) batches.push_back(loader_.batch(first + a));
   return batches;
 }
 
@@ -133,9 +135,10 @@ void Run::write(const Value& row) { metrics_->append(core::to_json(row)); }
 // The reference's start: real updates at the full rate on the first batches, which are then seen again; not counted as steps.
 void Run::warm_up() {
   if (counters_.step > 0 || optimizer_.updates() > 0) return;
-  for (int64_t n = 0; n < config_.optim.warmup_updates; ++n)
-    training_step(built_, optimizer_, micro_batches(n * config_.train.accumulation), config_.optim.lr, config_.optim.clip, {n, total_},
-                  pass(n * config_.train.accumulation));
+  for (int64_t n = 0; n < config_.optim.warmup_updates; ++n) {
+    step_->run(micro_batches(n * config_.train.accumulation), config_.optim.lr, {n, total_}, pass(n * config_.train.accumulation));
+    settle();
+  }
 }
 
 // Whether the run is over before update `step`, else its multiplier. Recorded where the clock has a say.
@@ -160,13 +163,37 @@ void Run::update(double multiplier) {
   const double lr = config_.optim.lr * multiplier;
   const bool reported = (counters_.step + 1) % config_.train.log_every == 0 || counters_.step == 0;
   const Tensor before = reported ? built_.params->values().detach().clone() : Tensor();
-  const StepResult r = training_step(built_, optimizer_, micro_batches(counters_.micro_batch), lr, config_.optim.clip, {counters_.step, total_},
-                                     pass(counters_.micro_batch));
+  step_->run(micro_batches(counters_.micro_batch), lr, {counters_.step, total_}, pass(counters_.micro_batch));
   ++counters_.step;
   ++session_steps_;
   counters_.micro_batch += config_.train.accumulation;
-  train_loss_ = r.loss;
-  if (reported) report_training(r, lr, before);
+  if (reported || !machine_.device.is_cuda() || step_->full()) settle();
+  if (reported) report_training(lr, before);
+}
+
+// Waits for what was enqueued and looks at it.
+void Run::settle() {
+  for (const StaticStep::Result& r : step_->collect()) {
+    train_loss_ = r.loss;
+    grad_norm_ = r.grad_norm;
+    if (r.applied) continue;
+    std::vector<Batch> batches;
+    for (const data::Rows& rows : micro_batches(r.number * config_.train.accumulation)) batches.push_back(to_batch(rows, machine_.device));
+    const std::string what = "update " + std::to_string(r.number) + ": " + first_nonfinite(built_, batches) + " is not finite (loss " +
+                             std::to_string(r.loss) + ", gradient norm " + std::to_string(r.grad_norm) + ")";
+    if (r.halted) {  // later updates were enqueued, and changed nothing
+      counters_.step = std::min(counters_.step, r.number);
+      counters_.micro_batch = counters_.step * config_.train.accumulation;
+      throw core::NumericsError("train", what + "; the weights are those before this update");
+    }
+    core::warn(what + "; skipped, as train.nonfinite=" + config_.train.nonfinite + " allows");
+    Value row = Value::object();
+    row["step"] = r.number + 1;
+    row["kind"] = "skipped";
+    row["tokens"] = (r.number + 1) * config_.tokens_per_step();
+    row["reason"] = what;
+    write(row);
+  }
 }
 
 Value Run::activation_rms() {
@@ -180,7 +207,7 @@ Value Run::activation_rms() {
   return v;
 }
 
-void Run::report_training(const StepResult& r, double lr, const Tensor& before) {
+void Run::report_training(double lr, const Tensor& before) {
   const at::NoGradGuard no_grad;
   pause_clock();
   const double size = at::linalg_vector_norm(before).item().toDouble();
@@ -188,9 +215,9 @@ void Run::report_training(const StepResult& r, double lr, const Tensor& before) 
   row["step"] = counters_.step;
   row["kind"] = "train";
   row["tokens"] = tokens();
-  row["loss"] = r.loss;
+  row["loss"] = *train_loss_;
   row["lr"] = lr;
-  row["grad_norm"] = r.grad_norm;
+  row["grad_norm"] = *grad_norm_;
   row["update_ratio"] = at::linalg_vector_norm(built_.params->values() - before).item().toDouble() / std::max(size, 1e-30);
   row["activation_rms"] = activation_rms();
   const double rate = static_cast<double>(session_steps_ * config_.tokens_per_step()) / std::max(counters_.elapsed - session_start_, 1e-9);
@@ -199,13 +226,14 @@ void Run::report_training(const StepResult& r, double lr, const Tensor& before) 
   row["time"]["tokens_per_s"] = rate;
   write(std::move(row));
   char note[160];
-  std::snprintf(note, sizeof note, "train_loss %.4f  lr %.2e  norm %.3f  %.0f tok/s", r.loss, lr, r.grad_norm, rate);
+  std::snprintf(note, sizeof note, "train_loss %.4f  lr %.2e  norm %.3f  %.0f tok/s", *train_loss_, lr, *grad_norm_, rate);
   progress_->update(counters_.step, note);
   resume_clock();
 }
 
 void Run::validate() {
   if (validated_at_ == counters_.step) return;
+  settle();
   pause_clock();
   const int64_t rows = config_.train.val_batch > 0 ? config_.train.val_batch : config_.rows();
   const data::KnownEntropy* known = corpus_.val_entropy ? &*corpus_.val_entropy : nullptr;
@@ -239,6 +267,7 @@ void Run::validate() {
 
 void Run::save() {
   if (saved_at_ == counters_.step) return;
+  settle();
   pause_clock();
   metrics_->sync();
   counters_.optimizer_updates = optimizer_.updates();
@@ -289,8 +318,9 @@ results::Summary Run::run(const std::string& directory) {
       if (!row.at("bits_per_byte").is_null()) val_bits_ = row.at("bits_per_byte").as_double();
       entropy_ = results::entropy_from(row.at("entropy"));
       validated_at_ = row.at("step").as_int();
-    } else {
+    } else if (row.at("kind").as_string() == "train") {
       train_loss_ = row.at("loss").as_double();
+      grad_norm_ = row.at("grad_norm").as_double();
     }
     return true;
   });
@@ -300,6 +330,9 @@ results::Summary Run::run(const std::string& directory) {
   catch_signals();
   resume_clock();
   try {
+    step_ = std::make_unique<StaticStep>(built_, optimizer_,
+                                         StaticStep::Settings{config_.rows(), config_.train.seq_len, config_.train.accumulation, config_.optim.clip,
+                                                              nonfinite_from(config_.train.nonfinite), config_.train.capture});
     warm_up();
     double multiplier = 1;
     while (!finished(&multiplier)) {

@@ -35,6 +35,9 @@ const core::Schema& TrainConfig::schema() {
           option("threads", &C::threads, "CPU threads; 0 = all cores", 0, 4096),
           option("product", &C::product, "CPU product library; auto measures, a run records what it used")
               .one_of({"auto", "aten", "onednn", "aten+bf16", "onednn+bf16"}),
+          option("nonfinite", &C::nonfinite,
+                 "an update whose loss or gradient is not finite: stop, or skip:K for at most K in a row; weights stay as they were"),
+          option("capture", &C::capture, "CUDA: record the step once and replay it; the results are the same bits").neutral(),
           option("log_every", &C::log_every, "updates between rows of metrics.jsonl", 1, many).env("TRAIN_LOG_EVERY"),
           option("val_every", &C::val_every, "updates between validations; 0 = only at the end", 0, many).env("VAL_LOSS_EVERY"),
           option("val_tokens", &C::val_tokens, "validation tokens used; 0 = all", 0, many),

@@ -10,7 +10,8 @@ struct TrainConfig {
   double seconds = 0;
   int64_t batch = 8, seq_len = 128, accumulation = 1, batch_tokens = 0;
   int64_t seed = 1337;
-  std::string device = "cpu", precision = "fp32", product = "auto";
+  std::string device = "cpu", precision = "fp32", product = "auto", nonfinite = "stop";
+  bool capture = true;
   int64_t threads = 0;
   int64_t log_every = 10, val_every = 0, val_tokens = 0, val_batch = 0;
   int64_t checkpoint_every = 0, keep_checkpoints = 2;

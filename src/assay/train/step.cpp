@@ -12,8 +12,9 @@ namespace {
 
 bool finite(const Tensor& t) { return at::isfinite(t).all().item().toBool(); }
 
-// The first state, in order of computation, that is not finite; else the first gradient in order of declaration.
-std::string first_bad(const arch::Built& built, std::span<const Batch> micro_batches) {
+}  // namespace
+
+std::string first_nonfinite(const arch::Built& built, std::span<const Batch> micro_batches) {
   const at::NoGradGuard no_grad;
   std::string culprit;
   const arch::Observer look = [&](std::string_view name, const Tensor& state) {
@@ -31,15 +32,13 @@ std::string first_bad(const arch::Built& built, std::span<const Batch> micro_bat
   return "the loss";
 }
 
-}  // namespace
-
 double accumulate_gradients(const arch::Built& built, std::span<const Batch> micro_batches, arch::Pass first) {
   built.params->grads().zero_();
   double total = 0;
   for (const Batch& b : micro_batches) {
     built.model->begin(first);
     ++first.batch;
-    const Tensor loss = built.model->loss(built.model->forward(b.ids_BT), b.targets_BT);
+    const Tensor loss = built.model->training_loss(b.ids_BT, b.targets_BT);
     torch::autograd::backward({loss / static_cast<double>(micro_batches.size())}, {});
     total += loss.item().toDouble();
   }
@@ -59,7 +58,7 @@ StepResult training_step(const arch::Built& built, optim::Adam& optimizer, std::
   own([](arch::Model& m) { m.adjust_gradients(); });
   r.grad_norm = optim::clip_gradient(built.params->grads(), clip);
   if (!std::isfinite(r.loss) || !std::isfinite(r.grad_norm))
-    throw core::NumericsError("train", "update " + std::to_string(update.number) + ": " + first_bad(built, micro_batches) + " is not finite (loss " +
+    throw core::NumericsError("train", "update " + std::to_string(update.number) + ": " + first_nonfinite(built, micro_batches) + " is not finite (loss " +
                                            std::to_string(r.loss) + ", gradient norm " + std::to_string(r.grad_norm) +
                                            "); the weights are those before this update");
   optimizer.update(lr);

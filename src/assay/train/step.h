@@ -17,6 +17,9 @@ struct StepResult {
 StepResult training_step(const arch::Built& built, optim::Adam& optimizer, std::span<const Batch> micro_batches, double lr, double clip,
                          const arch::Update& update, const arch::Pass& first = {.training = true});
 
+// The first parameter, state or gradient that is not finite, for a message; `micro_batches` are evaluated again.
+std::string first_nonfinite(const arch::Built& built, std::span<const Batch> micro_batches);
+
 // Forward and backward alone, gradients accumulated into params.grads() after zeroing them; -> mean loss. `first` belongs to the first
 // micro-batch; the others count on from it.
 double accumulate_gradients(const arch::Built& built, std::span<const Batch> micro_batches, arch::Pass first = {.training = true});

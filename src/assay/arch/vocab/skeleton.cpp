@@ -5,6 +5,7 @@
 #include "assay/core/error.h"
 #include "assay/layers/embedding.h"
 #include "assay/layers/rms_norm.h"
+#include "assay/ops/loss_head/loss_head.h"
 
 namespace assay::arch::vocab {
 
@@ -19,6 +20,11 @@ Tensor Skeleton::forward(const Tensor& input, const Observer* observe) {
   const Tensor final_state = rho(x);
   seen("final", final_state);
   return head(final_state);
+}
+
+Tensor Skeleton::training_loss(const Tensor& ids_BT, const Tensor& targets_BT) {
+  const Tensor x = steps(rho(layers::one_hot(ids_BT, common_.vocab_size, logit_scale_.scalar_type())), [](std::string_view, const Tensor&) {});
+  return ops::loss_head(x, logit_scale_, targets_BT, {.norm_eps = common_.rms_eps, .softcap = common_.logit_softcap});
 }
 
 Tensor Skeleton::head(const Tensor& normalised) const {

@@ -16,6 +16,7 @@ class Skeleton : public Model {
   };
   using Model::forward;
   Tensor forward(const Tensor& input, const Observer* observe) final;
+  Tensor training_loss(const Tensor& ids_BT, const Tensor& targets_BT) override;  // the head and the loss as one op
   Tensor read_out(std::string_view name, const Tensor& state) final;  // every state is a vector over the vocabulary
   int64_t vocab_size() const final { return common_.vocab_size; }
 

@@ -25,7 +25,7 @@ struct Control {
 
 // Decides an update: norm of `grads`, whether it and `loss` (float32 or float64, one element) are finite, clipping factor
 // min(1, clip / (norm + 1e-6)) [vocab-space 5.2], bias corrections [Kingma & Ba 2015, algorithm 1]. Appends the row (loss, norm, applied,
-// halted before) to `log` [rows, 4] float64, at control[index] mod rows. The order of summation depends on the size alone.
+// halted) to `log` [rows, 4] float64, at control[index] mod rows. The order of summation depends on the size alone.
 void decide_update_(const Tensor& grads, const Tensor& loss, const Tensor& control, const Tensor& log, double beta1, double beta2);
 
 // The flat buffer in pieces, each within one parameter group: float64 [n, 4] on the CPU, rows (begin, end, factor on the rate, weight decay);

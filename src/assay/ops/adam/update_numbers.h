@@ -28,16 +28,15 @@ ASSAY_BOTH void decide(ControlSlots& c, double square_sum, double loss, double* 
   row[0] = loss;
   row[1] = norm;
   row[2] = applied ? 1 : 0;
-  row[3] = halted ? 1 : 0;
   c.index += 1;
   c.norm = norm;
   c.applied = applied ? 1 : 0;
-  if (halted) return;
-  if (!finite) {
+  if (!halted && !finite) {
     c.skips += 1;
     if (c.skips > c.patience) c.halted = 1;
-    return;
   }
+  row[3] = c.halted;
+  if (!applied) return;
   c.skips = 0;
   c.updates += 1;
   const double scale = c.clip > 0 ? c.clip / (norm + 1e-6) : 1;

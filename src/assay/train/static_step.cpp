@@ -1,0 +1,133 @@
+#include "assay/train/static_step.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <charconv>
+#include <cstring>
+
+#include "assay/core/error.h"
+#include "assay/ops/adam/adam.h"
+
+namespace assay::train {
+namespace {
+
+using ops::Control;
+
+constexpr int64_t kEagerUpdates = 2;  // libraries choose and allocate in these
+
+// Host memory that a device reads while the host goes on; torch's allocator gives it again only when the copy is done.
+Tensor staging(at::IntArrayRef shape, at::ScalarType dtype, const at::Device& device) {
+  return at::empty(shape, at::TensorOptions().dtype(dtype).pinned_memory(device.is_cuda()));
+}
+
+}  // namespace
+
+Nonfinite nonfinite_from(std::string_view text) {
+  if (text == "stop") return {};
+  Nonfinite n;
+  if (text.substr(0, 5) == "skip:") {
+    const std::string_view digits = text.substr(5);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), n.skips);
+    if (error == std::errc() && end == digits.data() + digits.size() && n.skips >= 1) return n;
+  }
+  throw core::ConfigError("train", "nonfinite='" + std::string(text) + "': wanted stop, or skip:K with K of at least 1 updates in a row");
+}
+
+StaticStep::StaticStep(const arch::Built& built, optim::Adam& optimizer, const Settings& settings)
+    : built_(built), optimizer_(optimizer), settings_(settings) {
+  const Tensor& values = built.params->values();
+  const auto on_device = values.options().requires_grad(false);
+  ids_ABT_ = at::zeros({settings.accumulation, settings.rows, settings.length}, on_device.dtype(at::kLong));
+  targets_ABT_ = at::zeros_like(ids_ABT_);
+  loss_ = at::zeros({1}, on_device);
+  log_ = at::zeros({kKept, 4}, on_device.dtype(at::kDouble));
+  const Tensor control = at::zeros({Control::count}, at::TensorOptions().dtype(at::kDouble));
+  control.data_ptr<double>()[Control::patience] = static_cast<double>(settings.nonfinite.skips);
+  control.data_ptr<double>()[Control::updates] = static_cast<double>(optimizer.updates());
+  control_ = control.to(values.device());
+  chunks_ = ops::adam_chunks(optimizer.flat_groups(), values.device());
+}
+
+// Everything that depends on the update enters through memory: the batch, and the first slots of `control`.
+void StaticStep::load(std::span<const data::Rows> micro_batches, double lr) {
+  const at::Device device = ids_ABT_.device();
+  const int64_t each = settings_.rows * settings_.length;
+  const Tensor tokens = staging({2, settings_.accumulation, settings_.rows, settings_.length}, at::kLong, device);
+  int64_t* to = tokens.data_ptr<int64_t>();
+  for (int64_t side = 0; side < 2; ++side)
+    for (const data::Rows& r : micro_batches) {
+      const std::vector<int64_t>& from = side == 0 ? r.inputs : r.targets;
+      if (static_cast<int64_t>(from.size()) != each)
+        throw core::ConfigError("train", "a micro-batch of " + std::to_string(from.size()) + " tokens where the step was made for " +
+                                             std::to_string(each));
+      std::memcpy(to, from.data(), from.size() * sizeof(int64_t));
+      to += each;
+    }
+  ids_ABT_.copy_(tokens[0], /*non_blocking=*/true);
+  targets_ABT_.copy_(tokens[1], true);
+  const Tensor numbers = staging({2}, at::kDouble, device);
+  static_assert(Control::rate == 0 && Control::clip == 1);
+  numbers.data_ptr<double>()[0] = lr;
+  numbers.data_ptr<double>()[1] = settings_.clip;
+  control_.narrow(0, 0, 2).copy_(numbers, true);
+}
+
+void StaticStep::work() {
+  built_.params->grads().zero_();
+  loss_.zero_();
+  arch::Pass pass = pass_;
+  for (int64_t a = 0; a < settings_.accumulation; ++a) {
+    built_.model->begin(pass);
+    ++pass.batch;
+    const Tensor loss = built_.model->training_loss(ids_ABT_[a], targets_ABT_[a]);
+    const Tensor share = settings_.accumulation == 1 ? loss : loss / static_cast<double>(settings_.accumulation);
+    torch::autograd::backward({share}, {});
+    loss_.add_(share.detach());
+  }
+  built_.model->begin({});
+  const at::NoGradGuard no_grad;
+  built_.model->adjust_gradients();
+  const ops::AdamSettings adam = optimizer_.settings();
+  ops::decide_update_(built_.params->grads(), loss_, control_, log_, adam.beta1, adam.beta2);
+  ops::adam_(built_.params->values(), built_.params->grads(), optimizer_.first_moment(), optimizer_.second_moment(), {}, control_, chunks_, adam);
+}
+
+void StaticStep::run(std::span<const data::Rows> micro_batches, double lr, const arch::Update& update, const arch::Pass& first) {
+  if (full()) throw std::logic_error("StaticStep: results must be collected every " + std::to_string(kKept) + " updates");
+  const at::NoGradGuard outside;
+  load(micro_batches, lr);
+  built_.model->before_update(update, ids_ABT_[0]);
+  pass_ = first;
+  const auto recorded = [&] {
+    const at::AutoGradMode inside(true);
+    work();
+  };
+  const bool device = ids_ABT_.is_cuda() && settings_.capture && built_.model->repeats_work();
+  if (device && graph_ == nullptr && runs_ >= kEagerUpdates) graph_ = tensor::capture(ids_ABT_.device(), recorded);
+  if (graph_ != nullptr) graph_->replay();
+  else recorded();
+  ++runs_;
+  // A model that acts around updates is told of those that happened, so the host must know.
+  if (built_.model->repeats_work() || control_[Control::applied].item().toDouble() != 0) built_.model->after_update(update);
+  pending_.push_back(update.number);
+}
+
+std::vector<StaticStep::Result> StaticStep::collect() {
+  const Tensor log = log_.cpu(), control = control_.cpu();  // waits
+  const double* c = control.data_ptr<double>();
+  const auto index = static_cast<int64_t>(c[Control::index]);
+  std::vector<Result> results;
+  for (size_t i = 0; i < pending_.size(); ++i) {
+    const int64_t row = (index - static_cast<int64_t>(pending_.size() - i)) % kKept;
+    const double* r = log.data_ptr<double>() + 4 * row;
+    results.push_back({pending_[i], r[0], r[1], r[2] != 0, r[3] != 0});
+  }
+  pending_.clear();
+  optimizer_.set_updates(static_cast<int64_t>(c[Control::updates]));
+  return results;
+}
+
+}  // namespace assay::train

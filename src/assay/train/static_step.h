@@ -1,0 +1,57 @@
+#pragma once
+#include "assay/data/loader.h"
+#include "assay/tensor/graph.h"
+#include "assay/train/step.h"
+
+namespace assay::train {
+
+// What to do with an update whose loss or gradient is not finite: stop, or pass over up to `skips` in a row.
+struct Nonfinite {
+  int64_t skips = 0;
+};
+Nonfinite nonfinite_from(std::string_view text);  // "stop" or "skip:K"; ConfigError
+
+// One update as work on fixed addresses (docs/static-step.md): zero the gradients; forward and backward of each micro-batch; the model's
+// own change of the gradients; decide; Adam. On a CUDA device the work is recorded at the third update and replayed from then on, so that the host
+// neither launches kernels nor waits; before that, on the CPU, and for a model whose passes differ, the same calls are made one by one.
+// The results are the same bits either way. For Adam and AdamW.
+class StaticStep {
+ public:
+  struct Settings {
+    int64_t rows = 0, length = 0, accumulation = 1;  // of a micro-batch; micro-batches an update
+    double clip = 0;
+    Nonfinite nonfinite;
+    bool capture = true;
+  };
+  StaticStep(const arch::Built& built, optim::Adam& optimizer, const Settings& settings);
+
+  // Enqueues one update. Nothing is waited for on a CUDA device.
+  void run(std::span<const data::Rows> micro_batches, double lr, const arch::Update& update, const arch::Pass& first);
+
+  struct Result {
+    int64_t number = 0;     // of the update
+    double loss = 0, grad_norm = 0;
+    bool applied = false;   // false: not finite, nothing was changed
+    bool halted = false;    // one of those, after as many in a row as were allowed: this and all later updates change nothing
+  };
+  // Waits, and gives the results of the updates since the last call, in order. At most kKept updates may be enqueued between two calls.
+  std::vector<Result> collect();
+  bool full() const { return static_cast<int64_t>(pending_.size()) == kKept; }
+  bool captured() const { return graph_ != nullptr; }
+  static constexpr int64_t kKept = 64;
+
+ private:
+  void work();
+  void load(std::span<const data::Rows> micro_batches, double lr);
+
+  const arch::Built& built_;
+  optim::Adam& optimizer_;
+  Settings settings_;
+  Tensor ids_ABT_, targets_ABT_, loss_, control_, log_, chunks_;
+  std::unique_ptr<tensor::Graph> graph_;
+  int64_t runs_ = 0;
+  arch::Pass pass_;
+  std::vector<int64_t> pending_;
+};
+
+}  // namespace assay::train

@@ -1,0 +1,174 @@
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/equal.h>
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "assay/core/error.h"
+#include "assay/core/random.h"
+#include "assay/tensor/device.h"
+#include "assay/train/static_step.h"
+
+using namespace assay;
+using core::Value;
+
+namespace {
+
+constexpr int64_t kRows = 2, kLength = 6, kVocab = 16;
+
+data::Rows rows(int64_t n) {
+  const core::Stream stream(3, "static step");
+  data::Rows r{kRows, kLength, {}, {}};
+  for (int64_t i = 0; i < kRows * kLength; ++i) {
+    r.inputs.push_back(static_cast<int64_t>(stream.below(static_cast<uint64_t>(2 * (n * 1000 + i)), kVocab)));
+    r.targets.push_back(static_cast<int64_t>(stream.below(static_cast<uint64_t>(2 * (n * 1000 + i) + 1), kVocab)));
+  }
+  return r;
+}
+
+arch::Built build(const char* name, const at::Device& device, tensor::Precision precision = tensor::Precision::fp32) {
+  Value config = Value::object();
+  if (std::string(name) == "gpt2") {
+    config["n_layer"] = 2;
+    config["n_embd"] = 16;
+    config["n_head"] = 2;
+  } else {
+    config["num_hops"] = 2;
+  }
+  arch::BuildOptions options;
+  options.device = device;
+  options.precision = precision;
+  options.seed = 5;
+  return arch::build(arch::find_architecture(name), config, {kVocab, kLength}, options);
+}
+
+optim::OptimConfig adam() {
+  optim::OptimConfig c;
+  c.lr = 0.01;
+  return c;
+}
+
+struct Trace {
+  std::vector<train::StaticStep::Result> results;
+  Tensor values, first;
+  int64_t updates = 0;
+  bool captured = false;
+};
+
+// 100 updates with a schedule, accumulation, and one whose gradient is spoilt through a weight that the host sets and puts back.
+Trace train_hundred(const char* name, const at::Device& device, bool capture, tensor::Precision precision) {
+  const arch::Built built = build(name, device, precision);
+  optim::Adam optimizer(*built.params, adam());
+  train::StaticStep step(built, optimizer, {kRows, kLength, 2, 0.5, {3}, capture});
+  Trace t;
+  const at::NoGradGuard no_grad;
+  const Tensor weight = built.params->entries()[0].value;
+  for (int64_t n = 0; n < 100; ++n) {
+    const std::vector<data::Rows> batches{rows(2 * n), rows(2 * n + 1)};
+    const Tensor kept = weight.clone();
+    if (n == 40) weight.fill_(std::nan(""));
+    step.run(batches, 0.01 * (1 - static_cast<double>(n) / 100), {n, 100}, {.training = true, .batch = 2 * n});
+    if (n == 40) weight.copy_(kept);
+    if (step.full()) {
+      for (const auto& r : step.collect()) t.results.push_back(r);
+    }
+  }
+  for (const auto& r : step.collect()) t.results.push_back(r);
+  t.values = built.params->values().detach().clone();
+  t.first = optimizer.first_moment().clone();
+  t.updates = optimizer.updates();
+  t.captured = step.captured();
+  return t;
+}
+
+}  // namespace
+
+TEST_CASE("CUDA: a recorded step and one that is launched call by call agree bit for bit over 100 updates") {
+  static at::Device device(at::kCPU);
+  try {
+    device = tensor::open_device("cuda");
+  } catch (const core::DeviceError& e) {
+    MESSAGE("skipped: " << std::string(e.what()));
+    return;
+  }
+  for (const char* name : {"v8_lowrank_vv", "gpt2"})
+    for (const tensor::Precision precision : {tensor::Precision::fp32, tensor::Precision::bf16}) {
+      INFO(std::string(name) << " " << tensor::name_of(precision));
+      const Trace eager = train_hundred(name, device, false, precision), graph = train_hundred(name, device, true, precision);
+      CHECK_FALSE(eager.captured);
+      CHECK(graph.captured);
+      CHECK(at::equal(eager.values, graph.values));
+      CHECK(at::equal(eager.first, graph.first));
+      REQUIRE(eager.results.size() == graph.results.size());
+      for (size_t i = 0; i < eager.results.size(); ++i) {
+        CHECK(eager.results[i].applied == (i != 40));
+        CHECK(eager.results[i].applied == graph.results[i].applied);
+        if (i == 40) continue;
+        CHECK(eager.results[i].loss == graph.results[i].loss);
+        CHECK(eager.results[i].grad_norm == graph.results[i].grad_norm);
+      }
+      CHECK(graph.updates == 99);
+    }
+}
+
+TEST_CASE("the static step makes the same updates as the plain one, to rounding") {
+  for (const char* name : {"v8_lowrank_vv", "gpt2"}) {
+    INFO(std::string(name));
+    const arch::Built a = build(name, at::kCPU), b = build(name, at::kCPU);
+    optim::Adam plain(*a.params, adam()), other(*b.params, adam());
+    train::StaticStep step(b, other, {kRows, kLength, 2, 0.5, {}, true});
+    for (int64_t n = 0; n < 10; ++n) {
+      const std::vector<data::Rows> batches{rows(2 * n), rows(2 * n + 1)};
+      const std::vector<train::Batch> tensors{train::to_batch(batches[0], at::kCPU), train::to_batch(batches[1], at::kCPU)};
+      const double lr = 0.01 / static_cast<double>(n + 1);
+      const train::StepResult want = train::training_step(a, plain, tensors, lr, 0.5, {n, 10});
+      step.run(batches, lr, {n, 10}, {.training = true, .batch = 2 * n});
+      const auto got = step.collect();
+      REQUIRE(got.size() == 1);
+      CHECK(got[0].number == n);
+      CHECK(got[0].applied);
+      CHECK(got[0].loss == doctest::Approx(want.loss).epsilon(1e-5));
+      CHECK(got[0].grad_norm == doctest::Approx(want.grad_norm).epsilon(1e-4));
+    }
+    CHECK(at::allclose(a.params->values(), b.params->values(), 1e-3, 2e-5));
+    CHECK(other.updates() == 10);
+  }
+}
+
+TEST_CASE("an update that is not finite leaves everything as it was; one more than allowed halts what follows") {
+  const arch::Built built = build("v8_lowrank_vv", at::kCPU);
+  optim::Adam optimizer(*built.params, adam());
+  train::StaticStep step(built, optimizer, {kRows, kLength, 1, 0.5, {1}, true});
+  const at::NoGradGuard no_grad;
+  const Tensor weight = built.params->entries()[0].value, kept = weight.clone(), before = built.params->values().detach().clone();
+  const auto update = [&](int64_t n, bool spoilt) {
+    if (spoilt) weight.fill_(INFINITY);
+    const data::Rows r = rows(n);
+    step.run({&r, 1}, 0.01, {n}, {.training = true, .batch = n});
+    if (spoilt) weight.copy_(kept);
+  };
+  update(0, true);
+  CHECK(at::equal(built.params->values(), before));
+  CHECK(optimizer.first_moment().abs().max().item().toDouble() == 0);
+  auto results = step.collect();
+  REQUIRE(results.size() == 1);
+  CHECK_FALSE(results[0].applied);
+  CHECK_FALSE(results[0].halted);
+  CHECK(optimizer.updates() == 0);
+  update(1, true);
+  update(2, false);  // halted: a good batch changes nothing any more
+  results = step.collect();
+  REQUIRE(results.size() == 2);
+  CHECK(results[0].halted);
+  CHECK(results[1].halted);
+  CHECK(at::equal(built.params->values(), before));
+}
+
+TEST_CASE("what to do with values that are not finite is stop or skip:K") {
+  CHECK(train::nonfinite_from("stop").skips == 0);
+  CHECK(train::nonfinite_from("skip:12").skips == 12);
+  for (const char* bad : {"", "skip", "skip:", "skip:0", "skip:-1", "skip:2x", "go"})
+    CHECK_THROWS_WITH_AS(train::nonfinite_from(bad), doctest::Contains("wanted stop, or skip:K"), core::ConfigError);
+}
