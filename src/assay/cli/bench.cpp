@@ -2,9 +2,11 @@
 
 #include <cstdio>
 
+#include "assay/bench/ops.h"
 #include "assay/cli/commands.h"
 #include "assay/cli/run_options.h"
 #include "assay/core/error.h"
+#include "assay/tensor/device.h"
 
 namespace assay::cli {
 namespace {
@@ -21,6 +23,14 @@ void print(const core::Value& v) {
               100 * number("floor_fraction"), number("product_gflops"), number("peak_bytes") / 1e6);
 }
 
+void print_ops(const core::Value& v) {
+  std::printf("on %s; a copy moves %.0f GB/s\n", v.at("device").as_string().c_str(), v.at("copy_gb_per_s").as_double());
+  for (const core::Value& op : v.at("ops").as_array())
+    std::printf("  %-10s %-26s %9.3f ms (+- %.3f)  %6.0f GB/s, %3.0f %% of a copy's; composite %.3f ms\n", op.at("name").as_string().c_str(),
+                op.at("shape").as_string().c_str(), op.at("ms").as_double(), op.at("spread_ms").as_double(), op.at("gb_per_s").as_double(),
+                100 * op.at("floor_fraction").as_double(), op.at("composite_ms").as_double());
+}
+
 }  // namespace
 
 int run_bench(const std::vector<std::string>& args) {
@@ -28,7 +38,9 @@ int run_bench(const std::vector<std::string>& args) {
   RunOptions options;
   bench::BenchOptions bench_options;
   std::string name;
-  line.positional("NAME", name, "architecture");
+  bool ops = false;
+  line.positional("NAME", name, "architecture", false);
+  line.flag("--ops", ops, "time the fused ops alone instead, against the device's copy bandwidth");
   line.option("--steps", bench_options.steps, "timed updates");
   line.option("--warmup", bench_options.warmup, "updates before that");
   line.option("--batch", options.batch, "train.batch: sequences");
@@ -40,6 +52,13 @@ int run_bench(const std::vector<std::string>& args) {
   if (!line.parse(args)) return 0;
   if (bench_options.steps < 1 || bench_options.warmup < 0)
     throw core::ConfigError("bench", "--steps must be at least 1 and --warmup at least 0");
+  if (ops) {
+    const core::Value v = bench::bench_ops(tensor::open_device(line.given("--device") ? options.device : "cpu"));
+    if (line.json) std::printf("%s\n", core::to_json(v, 2).c_str());
+    else print_ops(v);
+    return 0;
+  }
+  if (name.empty()) throw core::ConfigError("bench", "wants the name of an architecture, or --ops");
   train::RunConfig config(arch::find_architecture(name));
   const auto flag = [&](const char* given, const char* path, const core::Value& value) {
     if (line.given(given)) config.settings.set(path, value, core::Source::command_line);

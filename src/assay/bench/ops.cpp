@@ -1,0 +1,118 @@
+#include "assay/bench/ops.h"
+
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/randint.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <cmath>
+
+#include "assay/bench/bench.h"
+#include "assay/core/error.h"
+#include "assay/core/log.h"
+#include "assay/ops/adam/adam.h"
+#include "assay/ops/loss_head/loss_head.h"
+#include "assay/tensor/device.h"
+
+namespace assay::bench {
+namespace {
+
+using core::Value;
+
+// Milliseconds of one call, from blocks of calls between two waits.
+Timing time_calls(const at::Device& device, const std::function<void()>& call) {
+  const int together = device.is_cuda() ? 20 : 1;
+  std::vector<double> ms;
+  for (int block = 0; block < 12; ++block) {
+    tensor::synchronize(device);
+    const double begin = core::monotonic_seconds();
+    for (int i = 0; i < together; ++i) call();
+    tensor::synchronize(device);
+    if (block >= 2) ms.push_back(1e3 * (core::monotonic_seconds() - begin) / together);
+  }
+  return summarize(ms);
+}
+
+Value row(const std::string& name, const std::string& shape, const Timing& t, double bytes, double copy_rate, double composite_ms) {
+  Value v = Value::object();
+  v["name"] = name;
+  v["shape"] = shape;
+  v["ms"] = t.median_ms;
+  v["spread_ms"] = t.spread_ms;
+  v["bytes"] = bytes;
+  v["gb_per_s"] = bytes / t.median_ms / 1e6;
+  v["floor_fraction"] = bytes / t.median_ms / 1e6 / copy_rate;
+  v["composite_ms"] = composite_ms;
+  return v;
+}
+
+void require_close(const char* op, double got, double want, double tolerance) {
+  if (!(std::abs(got - want) <= tolerance * std::max(1.0, std::abs(want))))
+    throw core::NumericsError("bench", std::string(op) + " gives " + std::to_string(got) + ", the composite " + std::to_string(want) +
+                                           "; a wrong result has no speed");
+}
+
+double with_gradient(const Tensor& x, const std::function<Tensor(const Tensor&)>& f) {
+  const at::AutoGradMode grad(true);
+  Tensor leaf = x.detach().requires_grad_(true);
+  const Tensor loss = f(leaf);
+  torch::autograd::backward({loss}, {});
+  return loss.item().toDouble();
+}
+
+Value loss_head_row(const at::Device& device, int64_t rows, int64_t vocab, at::ScalarType dtype, const ops::LossHead& head, double copy_rate) {
+  const Tensor x = at::randn({1, rows, vocab}, at::TensorOptions().device(device)).to(dtype);
+  const Tensor targets = at::randint(vocab, {1, rows}, at::TensorOptions().device(device).dtype(at::kLong));
+  const auto fused = [&](const Tensor& leaf) { return ops::loss_head(leaf, {}, targets, head); };
+  const auto composite = [&](const Tensor& leaf) { return ops::loss_head_reference(leaf.to(at::kFloat), {}, targets, head); };
+  require_close("loss_head", with_gradient(x, fused), with_gradient(x, composite), 1e-4);
+  const Timing t = time_calls(device, [&] {
+    const at::AutoGradMode grad(true);
+    fused(x.detach().requires_grad_(true));  // loss and gradient; scaling by the upstream gradient is not part of it
+  });
+  const Timing c = time_calls(device, [&] { with_gradient(x, composite); });
+  const double bytes = 2 * static_cast<double>(x.numel()) * static_cast<double>(x.element_size());
+  return row("loss_head", std::to_string(rows) + " x " + std::to_string(vocab) + " " + c10::toString(dtype), t, bytes, copy_rate, c.median_ms);
+}
+
+Value adam_row(const at::Device& device, int64_t size, double copy_rate) {
+  const auto options = at::TensorOptions().device(device);
+  const Tensor p = at::randn({size}, options), g = at::randn({size}, options), m = at::zeros_like(p), v = at::zeros_like(p),
+               shadow = at::empty_like(p, options.dtype(at::kBFloat16)), control = at::zeros({ops::Control::count}, options.dtype(at::kDouble)),
+               log = at::zeros({8, 4}, options.dtype(at::kDouble)), loss = at::zeros({1}, options),
+               chunks = ops::adam_chunks({{0, size, 1, 0}}, device);
+  control[ops::Control::rate] = 1e-4;
+  ops::decide_update_(g, loss, control, log, 0.9, 0.999);
+  const Timing t = time_calls(device, [&] { ops::adam_(p, g, m, v, shadow, control, chunks, {}); });
+  const Tensor p2 = p.clone(), m2 = m.clone(), v2 = v.clone();
+  const Timing c = time_calls(device, [&] { ops::adam_reference_(p2, g, m2, v2, 1e-4, 0, 1, 1, {}); });
+  return row("adam", std::to_string(size) + " parameters", t, 30.0 * static_cast<double>(size), copy_rate, c.median_ms);
+}
+
+}  // namespace
+
+Value bench_ops(const at::Device& device) {
+  const at::NoGradGuard no_grad;
+  const bool gpu = device.is_cuda();
+  const int64_t million = 1 << 20;
+  const Tensor from = at::randn({(gpu ? 256 : 16) * million}, at::TensorOptions().device(device)), to = at::empty_like(from);
+  const Timing copy = time_calls(device, [&] { to.copy_(from); });
+  const double rate = 8.0 * static_cast<double>(from.numel()) / copy.median_ms / 1e6;
+  Value v = Value::object();
+  v["device"] = device.str();
+  v["copy_gb_per_s"] = rate;
+  v["ops"] = Value::array();
+  const ops::LossHead vocabulary{.norm_eps = 1e-7, .softcap = 30};
+  v["ops"].push_back(loss_head_row(device, gpu ? 32768 : 1024, 1024, at::kFloat, vocabulary, rate));
+  if (gpu) {
+    v["ops"].push_back(loss_head_row(device, 32768, 1024, at::kBFloat16, {}, rate));
+    v["ops"].push_back(loss_head_row(device, 32768, 50257, at::kBFloat16, {.overwrite = true}, rate));
+    v["ops"].push_back(loss_head_row(device, 16384, 50257, at::kFloat, {.overwrite = true}, rate));
+  }
+  v["ops"].push_back(adam_row(device, (gpu ? 128 : 4) * million, rate));
+  return v;
+}
+
+}  // namespace assay::bench
