@@ -108,8 +108,9 @@ core::Value bench(train::RunConfig& config, const BenchOptions& options) {
   // Whole updates first, as training runs them; then the same with a wait after each phase, which costs a GPU its run-ahead.
   std::vector<double> total, forward, backward, update;
   Stopwatch watch(machine.device);
-  train::StaticStep step(built, optimizer,
-                         {config.rows(), config.train.seq_len, 1, config.optim.clip, train::nonfinite_from(config.train.nonfinite), config.train.capture});
+  train::StaticStep step(
+      built, optimizer,
+      {config.rows(), config.train.seq_len, 1, config.optim.clip, train::nonfinite_from(config.train.nonfinite), config.train.capture});
   const int64_t together = machine.device.is_cuda() ? 5 : 1;  // updates between two waits
   for (int64_t n = 0; n < options.warmup + options.steps;) {
     const int64_t begin = n;
@@ -118,7 +119,8 @@ core::Value bench(train::RunConfig& config, const BenchOptions& options) {
       step.run({&rows[static_cast<size_t>(n) % rows.size()], 1}, config.optim.lr, {n}, {.training = true, .batch = n});
     const double ms = watch.lap_ms() / static_cast<double>(together);
     for (const train::StaticStep::Result& r : step.collect())
-      if (!r.applied) throw core::NumericsError("bench", "update " + std::to_string(r.number) + " is not finite; a wrong result has no speed");
+      if (!r.applied)
+        throw core::NumericsError("bench", "update " + std::to_string(r.number) + " is not finite; a wrong result has no speed");
     if (begin >= options.warmup) total.push_back(ms);
   }
   for (int64_t n = 0; n < std::min<int64_t>(options.steps, 5); ++n) {

@@ -62,7 +62,8 @@ double with_gradient(const Tensor& x, const std::function<Tensor(const Tensor&)>
   return loss.item().toDouble();
 }
 
-Value loss_head_row(const at::Device& device, int64_t rows, int64_t vocab, at::ScalarType dtype, const ops::LossHead& head, double copy_rate) {
+Value loss_head_row(const at::Device& device, int64_t rows, int64_t vocab, at::ScalarType dtype, const ops::LossHead& head,
+                    double copy_rate) {
   const Tensor x = at::randn({1, rows, vocab}, at::TensorOptions().device(device)).to(dtype);
   const Tensor targets = at::randint(vocab, {1, rows}, at::TensorOptions().device(device).dtype(at::kLong));
   const auto fused = [&](const Tensor& leaf) { return ops::loss_head(leaf, {}, targets, head); };
@@ -74,15 +75,16 @@ Value loss_head_row(const at::Device& device, int64_t rows, int64_t vocab, at::S
   });
   const Timing c = time_calls(device, [&] { with_gradient(x, composite); });
   const double bytes = 2 * static_cast<double>(x.numel()) * static_cast<double>(x.element_size());
-  return row("loss_head", std::to_string(rows) + " x " + std::to_string(vocab) + " " + c10::toString(dtype), t, bytes, copy_rate, c.median_ms);
+  return row("loss_head", std::to_string(rows) + " x " + std::to_string(vocab) + " " + c10::toString(dtype), t, bytes, copy_rate,
+             c.median_ms);
 }
 
 Value adam_row(const at::Device& device, int64_t size, double copy_rate) {
   const auto options = at::TensorOptions().device(device);
   const Tensor p = at::randn({size}, options), g = at::randn({size}, options), m = at::zeros_like(p), v = at::zeros_like(p),
-               shadow = at::empty_like(p, options.dtype(at::kBFloat16)), control = at::zeros({ops::Control::count}, options.dtype(at::kDouble)),
-               log = at::zeros({8, 4}, options.dtype(at::kDouble)), loss = at::zeros({1}, options),
-               chunks = ops::adam_chunks({{0, size, 1, 0}}, device);
+               shadow = at::empty_like(p, options.dtype(at::kBFloat16)),
+               control = at::zeros({ops::Control::count}, options.dtype(at::kDouble)), log = at::zeros({8, 4}, options.dtype(at::kDouble)),
+               loss = at::zeros({1}, options), chunks = ops::adam_chunks({{0, size, 1, 0}}, device);
   control[ops::Control::rate] = 1e-4;
   ops::decide_update_(g, loss, control, log, 0.9, 0.999);
   const Timing t = time_calls(device, [&] { ops::adam_(p, g, m, v, shadow, control, chunks, {}); });

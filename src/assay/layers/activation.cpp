@@ -18,6 +18,16 @@ Activation activation_from(std::string_view name, bool fallback) {
   throw core::ConfigError("model", core::unknown_name("activation", name, {"gelu", "relu", "relu2", "swish"}));
 }
 
+ops::Pointwise pointwise(Activation a) {
+  switch (a) {
+    case Activation::relu: return ops::Pointwise::relu;
+    case Activation::relu2: return ops::Pointwise::relu2;
+    case Activation::swish: return ops::Pointwise::swish;
+    case Activation::gelu: break;
+  }
+  return ops::Pointwise::gelu;
+}
+
 Tensor activate(const Tensor& x, Activation a) {
   switch (a) {
     case Activation::relu: return at::relu(x);

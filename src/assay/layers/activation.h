@@ -1,7 +1,7 @@
 #pragma once
 #include <string>
 
-#include "assay/tensor/aten.h"
+#include "assay/ops/residual/residual.h"
 
 namespace assay::layers {
 
@@ -11,6 +11,8 @@ enum class Activation { gelu, relu, relu2, swish };
 
 // ConfigError with the nearest name. `fallback`: an unknown name means gelu, as in the reference implementation.
 Activation activation_from(std::string_view name, bool fallback = false);
+// The same for an op that applies it.
+ops::Pointwise pointwise(Activation a);
 Tensor activate(const Tensor& x, Activation a);
 
 }  // namespace assay::layers

@@ -58,14 +58,12 @@ std::vector<Group> groups_of(const tensor::Params& params, double weight_decay) 
     const Group g{i, i + 1, e.treatment.lr_scale, weight_decay * e.treatment.decay_scale};
     if (!groups.empty() && groups.back().last == i && groups.back().lr_scale == g.lr_scale && groups.back().weight_decay == g.weight_decay)
       groups.back().last = i + 1;
-    else
-      groups.push_back(g);
+    else groups.push_back(g);
   }
   return groups;
 }
 
-Adam::Adam(tensor::Params& params, const OptimConfig& config)
-    : Adam(params, config, groups_of(params, config.weight_decay)) {}
+Adam::Adam(tensor::Params& params, const OptimConfig& config) : Adam(params, config, groups_of(params, config.weight_decay)) {}
 
 Adam::Adam(tensor::Params& params, const OptimConfig& config, std::vector<Group> groups)
     : params_(params), config_(config), groups_(std::move(groups)), m_(params.like_values()), v_(params.like_values()) {}

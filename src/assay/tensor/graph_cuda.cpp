@@ -17,8 +17,7 @@ class CudaGraph final : public Graph {
     } catch (...) {
       try {
         graph_.capture_end();  // leaves the stream as it was; the first error is the one that counts
-      } catch (const std::exception&) {
-      }
+      } catch (const std::exception&) {}
       throw;
     }
     graph_.capture_end();

@@ -54,6 +54,13 @@ bool runs(const std::function<Tensor()>& f) {
   }
 }
 
+// The gradient of a float32 matrix from bfloat16 activations: summed and kept in float32.
+Tensor matrix_gradient(const Tensor& a, const Tensor& g, const Tensor& matrix, Precision p) {
+  if (a.is_cuda() && a.scalar_type() == at::kBFloat16 && matrix.scalar_type() == at::kFloat)
+    return at::mm(a.t(), g.to(at::kBFloat16), at::kFloat);
+  return raw_product(a.t(), g, p);
+}
+
 struct Product : torch::autograd::Function<Product> {
   static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& a, const Tensor& b, int64_t precision) {
     ctx->save_for_backward({a, b});
@@ -65,7 +72,7 @@ struct Product : torch::autograd::Function<Product> {
     const auto p = static_cast<Precision>(ctx->saved_data["precision"].toInt());
     const at::NoGradGuard once;
     return {ctx->needs_input_grad(0) ? raw_product(g[0], saved[1].t(), p) : Tensor(),
-            ctx->needs_input_grad(1) ? raw_product(saved[0].t(), g[0], p) : Tensor(), Tensor()};
+            ctx->needs_input_grad(1) ? matrix_gradient(saved[0], g[0], saved[1], p) : Tensor(), Tensor()};
   }
 };
 

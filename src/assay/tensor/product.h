@@ -27,7 +27,8 @@ void set_product_choice(ProductChoice c);
 ProductChoice product_choice();
 
 // a [M, K] times b [K, N], either may be a transposed view; differentiable once. float32 or float64, CPU or CUDA; result in the
-// operands' dtype. float64 ignores `p`.
+// operands' dtype. float64 ignores `p`. On CUDA with bf16, a may be bfloat16 beside a float32 matrix b: the result then is bfloat16, the gradient of b
+// float32.
 Tensor product(const Tensor& a, const Tensor& b, Precision p);
 // x [..., in] times w^T for w [out, in], plus bias [out] where defined.
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, Precision p);

@@ -330,9 +330,10 @@ results::Summary Run::run(const std::string& directory) {
   catch_signals();
   resume_clock();
   try {
-    step_ = std::make_unique<StaticStep>(built_, optimizer_,
-                                         StaticStep::Settings{config_.rows(), config_.train.seq_len, config_.train.accumulation, config_.optim.clip,
-                                                              nonfinite_from(config_.train.nonfinite), config_.train.capture});
+    step_ = std::make_unique<StaticStep>(
+        built_, optimizer_,
+        StaticStep::Settings{config_.rows(), config_.train.seq_len, config_.train.accumulation, config_.optim.clip,
+                             nonfinite_from(config_.train.nonfinite), config_.train.capture});
     warm_up();
     double multiplier = 1;
     while (!finished(&multiplier)) {

@@ -61,8 +61,8 @@ void StaticStep::load(std::span<const data::Rows> micro_batches, double lr) {
     for (const data::Rows& r : micro_batches) {
       const std::vector<int64_t>& from = side == 0 ? r.inputs : r.targets;
       if (static_cast<int64_t>(from.size()) != each)
-        throw core::ConfigError("train", "a micro-batch of " + std::to_string(from.size()) + " tokens where the step was made for " +
-                                             std::to_string(each));
+        throw core::ConfigError(
+            "train", "a micro-batch of " + std::to_string(from.size()) + " tokens where the step was made for " + std::to_string(each));
       std::memcpy(to, from.data(), from.size() * sizeof(int64_t));
       to += each;
     }
@@ -92,7 +92,8 @@ void StaticStep::work() {
   built_.model->adjust_gradients();
   const ops::AdamSettings adam = optimizer_.settings();
   ops::decide_update_(built_.params->grads(), loss_, control_, log_, adam.beta1, adam.beta2);
-  ops::adam_(built_.params->values(), built_.params->grads(), optimizer_.first_moment(), optimizer_.second_moment(), {}, control_, chunks_, adam);
+  ops::adam_(built_.params->values(), built_.params->grads(), optimizer_.first_moment(), optimizer_.second_moment(), {}, control_, chunks_,
+             adam);
 }
 
 void StaticStep::run(std::span<const data::Rows> micro_batches, double lr, const arch::Update& update, const arch::Pass& first) {

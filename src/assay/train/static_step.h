@@ -29,10 +29,10 @@ class StaticStep {
   void run(std::span<const data::Rows> micro_batches, double lr, const arch::Update& update, const arch::Pass& first);
 
   struct Result {
-    int64_t number = 0;     // of the update
+    int64_t number = 0;  // of the update
     double loss = 0, grad_norm = 0;
-    bool applied = false;   // false: not finite, nothing was changed
-    bool halted = false;    // one of those, after as many in a row as were allowed: this and all later updates change nothing
+    bool applied = false;  // false: not finite, nothing was changed
+    bool halted = false;   // one of those, after as many in a row as were allowed: this and all later updates change nothing
   };
   // Waits, and gives the results of the updates since the last call, in order. At most kKept updates may be enqueued between two calls.
   std::vector<Result> collect();

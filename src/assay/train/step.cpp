@@ -58,9 +58,9 @@ StepResult training_step(const arch::Built& built, optim::Adam& optimizer, std::
   own([](arch::Model& m) { m.adjust_gradients(); });
   r.grad_norm = optim::clip_gradient(built.params->grads(), clip);
   if (!std::isfinite(r.loss) || !std::isfinite(r.grad_norm))
-    throw core::NumericsError("train", "update " + std::to_string(update.number) + ": " + first_nonfinite(built, micro_batches) + " is not finite (loss " +
-                                           std::to_string(r.loss) + ", gradient norm " + std::to_string(r.grad_norm) +
-                                           "); the weights are those before this update");
+    throw core::NumericsError("train", "update " + std::to_string(update.number) + ": " + first_nonfinite(built, micro_batches) +
+                                           " is not finite (loss " + std::to_string(r.loss) + ", gradient norm " +
+                                           std::to_string(r.grad_norm) + "); the weights are those before this update");
   optimizer.update(lr);
   own([&](arch::Model& m) { m.after_update(update); });
   return r;

@@ -23,7 +23,8 @@ Tensor Skeleton::forward(const Tensor& input, const Observer* observe) {
 }
 
 Tensor Skeleton::training_loss(const Tensor& ids_BT, const Tensor& targets_BT) {
-  const Tensor x = steps(rho(layers::one_hot(ids_BT, common_.vocab_size, logit_scale_.scalar_type())), [](std::string_view, const Tensor&) {});
+  const Tensor x =
+      steps(rho(layers::one_hot(ids_BT, common_.vocab_size, logit_scale_.scalar_type())), [](std::string_view, const Tensor&) {});
   return ops::loss_head(x, logit_scale_, targets_BT, {.norm_eps = common_.rms_eps, .softcap = common_.logit_softcap});
 }
 

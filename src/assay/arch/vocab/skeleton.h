@@ -17,7 +17,7 @@ class Skeleton : public Model {
   using Model::forward;
   Tensor forward(const Tensor& input, const Observer* observe) final;
   Tensor training_loss(const Tensor& ids_BT, const Tensor& targets_BT) override;  // the head and the loss as one op
-  Tensor read_out(std::string_view name, const Tensor& state) final;  // every state is a vector over the vocabulary
+  Tensor read_out(std::string_view name, const Tensor& state) final;              // every state is a vector over the vocabulary
   int64_t vocab_size() const final { return common_.vocab_size; }
 
  protected:
@@ -30,6 +30,8 @@ class Skeleton : public Model {
 
   Tensor rho(const Tensor& z) const;  // over the last axis
   tensor::Precision precision() const { return precision_; }
+  // Whether what a sublayer makes of the state is kept in bfloat16: where products have such operands and the device computes with them.
+  bool narrow(const Tensor& x) const { return precision_ == tensor::Precision::bf16 && x.is_cuda() && x.scalar_type() == at::kFloat; }
   const Common& common() const { return common_; }
 
  private:

@@ -1,11 +1,12 @@
 // v8: decay attention between whole vocabulary vectors, then a low-rank plus diagonal map from the vocabulary to itself.
 // Source: the vocabulary-space family, variant 8 (published as v8_graph, "word graph").
-#include <ATen/ops/addcmul.h>
 #include <ATen/ops/flip.h>
 
 #include "assay/arch/vocab/skeleton.h"
 #include "assay/layers/activation.h"
 #include "assay/ops/decay_attention/decay_attention.h"
+#include "assay/ops/normalize/normalize.h"
+#include "assay/ops/residual/residual.h"
 
 namespace assay::arch::vocab {
 namespace {
@@ -52,7 +53,7 @@ class LowRankVV final : public Skeleton {
   LowRankVV(const Config& c, const Dims& dims, tensor::Params& p, tensor::Precision precision)
       : Skeleton({vocabulary(c.vocab_size, dims), c.logit_softcap, c.rms_eps}, precision),
         config_(c),
-        activation_(layers::activation_from(c.activation, c.activation_fallback)) {
+        activation_(layers::pointwise(layers::activation_from(c.activation, c.activation_fallback))) {
     const int64_t V = vocab_size(), R = c.interaction_rank;
     for (int64_t i = 0; i < c.num_hops; ++i) {
       const std::string hop = "hops." + std::to_string(i) + ".", prop = hop + "propagation.", inter = hop + "interaction.";
@@ -71,31 +72,35 @@ class LowRankVV final : public Skeleton {
     for (size_t i = 0; i < hops_.size(); ++i) {
       const Hop& h = hops_[i];
       const std::string hop = "hops." + std::to_string(i);
-      x_BTV = at::addcmul(x_BTV, h.prop_scale * h.prop_out_scale, propagate(h, rho(x_BTV)));
+      x_BTV = propagate(h, x_BTV);
       seen(hop + ".propagation", x_BTV);
-      x_BTV = at::addcmul(x_BTV, h.interact_scale * h.int_out_scale, interact(h, rho(x_BTV)));
+      x_BTV = interact(h, x_BTV);
       seen(hop, x_BTV);
     }
     return x_BTV;
   }
 
   // (z_t q).(z_s k) = (z_t q k).z_s: both diagonals on one side, so that keys and values are the state itself.
-  Tensor propagate(const Hop& h, const Tensor& z_BTV) const {
+  Tensor propagate(const Hop& h, const Tensor& x_BTV) const {
     const auto in_time = [&](const Tensor& t) { return config_.reversed_mask ? at::flip(t, {1}) : t; };
-    const Tensor z = in_time(z_BTV).unsqueeze(1);  // one head: [B, 1, T, V]
     Tensor diagonal = h.q_scale_V * h.k_scale_V;
     if (config_.score_scale != 1) diagonal = diagonal * config_.score_scale;
-    return in_time(ops::decay_attention(z * diagonal, z, z, h.decay_logit.view({1}), precision() == tensor::Precision::bf16).squeeze(1));
+    const auto [z_BTV, scaled_BTV, x] = ops::normalize(x_BTV, diagonal, common().rms_eps, narrow(x_BTV));
+    const Tensor z = in_time(z_BTV).unsqueeze(1), q = in_time(scaled_BTV).unsqueeze(1);  // one head: [B, 1, T, V]
+    const Tensor o = in_time(ops::decay_attention(q, z, z, h.decay_logit.view({1}), precision() == tensor::Precision::bf16).squeeze(1));
+    return ops::residual(x, {.m = o}, h.prop_scale * h.prop_out_scale);
   }
 
-  Tensor interact(const Hop& h, const Tensor& z_BTV) const {
+  Tensor interact(const Hop& h, const Tensor& x_BTV) const {
+    const auto [z_BTV, unscaled, x] = ops::normalize(x_BTV, {}, common().rms_eps, narrow(x_BTV));
     const Tensor z_NV = z_BTV.reshape({-1, z_BTV.size(-1)});
     const Tensor mixed = tensor::product(tensor::product(z_NV, h.U_VR, precision()), h.V_VR.t(), precision());
-    return layers::activate((mixed + at::addcmul(h.bias_V, z_NV, h.diag_V)).view(z_BTV.sizes()), activation_);
+    const ops::Branch branch{.m = mixed.view(z_BTV.sizes()), .bias = h.bias_V, .diag = h.diag_V, .z = z_BTV, .activation = activation_};
+    return ops::residual(x, branch, h.interact_scale * h.int_out_scale);
   }
 
   Config config_;
-  layers::Activation activation_;
+  ops::Pointwise activation_;
   std::vector<Hop> hops_;
 };
 

@@ -12,12 +12,14 @@
 namespace assay::ops {
 namespace {
 
-Tensor batched(const Tensor& t) { return t.reshape({t.size(0) * t.size(1), t.size(2), t.size(3)}); }
+// [B H, T, n], in bfloat16 where the products are to have such operands.
+Tensor batched(const Tensor& t, bool bf16) {
+  const Tensor flat = t.reshape({t.size(0) * t.size(1), t.size(2), t.size(3)});
+  return bf16 && t.scalar_type() == at::kFloat ? flat.to(at::kBFloat16) : flat;
+}
 
-// a b with operands rounded to bf16 where asked; always float32 or float64 out.
-Tensor multiply(const Tensor& a, const Tensor& b, bool bf16) {
-  if (!bf16 || a.scalar_type() == at::kDouble) return at::bmm(a, b);
-  return at::bmm(a.to(at::kBFloat16), b.to(at::kBFloat16)).to(a.scalar_type());
+ScoreType type_of(const Tensor& scores) {
+  return scores.scalar_type() == at::kDouble ? ScoreType::f64 : scores.scalar_type() == at::kBFloat16 ? ScoreType::bf16 : ScoreType::f32;
 }
 
 DecayScores arguments(const Tensor& q, const Tensor& logits, const Tensor& scores) {
@@ -36,25 +38,27 @@ void check(cudaError_t error) { TORCH_CHECK(error == cudaSuccess, "[decay_attent
 Tensor decay_attention_cuda(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& decay_logit, bool bf16) {
   check_decay_attention(q, k, v, decay_logit);
   const c10::cuda::CUDAGuard guard(q.device());
-  const Tensor logits = decay_logit.contiguous(), scores = multiply(batched(q), batched(k).transpose(1, 2), bf16).contiguous();
-  check(weigh_scores(arguments(q, logits, scores), q.scalar_type() == at::kDouble));
-  return multiply(scores, batched(v), bf16).view(v.sizes());
+  const Tensor logits = decay_logit.contiguous(), scores = at::bmm(batched(q, bf16), batched(k, bf16).transpose(1, 2));
+  check(weigh_scores(arguments(q, logits, scores), type_of(scores)));
+  return at::bmm(scores, batched(v, bf16)).to(v.scalar_type()).view(v.sizes());
 }
 
 DecayAttentionGrads decay_attention_backward_cuda(const Tensor& grad, const Tensor& q, const Tensor& k, const Tensor& v,
                                                   const Tensor& decay_logit, bool bf16) {
   check_decay_attention(q, k, v, decay_logit);
   const c10::cuda::CUDAGuard guard(q.device());
-  const Tensor logits = decay_logit.contiguous(), g3 = batched(grad), q3 = batched(q), k3 = batched(k), v3 = batched(v);
-  const Tensor qk = multiply(q3, k3.transpose(1, 2), bf16).contiguous(), gv = multiply(g3, v3.transpose(1, 2), bf16).contiguous();
-  const Tensor row_sums = at::empty({q.size(0), q.size(1), q.size(2)}, q.options());
+  const Tensor logits = decay_logit.contiguous(), g3 = batched(grad, bf16), q3 = batched(q, bf16), k3 = batched(k, bf16),
+               v3 = batched(v, bf16);
+  const Tensor qk = at::bmm(q3, k3.transpose(1, 2)), gv = at::bmm(g3, v3.transpose(1, 2));
+  const Tensor row_sums = at::empty({q.size(0), q.size(1), q.size(2)}, logits.options());
   DecayScores a = arguments(q, logits, qk);
   a.grads = gv.mutable_data_ptr();
   a.row_sums = row_sums.mutable_data_ptr();
-  check(weigh_scores_backward(a, q.scalar_type() == at::kDouble));
+  check(weigh_scores_backward(a, type_of(qk)));
   const Tensor dlogit = row_sums.to(at::kDouble).sum(at::IntArrayRef{0, 2}) * (-logits.to(at::kDouble)).sigmoid();
-  return {multiply(gv, k3, bf16).view(q.sizes()), multiply(gv.transpose(1, 2), q3, bf16).view(k.sizes()),
-          multiply(qk.transpose(1, 2), g3, bf16).view(v.sizes()), dlogit.to(logits.scalar_type())};
+  const auto finish = [&](const Tensor& product, const Tensor& like) { return product.to(like.scalar_type()).view(like.sizes()); };
+  return {finish(at::bmm(gv, k3), q), finish(at::bmm(gv.transpose(1, 2), q3), k), finish(at::bmm(qk.transpose(1, 2), g3), v),
+          dlogit.to(logits.scalar_type())};
 }
 
 }  // namespace

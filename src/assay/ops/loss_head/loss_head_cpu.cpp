@@ -38,6 +38,7 @@ LossHeadResult run(const Tensor& x, const std::optional<Tensor>& gain, const Ten
   const LossRowSettings<T> s{V,
                              static_cast<T>(n.norm_eps),
                              static_cast<T>(n.softcap),
+                             static_cast<T>(n.softcap > 0 ? 1 / n.softcap : 0),
                              static_cast<T>(n.z_loss),
                              static_cast<T>(n.smoothing),
                              T(1) / static_cast<T>(rows)};

@@ -21,7 +21,9 @@ LossHeadResult loss_head_cuda(const Tensor& given, const std::optional<Tensor>& 
                               double norm_eps, double softcap, double z_loss, double smoothing, int64_t mode) {
   check_loss_head(given, gain, targets);
   const c10::cuda::CUDAGuard guard(given.device());
-  const Tensor x = given.contiguous(), ids = targets.contiguous();
+  Tensor x = given.contiguous();
+  if (reinterpret_cast<uintptr_t>(x.const_data_ptr()) % 16 != 0) x = x.clone();  // the kernels' packs begin on 16 bytes in x and dx alike
+  const Tensor ids = targets.contiguous();
   const int64_t B = x.size(0), L = x.size(1), end = last < 0 ? L : last;
   TORCH_CHECK(first >= 0 && first < end && end <= L && B > 0, "[loss_head] positions [", first, ", ", end, ") of ", L);
   const bool partial = end - first != L;

@@ -1,5 +1,5 @@
 // Two forms of one row: up to 2048 wide it lives in the registers of a warp; wider, a block walks it in shared memory, or in device memory
-// where it does not fit. Either way x is read once from device memory (twice and more where it does not fit) and dx written once.
+// where it does not fit. x is read once from device memory (more often only where it does not fit) and dx written once.
 #include <cuda_bf16.h>
 
 #include "assay/ops/loss_head/loss_head_cuda.h"
@@ -31,10 +31,17 @@ __device__ __nv_bfloat16 narrow<__nv_bfloat16, float>(float x) {
   return __float2bfloat16_rn(x);
 }
 
+__device__ float largest_of(float a, float b) { return fmaxf(a, b); }
+__device__ double largest_of(double a, double b) { return fmax(a, b); }  // a NaN reaches the loss through the sum of exponentials
+
+// exp(l - highest) as one fused multiply-add and the hardware's base-2 exponential; `highest` comes in scaled by log2(e).
+__device__ float exponential(float l, float scaled_highest) { return exp2f(fmaf(l, 1.4426950408889634f, -scaled_highest)); }
+__device__ double exponential(double l, double scaled_highest) { return exp2(fma(l, 1.4426950408889634, -scaled_highest)); }
 template <class T>
-__device__ T largest_of(T a, T b) {
-  return a > b || isnan(a) ? a : b;
+__device__ T scaled(T highest) {
+  return highest * T(1.4426950408889634);
 }
+
 struct Plus {
   template <class T>
   __device__ T operator()(T a, T b) const {
@@ -70,22 +77,23 @@ __device__ T block_all(T x, Op op) {
 
 template <class T>
 __device__ T capped(T a, const LossRowSettings<T>& s) {
-  return s.softcap > 0 ? s.softcap * tanh(a / s.softcap) : a;
+  return s.softcap > 0 ? s.softcap * tanh(a * s.inverse_softcap) : a;
 }
 
 // What all threads of a row know after its reductions.
 template <class T>
 struct RowNumbers {
-  T highest, share, even, lse;
+  T scaled_highest, share, even, hit, lse;
 };
 
 template <class T>
 __device__ RowNumbers<T> row_numbers(T highest, T mass, const LossRowSettings<T>& s) {
   RowNumbers<T> r;
-  r.highest = highest;
+  r.scaled_highest = scaled(highest);
   r.lse = highest + log(mass);
   r.share = s.weight * (1 + 2 * s.z_loss * r.lse) / mass;
   r.even = s.weight * s.smoothing / static_cast<T>(s.vocab);
+  r.hit = s.weight * (1 - s.smoothing);
   return r;
 }
 
@@ -97,9 +105,10 @@ __device__ T row_loss(const RowNumbers<T>& r, T hit, T mean, const LossRowSettin
 // d(weight * loss)/da of one logit l.
 template <class T>
 __device__ T logit_gradient(T l, bool is_target, const RowNumbers<T>& r, const LossRowSettings<T>& s) {
-  T d = exp(l - r.highest) * r.share - r.even - (is_target ? s.weight * (1 - s.smoothing) : T(0));
+  T d = exponential(l, r.scaled_highest) * r.share - r.even;
+  if (is_target) d -= r.hit;
   if (s.softcap > 0) {
-    const T t = l / s.softcap;
+    const T t = l * s.inverse_softcap;
     d *= 1 - t * t;
   }
   return d;
@@ -117,25 +126,28 @@ __device__ int64_t position_of(const LossHeadArguments& a, int64_t row) {
   return row / each * a.length + a.first + row % each;
 }
 
-// A row a warp: element j of lane k is column (j / W * 32 + k) * W + j % W, so that loads are W elements wide.
-template <class In, int PER, int W>
+// A row a warp: element j of lane k is column (j / W * 32 + k) * W + j % W, so that loads are W elements wide. FULL: the row fills all of them.
+template <class In, int PER, int W, bool FULL>
 __global__ void __launch_bounds__(kWarp* kWarpsPerBlock) warp_rows(LossHeadArguments a) {
   using T = typename Inside<In>::type;
-  const int lane = threadIdx.x % kWarp;
+  const int lane = threadIdx.x % kWarp, vocab = static_cast<int>(a.vocab);
   const int64_t row = int64_t{blockIdx.x} * kWarpsPerBlock + threadIdx.x / kWarp, rows = a.batch * (a.last - a.first);
   if (row >= rows) return;
   const LossRowSettings<T> s = settings_of<T>(a);
-  const int64_t position = position_of(a, row), target = a.targets[position];
+  const int64_t position = position_of(a, row);
+  const bool known = a.targets[position] >= 0 && a.targets[position] < a.vocab;
+  const int target = known ? static_cast<int>(a.targets[position]) : -1;
   const In* x = static_cast<const In*>(a.x) + position * a.vocab;
-  const T gain = a.gain != nullptr ? *static_cast<const T*>(a.gain) : T(1);
+  const T gain = a.gain != nullptr ? *static_cast<const T*>(a.gain) : T(1), inverse_n = T(1) / static_cast<T>(vocab);
   struct alignas(sizeof(In) * W) Pack {
     In e[W];
   };
-  const auto column = [&](int j) { return (static_cast<int64_t>(j / W) * kWarp + lane) * W + j % W; };
+  const auto column = [&](int j) { return (j / W * kWarp + lane) * W + j % W; };
+  const auto inside = [&](int j) { return FULL || column(j) < vocab; };
   T v[PER], l[PER];
 #pragma unroll
   for (int j = 0; j < PER; j += W) {
-    if (column(j) + W <= a.vocab) {
+    if (inside(j)) {
       const Pack p = *reinterpret_cast<const Pack*>(x + column(j));
 #pragma unroll
       for (int e = 0; e < W; ++e) v[j + e] = wide(p.e[e]);
@@ -149,119 +161,166 @@ __global__ void __launch_bounds__(kWarp* kWarpsPerBlock) warp_rows(LossHeadArgum
     T squares = 0;
 #pragma unroll
     for (int j = 0; j < PER; ++j) squares += v[j] * v[j];
-    r = 1 / sqrt(warp_all(squares, Plus()) / static_cast<T>(s.vocab) + s.norm_eps);
+    r = 1 / sqrt(warp_all(squares, Plus()) * inverse_n + s.norm_eps);
   }
+  const T to_a = r * gain;
   T highest = -INFINITY, sum = 0, hit = 0;
 #pragma unroll
   for (int j = 0; j < PER; ++j) {
-    l[j] = capped(v[j] * r * gain, s);
-    if (column(j) < a.vocab) {
-      highest = largest_of(highest, l[j]);
-      sum += l[j];
-      if (column(j) == target) hit = l[j];
-    }
+    l[j] = inside(j) ? capped(v[j] * to_a, s) : -INFINITY;
+    highest = largest_of(highest, l[j]);
+    if (column(j) == target) hit = l[j];
   }
   highest = warp_all(highest, Largest());
+  const T scaled_highest = scaled(highest);
   T mass = 0;
 #pragma unroll
-  for (int j = 0; j < PER; ++j)
-    if (column(j) < a.vocab) mass += exp(l[j] - highest);
+  for (int j = 0; j < PER; ++j) mass += exponential(l[j], scaled_highest);
   const RowNumbers<T> n = row_numbers(highest, warp_all(mass, Plus()), s);
   hit = warp_all(hit, Plus());  // one lane holds it
-  const T mean = warp_all(sum, Plus()) / static_cast<T>(s.vocab);
+  T mean = 0;
+  if (s.smoothing > 0) {
+#pragma unroll
+    for (int j = 0; j < PER; ++j) sum += inside(j) ? l[j] : T(0);
+    mean = warp_all(sum, Plus()) * inverse_n;
+  }
   // A target outside the vocabulary makes the loss NaN: the device cannot throw.
-  if (lane == 0) a.row_loss[row] = target >= 0 && target < a.vocab ? static_cast<double>(row_loss(n, hit, mean, s)) : NAN;
+  if (lane == 0) a.row_loss[row] = known ? static_cast<double>(row_loss(n, hit, mean, s)) : NAN;
   if (a.dx == nullptr) return;
   T along = 0;
 #pragma unroll
   for (int j = 0; j < PER; ++j) {
-    l[j] = column(j) < a.vocab ? logit_gradient(l[j], column(j) == target, n, s) : T(0);
+    l[j] = inside(j) ? logit_gradient(l[j], column(j) == target, n, s) : T(0);
     along += l[j] * v[j];
   }
-  along = warp_all(along, Plus());
-  if (lane == 0) a.row_dgain[row] = static_cast<double>(along * r);
-  const T back = s.norm_eps >= 0 ? gain * r * r * r / static_cast<T>(s.vocab) * along : T(0);
+  T back = 0;
+  if (s.norm_eps >= 0 || a.gain != nullptr) {
+    along = warp_all(along, Plus());
+    if (lane == 0) a.row_dgain[row] = static_cast<double>(along * r);
+    if (s.norm_eps >= 0) back = gain * r * r * r * inverse_n * along;
+  }
   In* dx = static_cast<In*>(a.dx) + position * a.vocab;
 #pragma unroll
   for (int j = 0; j < PER; j += W) {
-    if (column(j) + W > a.vocab) continue;
+    if (!inside(j)) continue;
     Pack p;
 #pragma unroll
-    for (int e = 0; e < W; ++e) p.e[e] = narrow<In, T>(l[j + e] * (gain * r) - v[j + e] * back);
+    for (int e = 0; e < W; ++e) p.e[e] = narrow<In, T>(l[j + e] * to_a - v[j + e] * back);
     *reinterpret_cast<Pack*>(dx + column(j)) = p;
   }
 }
 
-// A row a block. Rows of an odd width begin anywhere, so the copy goes by 16 bytes from the first aligned address on.
-template <class In>
-__device__ void copy_row(In* to, const In* from, int64_t n) {
+// Walks a row by packs of 16 bytes: f(first column, number of columns, elements). Rows of an odd width begin anywhere, so single elements come first,
+// up to an aligned address, and last.
+template <class In, class F>
+__device__ void for_packs(const In* x, int n, F&& f) {
   constexpr int kPack = 16 / sizeof(In);
-  const int64_t head = static_cast<int64_t>((16 - reinterpret_cast<uintptr_t>(from) % 16) % 16 / sizeof(In));
-  for (int64_t i = threadIdx.x; i < (head < n ? head : n); i += blockDim.x) to[i] = from[i];
-  const int64_t packs = n > head ? (n - head) / kPack : 0;
-  for (int64_t i = threadIdx.x; i < packs; i += blockDim.x)
-    reinterpret_cast<uint4*>(to + head)[i] = reinterpret_cast<const uint4*>(from + head)[i];
-  for (int64_t i = head + packs * kPack + threadIdx.x; i < n; i += blockDim.x) to[i] = from[i];
+  union Pack {
+    uint4 bits;
+    In e[kPack];
+    __device__ Pack() {}
+  };
+  const int to_aligned = static_cast<int>((16 - reinterpret_cast<uintptr_t>(x) % 16) % 16 / sizeof(In)),
+            head = to_aligned < n ? to_aligned : n;
+  const int packs = (n - head) / kPack, tail = head + packs * kPack;
+  Pack p;
+  for (int i = threadIdx.x; i < head; i += kBlock) {
+    p.e[0] = x[i];
+    f(i, 1, p.e);
+  }
+  for (int i = threadIdx.x; i < packs; i += kBlock) {
+    p.bits = reinterpret_cast<const uint4*>(x + head)[i];
+    f(head + i * kPack, kPack, p.e);
+  }
+  for (int i = tail + threadIdx.x; i < n; i += kBlock) {
+    p.e[0] = x[i];
+    f(i, 1, p.e);
+  }
 }
 
+// A row a block, staged in shared memory where it fits.
 template <class In, bool STAGED>
 __global__ void __launch_bounds__(kBlock) block_rows(LossHeadArguments a) {
   using T = typename Inside<In>::type;
+  constexpr int kPack = 16 / sizeof(In);
   extern __shared__ __align__(16) unsigned char shared[];
   const LossRowSettings<T> s = settings_of<T>(a);
-  const int64_t row = blockIdx.x, position = position_of(a, row), target = a.targets[position], n = a.vocab;
+  const int64_t row = blockIdx.x, position = position_of(a, row);
+  const int n = static_cast<int>(a.vocab);
+  const bool known = a.targets[position] >= 0 && a.targets[position] < a.vocab;
+  const int target = known ? static_cast<int>(a.targets[position]) : -1;
   const In* from = static_cast<const In*>(a.x) + position * n;
-  In* stage = reinterpret_cast<In*>(shared + reinterpret_cast<uintptr_t>(from) % 16);
+  In* dx = static_cast<In*>(a.dx) + position * n;
   const In* x = from;
   if (STAGED) {
-    copy_row(stage, from, n);
+    In* stage = reinterpret_cast<In*>(shared + reinterpret_cast<uintptr_t>(from) % 16);  // the row's own alignment
+    for_packs(from, n, [&](int i, int count, const In* e) {
+      if (count == kPack) *reinterpret_cast<uint4*>(stage + i) = *reinterpret_cast<const uint4*>(e);
+      else stage[i] = e[0];
+    });
     __syncthreads();
     x = stage;
   }
-  const T gain = a.gain != nullptr ? *static_cast<const T*>(a.gain) : T(1);
+  const T gain = a.gain != nullptr ? *static_cast<const T*>(a.gain) : T(1), inverse_n = T(1) / static_cast<T>(n);
   T r = 1;
   if (s.norm_eps >= 0) {
     T squares = 0;
-    for (int64_t i = threadIdx.x; i < n; i += kBlock) squares += wide(x[i]) * wide(x[i]);
-    r = 1 / sqrt(block_all(squares, Plus()) / static_cast<T>(n) + s.norm_eps);
+    for_packs(x, n, [&](int, int count, const In* e) {
+#pragma unroll
+      for (int j = 0; j < kPack; ++j)
+        if (j < count) squares += wide(e[j]) * wide(e[j]);
+    });
+    r = 1 / sqrt(block_all(squares, Plus()) * inverse_n + s.norm_eps);
   }
   const T to_a = gain * r;
   // Largest and mass in one walk: the mass so far is rescaled when a larger logit comes.
   T highest = -INFINITY, mass = 0, sum = 0;
-  for (int64_t i = threadIdx.x; i < n; i += kBlock) {
-    const T l = capped(wide(x[i]) * to_a, s);
-    sum += l;
-    if (l > highest || isnan(l)) {
-      mass *= exp(highest - l);
-      highest = l;
+  for_packs(x, n, [&](int, int count, const In* e) {
+    T l[kPack], most = highest;
+#pragma unroll
+    for (int j = 0; j < kPack; ++j) {
+      l[j] = j < count ? capped(wide(e[j]) * to_a, s) : -INFINITY;
+      most = largest_of(most, l[j]);
+      if (j < count) sum += l[j];
     }
-    mass += exp(l - highest);
-  }
+    const T base = scaled(most);
+    if (most > highest) mass *= exponential(highest, base);
+    highest = most;
+#pragma unroll
+    for (int j = 0; j < kPack; ++j) mass += exponential(l[j], base);
+  });
   const T most = block_all(highest, Largest());
-  mass = block_all(highest == -INFINITY ? T(0) : mass * exp(highest - most), Plus());
+  mass = block_all(highest == -INFINITY ? T(0) : mass * exponential(highest, scaled(most)), Plus());
   const RowNumbers<T> numbers = row_numbers(most, mass, s);
-  const T mean = s.smoothing > 0 ? block_all(sum, Plus()) / static_cast<T>(n) : T(0);
-  const bool known = target >= 0 && target < n;
+  const T mean = s.smoothing > 0 ? block_all(sum, Plus()) * inverse_n : T(0);
   if (threadIdx.x == 0) a.row_loss[row] = known ? static_cast<double>(row_loss(numbers, capped(wide(x[target]) * to_a, s), mean, s)) : NAN;
   if (a.dx == nullptr) return;
-  const auto gradient = [&](int64_t i) { return logit_gradient(capped(wide(x[i]) * to_a, s), i == target, numbers, s); };
+  const auto gradient = [&](In e, int i) { return logit_gradient(capped(wide(e) * to_a, s), i == target, numbers, s); };
   T back = 0;
   if (s.norm_eps >= 0 || a.gain != nullptr) {
     T along = 0;
-    for (int64_t i = threadIdx.x; i < n; i += kBlock) along += gradient(i) * wide(x[i]);
+    for_packs(x, n, [&](int i, int count, const In* e) {
+#pragma unroll
+      for (int j = 0; j < kPack; ++j)
+        if (j < count) along += gradient(e[j], i + j) * wide(e[j]);
+    });
     along = block_all(along, Plus());
     if (threadIdx.x == 0) a.row_dgain[row] = static_cast<double>(along * r);
-    if (s.norm_eps >= 0) back = gain * r * r * r / static_cast<T>(n) * along;
+    if (s.norm_eps >= 0) back = gain * r * r * r * inverse_n * along;
   }
-  In* dx = static_cast<In*>(a.dx) + position * n;
   __syncthreads();  // the target's logit is read above; dx may be x
-  if (STAGED) {     // in place in shared memory, then out by 16 bytes
-    for (int64_t i = threadIdx.x; i < n; i += kBlock) stage[i] = narrow<In, T>(gradient(i) * to_a - wide(x[i]) * back);
-    __syncthreads();
-    copy_row(dx, static_cast<const In*>(stage), n);
-  } else {
-    for (int64_t i = threadIdx.x; i < n; i += kBlock) dx[i] = narrow<In, T>(gradient(i) * to_a - wide(x[i]) * back);
-  }
+  for_packs(x, n, [&](int i, int count, const In* e) {
+    union {
+      uint4 bits;
+      In d[kPack];
+    } out;
+#pragma unroll
+    for (int j = 0; j < kPack; ++j)
+      if (j < count) out.d[j] = narrow<In, T>(gradient(e[j], i + j) * to_a - wide(e[j]) * back);
+    // dx has x's alignment: both buffers begin on 16 bytes.
+    if (count == kPack) *reinterpret_cast<uint4*>(dx + i) = out.bits;
+    else dx[i] = out.d[0];
+  });
 }
 
 // Sums of the rows in a fixed order.
@@ -282,7 +341,8 @@ __global__ void __launch_bounds__(kBlock) finish(LossHeadArguments a, int64_t ro
 template <class In, int PER, int W>
 void launch_warps(const LossHeadArguments& a, int64_t rows) {
   const auto blocks = static_cast<unsigned>((rows + kWarpsPerBlock - 1) / kWarpsPerBlock);
-  warp_rows<In, PER, W><<<blocks, kWarp * kWarpsPerBlock, 0, a.stream>>>(a);
+  if (a.vocab == PER * kWarp) warp_rows<In, PER, W, true><<<blocks, kWarp * kWarpsPerBlock, 0, a.stream>>>(a);
+  else warp_rows<In, PER, W, false><<<blocks, kWarp * kWarpsPerBlock, 0, a.stream>>>(a);
 }
 
 template <class In, int W>
@@ -300,8 +360,12 @@ cudaError_t launch(const LossHeadArguments& a) {
   const int64_t rows = a.batch * (a.last - a.first);
   constexpr int kWide = 16 / sizeof(In);
   const bool aligned = reinterpret_cast<uintptr_t>(a.x) % 16 == 0 && (a.dx == nullptr || reinterpret_cast<uintptr_t>(a.dx) % 16 == 0);
-  const bool done = aligned && a.vocab % kWide == 0 ? warps_by_width<In, kWide>(a, rows) : warps_by_width<In, 1>(a, rows);
+  // float64 serves comparisons, not speed: one form is enough.
+  bool done = false;
+  if constexpr (sizeof(In) < sizeof(double))
+    done = aligned && a.vocab % kWide == 0 ? warps_by_width<In, kWide>(a, rows) : warps_by_width<In, 1>(a, rows);
   if (!done) {
+    if (!aligned) return cudaErrorMisalignedAddress;
     const size_t bytes = static_cast<size_t>(a.vocab) * sizeof(In) + 16;
     int device = 0, most = 0;
     cudaGetDevice(&device);

@@ -51,7 +51,7 @@ T row(const T* x, T gain, int64_t target, const LossRowSettings<T>& s, T* dx, T*
     r = T(1) / std::sqrt(squares * inverse_n + s.norm_eps);
   }
   // l: the logits
-  const T to_a = gain * r, inverse_cap = s.softcap > 0 ? T(1) / s.softcap : T(0);
+  const T to_a = gain * r, inverse_cap = s.inverse_softcap;
   T highest = -INFINITY;
   V high(-INFINITY);
   for_vectors<T>(n, [&](int64_t i, int64_t c) {

@@ -9,6 +9,7 @@ struct LossRowSettings {
   int64_t vocab;
   T norm_eps;  // < 0: no norm
   T softcap;   // 0: none
+  T inverse_softcap;
   T z_loss, smoothing;
   T weight;  // 1 / number of rows that count
 };

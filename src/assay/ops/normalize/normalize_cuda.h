@@ -1,0 +1,30 @@
+#pragma once
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+
+namespace assay::ops {
+
+// Launchers over raw pointers; no torch type. `wide_type` is that of x, scale, dx, dscale and dthrough; `narrow`: z, scaled and their gradients are bfloat16.
+struct NormalizeArguments {
+  const void *x, *scale;  // [rows, n], [n] or null
+  void *z, *scaled;
+  int64_t rows, n;
+  double eps;
+  cudaStream_t stream;
+};
+cudaError_t normalize(const NormalizeArguments& a, bool is_double, bool narrow);
+
+struct NormalizeBackwardArguments {
+  const void *dz, *dscaled, *dthrough;  // each may be null
+  const void *x, *scale;
+  void *dx, *dscale;  // dscale [n], where dscaled is there
+  void* partial;      // [normalize_blocks(rows), n] of the wide type, where dscaled is there
+  int64_t rows, n;
+  double eps;
+  cudaStream_t stream;
+};
+int normalize_blocks(int64_t rows);
+cudaError_t normalize_backward(const NormalizeBackwardArguments& a, bool is_double, bool narrow);
+
+}  // namespace assay::ops

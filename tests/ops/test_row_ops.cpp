@@ -1,0 +1,154 @@
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/full.h>
+#include <doctest/doctest.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include "assay/ops/normalize/normalize.h"
+#include "assay/ops/residual/residual.h"
+#include "ops/op_case.h"
+#include "ops/random_tensor.h"
+
+using namespace assay;
+using ops::Pointwise;
+using testing::OpCase;
+using testing::random_tensor;
+using testing::Tensors;
+
+namespace {
+
+// All three results weigh in, so that each gradient path is used.
+Tensor mixed(const ops::Normalized& n) {
+  Tensor sum = n.z.to(n.through.scalar_type()) + 0.3 * n.through;
+  return n.scaled.defined() ? sum + 0.7 * n.scaled.to(n.through.scalar_type()) : sum;
+}
+
+OpCase normalize_case(std::vector<int64_t> shape, bool scale) {
+  OpCase o;
+  const int64_t n = shape.back();
+  o.name = "normalize n=" + std::to_string(n) + (scale ? " scaled" : "");
+  o.inputs = [=](uint64_t seed) {
+    Tensors x{random_tensor(shape, seed, "x") * 2};
+    if (scale) x.push_back(random_tensor({n}, seed, "scale"));
+    return x;
+  };
+  o.op = [=](const Tensors& x) { return mixed(ops::normalize(x[0], scale ? x[1] : Tensor(), 1e-6, false)); };
+  o.reference = [=](const Tensors& x) { return mixed(ops::normalize_reference(x[0], scale ? x[1] : Tensor(), 1e-6)); };
+  return o;
+}
+
+OpCase residual_case(std::vector<int64_t> shape, Pointwise activation, bool bias, bool diag) {
+  OpCase o;
+  const int64_t n = shape.back();
+  o.name = "residual n=" + std::to_string(n) + " activation " + std::to_string(static_cast<int>(activation)) + (bias ? " bias" : "") +
+           (diag ? " diag" : "");
+  o.inputs = [=](uint64_t seed) {
+    Tensors x{random_tensor(shape, seed, "x"), random_tensor(shape, seed, "m") * 1.5, random_tensor({1}, seed, "c")};
+    if (bias) x.push_back(random_tensor({n}, seed, "bias"));
+    if (diag) {
+      x.push_back(random_tensor(shape, seed, "z"));
+      x.push_back(random_tensor({n}, seed, "diag"));
+    }
+    return x;
+  };
+  const auto branch = [=](const Tensors& x) {
+    ops::Branch b{.m = x[1], .activation = activation};
+    if (bias) b.bias = x[3];
+    if (diag) {
+      b.z = x[bias ? 4 : 3];
+      b.diag = x[bias ? 5 : 4];
+    }
+    return b;
+  };
+  o.op = [=](const Tensors& x) { return ops::residual(x[0], branch(x), x[2]); };
+  o.reference = [=](const Tensors& x) { return ops::residual_reference(x[0], branch(x), x[2]); };
+  return o;
+}
+
+// Widths around a vector, a warp's registers and beyond; more rows than a block walks at once.
+std::vector<OpCase> cases() {
+  std::vector<OpCase> all{normalize_case({1, 1}, false),   normalize_case({3, 7}, true),    normalize_case({2, 5, 48}, true),
+                          normalize_case({2, 256}, false), normalize_case({70, 33}, true),  normalize_case({3, 1000}, true),
+                          normalize_case({3, 1024}, true), normalize_case({2, 2047}, true), normalize_case({2, 2052}, true)};
+  for (Pointwise p : {Pointwise::none, Pointwise::gelu, Pointwise::relu, Pointwise::relu2, Pointwise::swish}) {
+    all.push_back(residual_case({3, 5}, p, true, true));
+    all.push_back(residual_case({2, 3, 64}, p, p == Pointwise::gelu, p == Pointwise::swish));
+  }
+  for (int64_t n : {int64_t{1}, int64_t{255}, int64_t{1024}, int64_t{2048}, int64_t{2500}})
+    all.push_back(residual_case({2, n}, Pointwise::gelu, true, true));
+  all.push_back(residual_case({300, 40}, Pointwise::swish, true, true));
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("norm and residual sum agree with their references on the CPU, values and gradients") {
+  for (const OpCase& c : cases()) testing::check_op(c, at::Device(at::kCPU));
+}
+
+TEST_CASE("norm and residual sum agree with their references on CUDA, values and gradients") {
+  const at::Device* cuda = testing::cuda_or_skip();
+  if (cuda == nullptr) return;
+  for (const OpCase& c : cases()) testing::check_op(c, *cuda);
+}
+
+TEST_CASE("CUDA: bfloat16 branches of a float32 state") {
+  const at::Device* cuda = testing::cuda_or_skip();
+  if (cuda == nullptr) return;
+  for (int64_t n : {int64_t{40}, int64_t{1024}, int64_t{2500}}) {
+    INFO("n=" << n);
+    const Tensor x = random_tensor({5, n}, 1, "x"), scale = random_tensor({n}, 1, "scale"), m = random_tensor({5, n}, 1, "m"),
+                 c = random_tensor({1}, 1, "c");
+    const auto leaf = [&](const Tensor& t, at::ScalarType dtype) { return t.to(*cuda, dtype).requires_grad_(true); };
+    const auto run = [&](bool narrow) {
+      const at::ScalarType wide = narrow ? at::kFloat : at::kDouble;
+      Tensors in{leaf(x, wide), leaf(scale, wide), leaf(m.to(at::kBFloat16), narrow ? at::kBFloat16 : at::kDouble), leaf(c, wide)};
+      const ops::Normalized z = narrow ? ops::normalize(in[0], in[1], 1e-6, true) : ops::normalize_reference(in[0], in[1], 1e-6);
+      const Tensor out =
+          (narrow ? ops::residual : ops::residual_reference)(z.through, {.m = z.scaled + in[2], .activation = Pointwise::gelu}, in[3]);
+      torch::autograd::backward({(out * out).sum()}, {});
+      Tensors result{out.detach()};
+      for (const Tensor& t : in) result.push_back(t.grad());
+      return result;
+    };
+    const Tensors got = run(true), want = run(false);
+    for (size_t i = 0; i < got.size(); ++i) {
+      INFO("result " << i);
+      const Tensor off = (got[i].to(at::kDouble) - want[i]).square().sum().sqrt(), size = want[i].square().sum().sqrt();
+      CHECK(off.item().toDouble() < 1e-2 * size.item().toDouble());
+    }
+  }
+}
+
+TEST_CASE("a row of zeros is normalised to zeros, and its gradient is finite") {
+  const Tensor x = at::full({2, 8}, 0.0, at::TensorOptions().dtype(at::kDouble)).requires_grad_(true);
+  const ops::Normalized n = ops::normalize(x, {}, 1e-6, false);
+  CHECK(n.z.abs().max().item().toDouble() == 0);
+  torch::autograd::backward({n.z.sum()}, {});
+  CHECK(at::allclose(x.grad(), at::full({2, 8}, 1e3, x.grad().options())));
+}
+
+TEST_CASE("only the results that are used pass a gradient") {
+  const Tensor values = random_tensor({2, 6}, 1, "x"), scale_values = random_tensor({6}, 1, "scale");
+  const auto gradient = [&](const std::function<Tensor(const ops::Normalized&)>& use) {
+    Tensor x = values.clone().requires_grad_(true), scale = scale_values.clone().requires_grad_(true);
+    torch::autograd::backward({use(ops::normalize(x, scale, 1e-6, false)).sum()}, {});
+    return x.grad();
+  };
+  CHECK(at::equal(gradient([](const ops::Normalized& n) { return n.through * 2; }), at::full({2, 6}, 2.0, values.options())));
+  const Tensor z = gradient([](const ops::Normalized& n) { return n.z.square() * 0.5; });
+  const Tensor scaled = gradient([](const ops::Normalized& n) { return n.scaled; });
+  const Tensor both = gradient([](const ops::Normalized& n) { return n.scaled + n.z.square() * 0.5; });
+  CHECK(at::allclose(z + scaled, both, 1e-12, 1e-12));
+}
+
+TEST_CASE("wrong arguments are refused by name") {
+  const Tensor x = random_tensor({2, 4}, 1, "x"), c = at::full({1}, 1.0, x.options());
+  CHECK_THROWS_WITH_AS(ops::normalize(x, random_tensor({3}, 1, "s"), 1e-6, false), doctest::Contains("[normalize] scale must be"),
+                       c10::Error);
+  CHECK_THROWS_WITH_AS(ops::normalize(x, {}, 1e-6, true), doctest::Contains("bfloat16 results come from"), c10::Error);
+  CHECK_THROWS_WITH_AS(ops::residual(x, {.m = x.narrow(0, 0, 1)}, c), doctest::Contains("[residual] m must be"), c10::Error);
+  CHECK_THROWS_WITH_AS(ops::residual(x, {.m = x, .z = x}, c), doctest::Contains("z and diag come together"), c10::Error);
+  CHECK_THROWS_WITH_AS(ops::residual(x, {.m = x}, x), doctest::Contains("c must be one"), c10::Error);
+}
