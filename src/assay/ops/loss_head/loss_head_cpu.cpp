@@ -35,13 +35,13 @@ LossHeadResult run(const Tensor& x, const std::optional<Tensor>& gain, const Ten
     dx.narrow(1, 0, n.first).zero_();
     dx.narrow(1, last, L - last).zero_();
   }
-  const LossRowSettings<T> s{V,
-                             static_cast<T>(n.norm_eps),
-                             static_cast<T>(n.softcap),
-                             static_cast<T>(n.softcap > 0 ? 1 / n.softcap : 0),
-                             static_cast<T>(n.z_loss),
-                             static_cast<T>(n.smoothing),
-                             T(1) / static_cast<T>(rows)};
+  const LossRowSettings<T> s{.vocab = V,
+                             .norm_eps = static_cast<T>(n.norm_eps),
+                             .softcap = static_cast<T>(n.softcap),
+                             .inverse_softcap = static_cast<T>(n.softcap > 0 ? 1 / n.softcap : 0),
+                             .z_loss = static_cast<T>(n.z_loss),
+                             .smoothing = static_cast<T>(n.smoothing),
+                             .weight = T(1) / static_cast<T>(rows)};
   const T g = gain ? *gain->const_data_ptr<T>() : T(1);
   const T* in = x.const_data_ptr<T>();
   T* out = n.mode == kNoGradient ? nullptr : dx.mutable_data_ptr<T>();

@@ -117,8 +117,15 @@ __device__ T logit_gradient(T l, bool is_target, const RowNumbers<T>& r, const L
 template <class T>
 __device__ LossRowSettings<T> settings_of(const LossHeadArguments& a) {
   const T rows = static_cast<T>(a.batch * (a.last - a.first));
-  return {a.vocab,    static_cast<T>(a.norm_eps), static_cast<T>(a.softcap), static_cast<T>(a.z_loss), static_cast<T>(a.smoothing),
-          T(1) / rows};
+  LossRowSettings<T> s;
+  s.vocab = a.vocab;
+  s.norm_eps = static_cast<T>(a.norm_eps);
+  s.softcap = static_cast<T>(a.softcap);
+  s.inverse_softcap = static_cast<T>(a.softcap > 0 ? 1 / a.softcap : 0);
+  s.z_loss = static_cast<T>(a.z_loss);
+  s.smoothing = static_cast<T>(a.smoothing);
+  s.weight = 1 / rows;
+  return s;
 }
 
 __device__ int64_t position_of(const LossHeadArguments& a, int64_t row) {
