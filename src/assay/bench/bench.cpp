@@ -96,7 +96,7 @@ core::Value bench(train::RunConfig& config, const BenchOptions& options) {
   const Value* configured = model.find("vocab_size");
   const int64_t vocab = configured != nullptr && configured->as_int() > 0 ? configured->as_int() : 1024;
   const arch::Built built = train::build_model(config, machine, vocab);
-  optim::Adam optimizer(*built.params, config.optim);
+  const auto optimizer = optim::make_optimizer(*built.params, config.optim);
   std::vector<train::Batch> batches;
   for (uint64_t i = 0; i < 4; ++i) batches.push_back(random_batch(config.rows(), config.train.seq_len, vocab, i, machine.device));
   require_green(built, batches[0]);
@@ -107,7 +107,7 @@ core::Value bench(train::RunConfig& config, const BenchOptions& options) {
   for (int64_t n = 0; n < options.warmup + options.steps; ++n) {
     const train::Batch& b = batches[static_cast<size_t>(n) % batches.size()];
     watch.restart();
-    train::training_step(built, optimizer, {&b, 1}, config.optim.lr, config.optim.clip, {n});
+    train::training_step(built, *optimizer, {&b, 1}, config.optim.lr, config.optim.clip, {n});
     const double ms = watch.lap_ms();
     if (n >= options.warmup) total.push_back(ms);
   }
@@ -120,7 +120,7 @@ core::Value bench(train::RunConfig& config, const BenchOptions& options) {
     torch::autograd::backward({loss}, {});
     backward.push_back(watch.lap_ms());
     optim::clip_gradient(built.params->grads(), config.optim.clip);
-    optimizer.update(config.optim.lr);
+    optimizer->update(config.optim.lr);
     update.push_back(watch.lap_ms());
   }
   const Timing step = summarize(total);

@@ -30,7 +30,7 @@ class Run {
         machine_(machine),
         corpus_(std::move(corpus)),
         built_(build_model(config, machine, corpus_.vocab_size)),
-        optimizer_(*built_.params, config.optim),
+        optimizer_(optim::make_optimizer(*built_.params, config.optim)),
         loader_(*corpus_.train, config.rows(), config.train.seq_len, data::order_from(config.data.order),
                 static_cast<uint64_t>(config.train.seed)),
         total_(config.total_steps()) {
@@ -70,7 +70,7 @@ class Run {
   Machine machine_;
   data::Corpus corpus_;
   arch::Built built_;
-  optim::Adam optimizer_;
+  std::unique_ptr<optim::Optimizer> optimizer_;
   data::Loader loader_;
   int64_t total_;
   Counters counters_;
@@ -115,7 +115,7 @@ void Run::start_from(const FoundCheckpoint& found) {
   if (stored.data_hash != corpus_.hash)
     throw core::DataError(
         "train", "the data has changed since " + found.directory + " was written: hash " + corpus_.hash + ", recorded " + stored.data_hash);
-  load_checkpoint(found, built_, &optimizer_);
+  load_checkpoint(found, built_, optimizer_.get());
   const std::string fingerprint = counters_.fingerprint;
   counters_ = stored;
   counters_.fingerprint = fingerprint;
@@ -132,9 +132,9 @@ void Run::write(const Value& row) { metrics_->append(core::to_json(row)); }
 
 // The reference's start: real updates at the full rate on the first batches, which are then seen again; not counted as steps.
 void Run::warm_up() {
-  if (counters_.step > 0 || optimizer_.updates() > 0) return;
+  if (counters_.step > 0 || optimizer_->updates() > 0) return;
   for (int64_t n = 0; n < config_.optim.warmup_updates; ++n)
-    training_step(built_, optimizer_, micro_batches(n * config_.train.accumulation), config_.optim.lr, config_.optim.clip, {n, total_},
+    training_step(built_, *optimizer_, micro_batches(n * config_.train.accumulation), config_.optim.lr, config_.optim.clip, {n, total_},
                   pass(n * config_.train.accumulation));
 }
 
@@ -160,7 +160,7 @@ void Run::update(double multiplier) {
   const double lr = config_.optim.lr * multiplier;
   const bool reported = (counters_.step + 1) % config_.train.log_every == 0 || counters_.step == 0;
   const Tensor before = reported ? built_.params->values().detach().clone() : Tensor();
-  const StepResult r = training_step(built_, optimizer_, micro_batches(counters_.micro_batch), lr, config_.optim.clip, {counters_.step, total_},
+  const StepResult r = training_step(built_, *optimizer_, micro_batches(counters_.micro_batch), lr, config_.optim.clip, {counters_.step, total_},
                                      pass(counters_.micro_batch));
   ++counters_.step;
   ++session_steps_;
@@ -241,8 +241,8 @@ void Run::save() {
   if (saved_at_ == counters_.step) return;
   pause_clock();
   metrics_->sync();
-  counters_.optimizer_updates = optimizer_.updates();
-  save_checkpoint(fs_, directory_, config_, built_, optimizer_, counters_);
+  counters_.optimizer_updates = optimizer_->updates();
+  save_checkpoint(fs_, directory_, config_, built_, *optimizer_, counters_);
   saved_at_ = counters_.step;
   // Older ones go only after the new one was read back and verified.
   if (const auto newest = newest_checkpoint(directory_); newest && newest->counters().step == counters_.step)
