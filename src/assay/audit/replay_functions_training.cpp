@@ -67,7 +67,8 @@ double number_in(const std::string& text, size_t from) {
 ParityReport replay_orthpar_update(const Vectors& v, const ParityOptions& options) {
   Comparison c(v, options);
   const Tensor g = c.at("grad_out");
-  for (const core::Value& m : v.metadata("config").at("modes").as_array()) {
+  const core::Value config = v.metadata("config");
+  for (const core::Value& m : config.at("modes").as_array()) {
     const std::string mode = m.as_string();
     const Tensor x = c.leaf("x"), y = c.leaf("y"), alpha = c.leaf("alpha"), beta = c.leaf("beta");
     const Tensor out = transformer::orthogonal_update(x, y, alpha, beta, transformer::orthogonal_update_from(mode));

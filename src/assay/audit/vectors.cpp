@@ -30,8 +30,9 @@ void check_ids(const Tensor& ids, int64_t vocab, const std::string& path) {
 }
 
 // Keys that only describe how values were filled in go; a combination that a person must ask for by a word of its own is meant here.
-core::Value completed(core::Value config, const core::Schema& schema) {
-  for (const auto& [key, value] : core::Value(config).as_object())
+core::Value completed(const core::Value& stored, const core::Schema& schema) {
+  core::Value config = stored;
+  for (const auto& [key, value] : stored.as_object())
     if ((key.ends_with("_init") || key.ends_with("_amp")) && schema.find(key) == nullptr) config.erase(key);
   const core::Value* schedule = config.find("alpha_schedule");
   if (schedule != nullptr && schedule->as_string() != "none" && !(config.at("alpha_attn") == config.at("alpha_mlp")))

@@ -4,6 +4,7 @@
 #include <ATen/ops/linalg_vector_norm.h>
 
 #include <cmath>
+#include <cstdio>
 #include <limits>
 
 #include "assay/core/random.h"
@@ -98,6 +99,34 @@ Sharpness sharpness(const arch::Built& built, std::span<const train::Batch> batc
     s.noisy.push_back({noise, total / static_cast<double>(options.draws)});
   }
   return s;
+}
+
+core::Value to_value(const Sharpness& s) {
+  core::Value v = core::Value::object();
+  v["loss"] = s.loss;
+  v["top_eigenvalue"] = s.top_eigenvalue;
+  v["residual"] = s.residual;
+  v["iterations"] = s.iterations;
+  v["noisy"] = core::Value::array();
+  for (const Sharpness::Noisy& n : s.noisy) {
+    core::Value one = core::Value::object();
+    one["noise"] = n.noise;
+    one["loss"] = n.loss;
+    v["noisy"].push_back(std::move(one));
+  }
+  return v;
+}
+
+std::string to_text(const Sharpness& s) {
+  char line[200];
+  std::snprintf(line, sizeof line, "loss %.6f; top eigenvalue of its Hessian %.5g (residual %.2g after %lld products)\n", s.loss, s.top_eigenvalue,
+                s.residual, static_cast<long long>(s.iterations));
+  std::string out = line;
+  for (const Sharpness::Noisy& n : s.noisy) {
+    std::snprintf(line, sizeof line, "weights with %.3g of their size as noise: loss %.6f (%+.6f)\n", n.noise, n.loss, n.loss - s.loss);
+    out += line;
+  }
+  return out;
 }
 
 }  // namespace assay::inspect

@@ -1,5 +1,6 @@
 #pragma once
 #include <span>
+#include <string>
 #include <vector>
 
 #include "assay/train/session.h"
@@ -30,5 +31,8 @@ struct SharpnessOptions {
 // Power iteration on Hessian-vector products from central differences of the gradient along the vector (in float64 to 1e-9, in float32 to some
 // 1e-3), in evaluation mode, over the trained parameters. Leaves the weights as they were.
 Sharpness sharpness(const arch::Built& built, std::span<const train::Batch> batches, const SharpnessOptions& options = {});
+
+core::Value to_value(const Sharpness& s);  // {loss, top_eigenvalue, residual, iterations, noisy[]: {noise, loss}}
+std::string to_text(const Sharpness& s);
 
 }  // namespace assay::inspect

@@ -80,7 +80,9 @@ class NgptOfficial final : public Model {
     for (size_t l = 0; l < blocks_.size(); ++l) {
       const Block& b = blocks_[l];
       const std::string block = "blocks." + std::to_string(l);
-      h_BTC = unit(h_BTC + (b.alpha_attn_C * (kAlpha * root)).abs() * (unit(attention(b, h_BTC)) - h_BTC));
+      // Rows of E are unit, but their gradient is not to see a change of length: the step starts from N(h), as in the vendor's code.
+      const Tensor from_BTC = l == 0 ? unit(h_BTC) : h_BTC;
+      h_BTC = unit(from_BTC + (b.alpha_attn_C * (kAlpha * root)).abs() * (unit(attention(b, h_BTC)) - from_BTC));
       if (observe != nullptr) (*observe)(block + ".attn", h_BTC);
       const std::vector<Tensor> uv = (apply(b.fc, h_BTC) * (b.s_uv_8C * root)).chunk(2, -1);
       h_BTC = unit(h_BTC + (b.alpha_mlp_C * (kAlpha * root)).abs() * (unit(apply(b.proj, uv[0] * at::silu(uv[1]))) - h_BTC));
