@@ -56,7 +56,7 @@ TEST_CASE("the registry holds exactly the architectures of the golden list, each
     CHECK(a->cost(arch::complete_config(*a, core::Value::object()), {64, 16}).training_flops > 0);
     CHECK(&arch::find_architecture(a->name) == a);
   }
-  CHECK(names == std::set<std::string>{"gpt2", "v8_lowrank_vv"});
+  CHECK(names == std::set<std::string>{"gpt2", "ngpt", "ngpt_official", "orthpar", "v8_lowrank_vv"});
 }
 
 TEST_CASE("an unknown architecture is refused with the nearest name, an alias is accepted") {

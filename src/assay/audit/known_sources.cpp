@@ -29,12 +29,12 @@ void judge(const Subject& s, const arch::Built& b, const data::Corpus& corpus, c
 // As many updates as fit a minute of a small model, on the corpus's own training windows.
 arch::Built trained_on(const Subject& s, const data::Corpus& corpus) {
   arch::Built b = s.build();
-  optim::Adam optimizer(*b.params, s.config().optim);
+  const auto optimizer = optim::make_optimizer(*b.params, s.config().optim);
   const int64_t T = std::min<int64_t>(s.seq_len(), 128);
   const data::Loader loader(*corpus.train, 4, T, data::Loader::Order::shuffled, s.seed());
   for (int64_t n = 0; n < kUpdates; ++n) {
     const train::Batch batch = train::to_batch(loader.batch(n), s.device());
-    train::training_step(b, optimizer, {&batch, 1}, s.config().optim.lr, s.config().optim.clip, {n}, s.training_pass(n));
+    train::training_step(b, *optimizer, {&batch, 1}, s.config().optim.lr, s.config().optim.clip, {n}, s.training_pass(n));
   }
   return b;
 }

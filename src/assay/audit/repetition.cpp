@@ -33,8 +33,8 @@ class ScratchDirectory {
 
 struct Trained {
   arch::Built built;
-  optim::Adam optimizer;
-  explicit Trained(const Subject& s) : built(s.build()), optimizer(*built.params, s.config().optim) {}
+  std::unique_ptr<optim::Optimizer> optimizer;
+  explicit Trained(const Subject& s) : built(s.build()), optimizer(optim::make_optimizer(*built.params, s.config().optim)) {}
 };
 
 // The first parameter that differs between two models after training.
@@ -51,27 +51,27 @@ void compare_parameters(const arch::Built& a, const arch::Built& b, const std::s
 void check_determinism(const Subject& s, CheckResult& r) {
   r.note = "two trainings of " + std::to_string(kUpdates) + " updates give the same bits";
   Trained a(s), b(s);
-  s.train(a.built, a.optimizer, 0, kUpdates);
-  s.train(b.built, b.optimizer, 0, kUpdates);
+  s.train(a.built, *a.optimizer, 0, kUpdates);
+  s.train(b.built, *b.optimizer, 0, kUpdates);
   compare_parameters(a.built, b.built, "two trainings with the same seed and data end in different values", r);
 }
 
 void check_resume(const Subject& s, CheckResult& r) {
   r.note = "a training that was saved, built anew, loaded and continued gives the bits of one that went on; results and next update alike";
   Trained whole(s);
-  s.train(whole.built, whole.optimizer, 0, kUpdates);
+  s.train(whole.built, *whole.optimizer, 0, kUpdates);
   const ScratchDirectory scratch;
   {
     Trained half(s);
-    s.train(half.built, half.optimizer, 0, kUpdates / 2);
+    s.train(half.built, *half.optimizer, 0, kUpdates / 2);
     train::Counters counters;
     counters.step = kUpdates / 2;
-    counters.optimizer_updates = half.optimizer.updates();
-    train::save_checkpoint(core::real_files(), scratch.path(), s.config(), half.built, half.optimizer, counters);
+    counters.optimizer_updates = half.optimizer->updates();
+    train::save_checkpoint(core::real_files(), scratch.path(), s.config(), half.built, *half.optimizer, counters);
   }
   Trained resumed(s);
-  train::load_checkpoint(train::open_checkpoint(scratch.path()), resumed.built, &resumed.optimizer);
-  s.train(resumed.built, resumed.optimizer, kUpdates / 2, kUpdates);
+  train::load_checkpoint(train::open_checkpoint(scratch.path()), resumed.built, resumed.optimizer.get());
+  s.train(resumed.built, *resumed.optimizer, kUpdates / 2, kUpdates);
   compare_parameters(whole.built, resumed.built,
                      "a resumed training ends in other values than an uninterrupted one: a checkpoint misses something", r);
   if (!r.pass()) return;

@@ -13,20 +13,10 @@ namespace {
 // A trajectory's optimizer as ours, with what surrounds it.
 struct Recipe {
   optim::OptimConfig optim;
+  core::Value model = core::Value::object();  // options of the model that a file keeps with its optimizer
   int64_t steps = 0, accumulation = 1;
   double relative_bound = 1e-5;
 };
-
-double number(const core::Value& v, std::string_view key, double fallback) {
-  const core::Value* found = v.find(key);
-  return found == nullptr ? fallback : found->as_double();
-}
-
-void refuse_unknown(const core::Value& v, const std::vector<std::string>& known, const std::string& path) {
-  for (const auto& [key, value] : v.as_object())
-    if (std::find(known.begin(), known.end(), key) == known.end())
-      throw core::ConfigError("parity", path + ": " + core::unknown_name("optimizer setting", key, known));
-}
 
 // The vocabulary-space trainer [vocab-space 5]: Adam with coupled decay, clipping, warm-up updates, warm-down.
 Recipe vocabulary_recipe(const core::Value& o, const std::string& path) {
@@ -70,13 +60,90 @@ Recipe decoder_recipe(const core::Value& o, int64_t steps, const std::string& pa
   return r;
 }
 
+// The normalised decoder's trainers [components 6.1, 6.4]: AdamW with decay on everything, or Muon with its own Adam; a constant rate.
+Recipe ngpt_recipe(const core::Value& o, int64_t steps, const std::string& path) {
+  const bool muon = o.at("kind").as_string() == "ngpt_muon";
+  std::vector<std::string> known{"kind", "lr", "beta1", "beta2", "eps", "clip", "other_lr_factor", "project", "project_every", "drift_threshold",
+                                 "target_radius"};
+  const std::vector<std::string> own = muon ? std::vector<std::string>{"orth", "momentum", "nesterov", "normuon", "normuon_beta", "cautious",
+                                                                       "geodesic", "wd"}
+                                            : std::vector<std::string>{"wd"};
+  known.insert(known.end(), own.begin(), own.end());
+  refuse_unknown(o, known, path);
+  Recipe r;
+  r.steps = steps;
+  r.optim.name = muon ? "muon" : "adamw";
+  r.optim.lr = o.at("lr").as_double();
+  r.optim.beta1 = number(o, "beta1", 0.9);
+  r.optim.beta2 = number(o, "beta2", 0.999);
+  r.optim.eps = number(o, "eps", 1e-8);
+  r.optim.weight_decay = number(o, "wd", 0);
+  r.optim.clip = number(o, "clip", 0);
+  r.optim.schedule.schedule = "constant";
+  const auto flag = [&](const char* key) { return o.find(key) != nullptr && o.at(key).as_bool(); };
+  if (muon) {
+    r.optim.momentum = number(o, "momentum", 0.95);
+    if (o.find("orth") != nullptr) r.optim.muon_orth = o.at("orth").as_string();
+    if (o.find("geodesic") != nullptr) r.optim.muon_geodesic = o.at("geodesic").as_string();
+    r.optim.muon_nesterov = flag("nesterov");
+    r.optim.muon_normuon = flag("normuon");
+    r.optim.muon_cautious = flag("cautious");
+    r.optim.muon_normuon_beta = number(o, "normuon_beta", 0.95);
+  }
+  if (o.find("project") != nullptr) r.model["projection"] = core::Value(o.at("project"));
+  for (const auto& [key, option] : {std::pair("project_every", "project_every"), std::pair("drift_threshold", "drift_threshold"),
+                                    std::pair("target_radius", "target_radius"), std::pair("other_lr_factor", "other_lr")})
+    if (const core::Value* v = o.find(key)) r.model[option] = core::Value(*v);
+  return r;
+}
+
+// The vendor's trainer [6.2]: Adam without decay, cosine to 0, clipping.
+Recipe official_recipe(const core::Value& o, int64_t steps, const std::string& path) {
+  Recipe r = decoder_recipe(o, steps, path);
+  r.optim.beta2 = number(o, "beta2", 0.95);
+  return r;
+}
+
+// Gradient conditioning before gradient descent with momentum [8.2].
+Recipe conditioned_recipe(const core::Value& o, int64_t steps, const std::string& path) {
+  refuse_unknown(o, {"kind", "lr", "momentum", "wd", "clip", "conditioning", "s0", "p", "q", "b0", "eta"}, path);
+  Recipe r;
+  r.steps = steps;
+  r.optim.name = "sgd";
+  r.optim.lr = o.at("lr").as_double();
+  r.optim.momentum = number(o, "momentum", 0.9);
+  r.optim.weight_decay = number(o, "wd", 0);
+  r.optim.clip = number(o, "clip", 0);
+  r.optim.schedule.schedule = "constant";
+  r.optim.conditioning = o.find("conditioning") != nullptr ? o.at("conditioning").as_string() : "rule";
+  r.optim.conditioning_s0 = number(o, "s0", r.optim.conditioning_s0);
+  r.optim.conditioning_p = number(o, "p", r.optim.conditioning_p);
+  r.optim.conditioning_q = number(o, "q", r.optim.conditioning_q);
+  r.optim.conditioning_b0 = number(o, "b0", r.optim.conditioning_b0);
+  r.optim.conditioning_eta = number(o, "eta", r.optim.conditioning_eta);
+  return r;
+}
+
 Recipe recipe_of(const Vectors& v) {
   const core::Value o = v.metadata("optimizer");
   if (!o.is_object()) throw core::DataError("parity", v.path() + ": the metadata has no 'optimizer' object");
-  const core::Value* kind = o.find("kind");
-  if (kind == nullptr) return vocabulary_recipe(o, v.path());
-  if (kind->as_string() == "gpt2" || kind->as_string() == "adamw") return decoder_recipe(o, v.file().at("loss").numel(), v.path());
-  throw core::ConfigError("parity", v.path() + ": " + core::unknown_name("optimizer kind", kind->as_string(), {"adamw", "gpt2"}));
+  if (o.find("kind") == nullptr) return vocabulary_recipe(o, v.path());
+  const std::string kind = o.at("kind").as_string();
+  const int64_t steps = v.file().at("loss").numel();
+  if (kind == "gpt2" || kind == "adamw") return decoder_recipe(o, steps, v.path());
+  if (kind == "ngpt_adamw" || kind == "ngpt_muon") return ngpt_recipe(o, steps, v.path());
+  if (kind == "official") return official_recipe(o, steps, v.path());
+  if (kind == "sgd_gradcond") return conditioned_recipe(o, steps, v.path());
+  throw core::ConfigError("parity", v.path() + ": " + core::unknown_name("optimizer kind", kind,
+                                                                         {"adamw", "gpt2", "ngpt_adamw", "ngpt_muon", "official",
+                                                                          "sgd_gradcond"}));
+}
+
+// How often the model has projected its weights so far; nothing for a model that does not say.
+std::optional<double> projections(const arch::Built& b) {
+  for (const auto& s : b.params->states())
+    if (s.name == "projections") return s.value.item().toDouble();
+  return std::nullopt;
 }
 
 Deviation relative(const Vectors& v, const std::string& name, const std::vector<double>& got, double bound) {
@@ -92,6 +159,13 @@ Deviation relative(const Vectors& v, const std::string& name, const std::vector<
   return d;
 }
 
+// Counts must agree exactly.
+Deviation absolute(const Vectors& v, const std::string& name, const std::vector<double>& got) {
+  Tensor t = at::empty({static_cast<int64_t>(got.size())}, at::TensorOptions().dtype(at::kDouble));
+  std::copy(got.begin(), got.end(), t.data_ptr<double>());
+  return v.compare(name, t, 0);
+}
+
 }  // namespace
 
 ParityReport replay_trajectory(const Vectors& v, const ParityOptions& options) {
@@ -99,25 +173,27 @@ ParityReport replay_trajectory(const Vectors& v, const ParityOptions& options) {
   const core::TensorView& ids = v.file().at("input_ids");
   if (ids.shape.size() != 3 || recipe.steps < 1 || recipe.accumulation < 1 || ids.shape[0] < recipe.steps * recipe.accumulation)
     throw core::DataError("parity", v.path() + ": input_ids must be [steps * accumulation, B, T]");
-  const arch::Built built = v.build(ids.shape[2], options);
-  optim::Adam optimizer(*built.params, recipe.optim);
+  const arch::Built built = v.build(ids.shape[2], options, recipe.model);
+  const auto optimizer = optim::make_optimizer(*built.params, recipe.optim);
   const auto batches = [&](int64_t n) {
     std::vector<train::Batch> out;
     for (int64_t a = 0; a < recipe.accumulation; ++a) out.push_back(v.batch(n * recipe.accumulation + a, options));
     return out;
   };
-  std::vector<double> warm_loss, warm_norm, loss, norm, rate;
+  std::vector<double> warm_loss, warm_norm, loss, norm, rate, projected;
   for (int64_t n = 0; n < recipe.optim.warmup_updates; ++n) {
-    const train::StepResult r = train::training_step(built, optimizer, batches(n), recipe.optim.lr, recipe.optim.clip, {n, recipe.steps});
+    const train::StepResult r = train::training_step(built, *optimizer, batches(n), recipe.optim.lr, recipe.optim.clip, {n, recipe.steps});
     warm_loss.push_back(r.loss);
     warm_norm.push_back(r.grad_norm);
   }
   for (int64_t n = 0; n < recipe.steps; ++n) {
     const double lr = recipe.optim.lr * optim::multiplier(recipe.optim.schedule, {n, recipe.steps, 0, 0});
-    const train::StepResult r = train::training_step(built, optimizer, batches(n), lr, recipe.optim.clip, {n, recipe.steps});
+    const std::optional<double> before = projections(built);
+    const train::StepResult r = train::training_step(built, *optimizer, batches(n), lr, recipe.optim.clip, {n, recipe.steps});
     loss.push_back(r.loss);
     norm.push_back(r.grad_norm);
     rate.push_back(lr);
+    if (before) projected.push_back(*projections(built) - *before);
   }
   ParityReport report{v.path(), "trajectory", {}};
   if (!warm_loss.empty() && v.has("warmup_loss")) {
@@ -127,11 +203,15 @@ ParityReport replay_trajectory(const Vectors& v, const ParityOptions& options) {
   report.deviations.push_back(relative(v, "loss", loss, recipe.relative_bound));
   report.deviations.push_back(relative(v, "grad_norm", norm, recipe.relative_bound));
   report.deviations.push_back(relative(v, "lr", rate, 1e-6));
+  if (v.has("projected") && !projected.empty()) report.deviations.push_back(absolute(v, "projected", projected));
   const core::Value deviation = v.metadata("float32_deviation");
-  for (const auto& e : built.params->entries()) {
-    const core::Value* noise = deviation.is_object() && deviation.find("final") != nullptr ? deviation.at("final").find(e.name) : nullptr;
-    report.deviations.push_back(v.compare("final/" + e.name, e.value, 1e-6 + 10 * (noise != nullptr ? noise->as_double() : 0)));
-  }
+  const auto bound = [&](const std::string& name) {
+    const core::Value* noise = deviation.is_object() && deviation.find("final") != nullptr ? deviation.at("final").find(name) : nullptr;
+    return 1e-6 + 10 * (noise != nullptr ? noise->as_double() : 0);
+  };
+  for (const auto& e : built.params->entries()) report.deviations.push_back(v.compare("final/" + e.name, e.value, bound(e.name)));
+  for (const auto& s : built.params->states())
+    if (v.has("final_state/" + s.name)) report.deviations.push_back(v.compare("final_state/" + s.name, s.value, bound(s.name)));
   return report;
 }
 

@@ -54,8 +54,8 @@ Subject::Subject(const train::RunConfig& config, int64_t vocab, Level level, con
   weights_.push_back({"perturbed", &owned_.back()});
   if (full()) {
     owned_.push_back(build());
-    optim::Adam optimizer(*owned_.back().params, config.optim);
-    train(owned_.back(), optimizer, 0, kTrainedUpdates);
+    const auto optimizer = optim::make_optimizer(*owned_.back().params, config.optim);
+    train(owned_.back(), *optimizer, 0, kTrainedUpdates);
     weights_.push_back({"trained", &owned_.back()});
   }
   if (trained != nullptr) weights_.push_back({"checkpoint", trained});
@@ -98,7 +98,7 @@ train::Batch Subject::batch(int64_t n) const {
   return {tokens.narrow(1, 0, T).contiguous(), tokens.narrow(1, 1, T).contiguous()};
 }
 
-void Subject::train(const arch::Built& built, optim::Adam& optimizer, int64_t first, int64_t last) const {
+void Subject::train(const arch::Built& built, optim::Optimizer& optimizer, int64_t first, int64_t last) const {
   for (int64_t n = first; n < last; ++n) {
     const train::Batch b = batch(n);
     train::training_step(built, optimizer, {&b, 1}, config_.optim.lr, config_.optim.clip, {n}, training_pass(n));

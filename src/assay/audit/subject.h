@@ -47,7 +47,7 @@ class Subject {
   train::Batch batch(int64_t n) const;
   arch::Pass training_pass(int64_t batch) const { return {true, seed(), batch}; }
   // Updates [first, last) on those batches at the configured rate.
-  void train(const arch::Built& built, optim::Adam& optimizer, int64_t first, int64_t last) const;
+  void train(const arch::Built& built, optim::Optimizer& optimizer, int64_t first, int64_t last) const;
 
  private:
   const train::RunConfig& config_;

@@ -12,7 +12,7 @@ namespace {
 using core::Field;
 using core::Value;
 
-constexpr int64_t kVocab = 37, kLength = 12;
+constexpr int64_t kVocab = 37, kLength = 12, kUpdates = 9;
 
 std::string bytes_of(const Tensor& t) {
   const Tensor flat = t.detach().to(at::kCPU).contiguous();
@@ -20,7 +20,8 @@ std::string bytes_of(const Tensor& t) {
 }
 
 // Everything that an option of the model could change: parameters with their initial values, logits and loss in both modes, the positions
-// that count, the gradient - or the error that the options lead to.
+// that count, the gradient, how the optimizer is to treat each parameter, what the model itself does around the updates of a short run - or
+// the error that the options lead to.
 class Behaviour {
  public:
   explicit Behaviour(const Subject& s) : s_(s) {}
@@ -43,13 +44,33 @@ class Behaviour {
       const auto [first, end] = b.model->scored(kLength);
       all += std::to_string(first) + " " + std::to_string(end);
       all += std::to_string(train::accumulate_gradients(b, {&batch, 1}, s_.training_pass(0))) + bytes_of(b.params->grads());
-      return core::hash128_hex(all);
+      for (const auto& e : b.params->entries())
+        all += std::to_string(e.treatment.lr_scale) + " " + std::to_string(e.treatment.decay_scale) + (e.treatment.trained ? " 1 " : " 0 ");
+      return core::hash128_hex(all + around_updates(b, batch));
     } catch (const std::exception& e) {  // a refusal is an effect
       return std::string("refused: ") + tensor::to_error(e).what();
     }
   }
 
  private:
+  // Weights and statistics after updates in which a random change stands for the optimizer's.
+  std::string around_updates(const arch::Built& b, const train::Batch& batch) const {
+    for (int64_t n = 0; n < kUpdates; ++n) {
+      {
+        const at::NoGradGuard no_grad;
+        b.model->before_update({n, kUpdates}, batch.ids_BT);
+      }
+      train::accumulate_gradients(b, {&batch, 1}, s_.training_pass(n));
+      const at::NoGradGuard no_grad;
+      b.model->adjust_gradients();
+      perturb(b, s_.seed(), "audit/options/" + std::to_string(n));
+      b.model->after_update({n, kUpdates});
+    }
+    std::string all = bytes_of(b.params->values()) + bytes_of(b.params->grads());
+    for (const auto& s : b.params->states()) all += bytes_of(s.value);
+    return all;
+  }
+
   const Subject& s_;
 };
 

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <limits>
 
+#include "assay/arch/given_masks.h"
 #include "assay/core/error.h"
 
 namespace assay::audit {
@@ -28,7 +29,29 @@ void check_ids(const Tensor& ids, int64_t vocab, const std::string& path) {
     throw core::DataError("parity", path + ": input_ids and target_ids must lie in [0, " + std::to_string(vocab) + ")");
 }
 
+// Keys that only describe how values were filled in go; a combination that a person must ask for by a word of its own is meant here.
+core::Value completed(const core::Value& stored, const core::Schema& schema) {
+  core::Value config = stored;
+  for (const auto& [key, value] : stored.as_object())
+    if ((key.ends_with("_init") || key.ends_with("_amp")) && schema.find(key) == nullptr) config.erase(key);
+  const core::Value* schedule = config.find("alpha_schedule");
+  if (schedule != nullptr && schedule->as_string() != "none" && !(config.at("alpha_attn") == config.at("alpha_mlp")))
+    config["asymmetric_schedule"] = true;
+  return config;
+}
+
 }  // namespace
+
+double number(const core::Value& v, std::string_view key, double fallback) {
+  const core::Value* found = v.find(key);
+  return found == nullptr ? fallback : found->as_double();
+}
+
+void refuse_unknown(const core::Value& settings, const std::vector<std::string>& known, const std::string& path) {
+  for (const auto& [key, value] : settings.as_object())
+    if (std::find(known.begin(), known.end(), key) == known.end())
+      throw core::ConfigError("parity", path + ": " + core::unknown_name("optimizer setting", key, known));
+}
 
 Vectors::Vectors(const std::string& path) : path_(path), file_(core::SafeTensors::read(path, uint64_t{1} << 32)) {}
 
@@ -51,12 +74,24 @@ std::vector<std::string> Vectors::names(std::string_view prefix) const {
   return out;
 }
 
-arch::Built Vectors::build(int64_t seq_len, const ParityOptions& options) const {
+void Vectors::load(const tensor::Params& params, const Tensor& flat, const std::string& prefix) const {
+  const at::NoGradGuard no_grad;
+  for (const auto& e : params.entries()) {
+    const Tensor value = at(prefix + e.name, flat.scalar_type());
+    if (value.sizes().vec() != e.shape)
+      throw core::DataError("parity", path_ + ": " + prefix + e.name + " has another shape than the model's");
+    params.view(flat, e).copy_(value);
+  }
+}
+
+arch::Built Vectors::build(int64_t seq_len, const ParityOptions& options, const core::Value& more) const {
   core::Value config = metadata("config");
   if (!config.is_object()) throw core::DataError("parity", path_ + ": the metadata has no 'config' object");
   const auto variant = file_.metadata().find("variant");
   const std::string name = variant != file_.metadata().end() ? variant->second : config.at("arch").as_string();
   config.erase("arch");
+  for (const auto& [option, value] : more.as_object()) config[option] = value;
+  config = completed(config, arch::find_architecture(name).schema());
   arch::BuildOptions build;
   build.device = options.device;
   build.dtype = options.dtype;
@@ -70,13 +105,11 @@ arch::Built Vectors::build(int64_t seq_len, const ParityOptions& options) const 
   if (stored.size() != b.params->entries().size())
     throw core::DataError("parity", path_ + " holds " + std::to_string(stored.size()) + " parameters; the model has " +
                                         std::to_string(b.params->entries().size()));
-  const at::NoGradGuard no_grad;
-  for (const auto& e : b.params->entries()) {
-    const Tensor value = at("param/" + e.name, options.dtype);
-    if (value.sizes().vec() != e.shape)
-      throw core::DataError("parity", path_ + ": param/" + e.name + " has another shape than the model's");
-    Tensor(e.value).copy_(value);
-  }
+  load(*b.params, b.params->values(), "param/");
+  for (const auto& s : b.params->states())
+    if (has("state/" + s.name)) Tensor(s.value).copy_(at("state/" + s.name, options.dtype));
+  if (auto* masked = dynamic_cast<arch::GivenMasks*>(b.model.get()))
+    for (const std::string& site : names("mask/")) masked->give_mask(site, at("mask/" + site, options.dtype).to(options.device));
   return b;
 }
 
@@ -119,11 +152,15 @@ const Deviation& ParityReport::worst() const {
 
 ParityReport replay(const std::string& path, const ParityOptions& options) {
   const Vectors v(path);
+  const auto name = v.file().metadata().find("case");
+  if (name != v.file().metadata().end())
+    for (const FunctionReplay& f : training_functions())
+      if (name->second.starts_with(f.name)) return f.run(v, options);
   if (v.has("logits")) return replay_model(v, options);
   if (v.has("loss") && !v.names("final/").empty()) return replay_trajectory(v, options);
   if (!v.names("before/").empty() && !v.names("after/0/").empty()) return replay_optimizer(v, options);
-  throw core::DataError("parity",
-                        path + " is no model, trajectory or optimizer file: it has neither 'logits' nor 'final/...' nor 'before/...'");
+  throw core::DataError(
+      "parity", path + " is no model, trajectory, optimizer or function file: it has neither 'logits' nor 'final/...' nor 'before/...'");
 }
 
 }  // namespace assay::audit

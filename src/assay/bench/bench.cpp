@@ -96,7 +96,7 @@ core::Value bench(train::RunConfig& config, const BenchOptions& options) {
   const Value* configured = model.find("vocab_size");
   const int64_t vocab = configured != nullptr && configured->as_int() > 0 ? configured->as_int() : 1024;
   const arch::Built built = train::build_model(config, machine, vocab);
-  optim::Adam optimizer(*built.params, config.optim);
+  const auto optimizer = optim::make_optimizer(*built.params, config.optim);
   std::vector<data::Rows> rows;
   std::vector<train::Batch> batches;
   for (uint64_t i = 0; i < 4; ++i) {
@@ -109,7 +109,7 @@ core::Value bench(train::RunConfig& config, const BenchOptions& options) {
   std::vector<double> total, forward, backward, update;
   Stopwatch watch(machine.device);
   train::StaticStep step(
-      built, optimizer,
+      built, *optimizer,
       {config.rows(), config.train.seq_len, 1, config.optim.clip, train::nonfinite_from(config.train.nonfinite), config.train.capture});
   const int64_t together = machine.device.is_cuda() ? 5 : 1;  // updates between two waits
   for (int64_t n = 0; n < options.warmup + options.steps;) {
@@ -132,7 +132,7 @@ core::Value bench(train::RunConfig& config, const BenchOptions& options) {
     torch::autograd::backward({loss}, {});
     backward.push_back(watch.lap_ms());
     optim::clip_gradient(built.params->grads(), config.optim.clip);
-    optimizer.update(config.optim.lr);
+    optimizer->update(config.optim.lr);
     update.push_back(watch.lap_ms());
   }
   const Timing whole = summarize(total);

@@ -6,6 +6,8 @@
 #include "assay/core/error.h"
 #include "assay/core/file.h"
 #include "assay/inspect/lens.h"
+#include "assay/inspect/scales.h"
+#include "assay/inspect/sharpness.h"
 
 namespace assay::cli {
 namespace {
@@ -29,25 +31,49 @@ std::vector<uint16_t> tokens_of(const OpenedRun& run, const std::string& text, i
   return ids;
 }
 
+// On the first validation windows, as many as a training step has.
+inspect::Sharpness sharpness_of(const OpenedRun& run) {
+  const int64_t T = run.config->train.seq_len, n = std::min(run.config->rows(), data::validation_windows(*run.corpus.val, T));
+  if (n < 1) throw core::ConfigError("inspect", "the validation part holds no window of train.seq_len=" + std::to_string(T));
+  const train::Batch batch = train::to_batch(data::validation_rows(*run.corpus.val, T, 0, n), run.built.params->device());
+  return inspect::sharpness(run.built, {&batch, 1});
+}
+
 }  // namespace
 
 int run_inspect(const std::vector<std::string>& args) {
   CommandLine line("inspect", "The register lens: what each step of a trained model would predict, if the remaining steps did nothing.");
   std::string directory, text, device, format = "text", out;
   int64_t top = 3, tokens = 24;
+  bool sharpness = false, scales = false;
   line.positional("DIR", directory, "run directory or checkpoint directory");
   line.option("--text", text, "text to look at; default: the beginning of the validation text");
   line.option("--tokens", tokens, "how much of the validation text");
   line.option("--top", top, "guesses of each step");
   line.option("--format", format, "text, html or fragment (to be put into a page)");
   line.option("--out", out, "file to write instead of stdout");
+  line.flag("--sharpness", sharpness, "instead: top eigenvalue of the loss's Hessian on validation windows, and the loss under noise on the weights");
+  line.flag("--scales", scales, "instead: what the model has learnt in its gates, steps, gains and other vectors and scalars");
   line.option("--device", device, "cpu, cuda or cuda:N; default: the run's");
   if (!line.parse(args)) return 0;
   if (top < 1 || top > 100) throw core::ConfigError("inspect", "--top must lie in 1..100, got " + std::to_string(top));
   if (tokens < 1) throw core::ConfigError("inspect", "--tokens must be at least 1, got " + std::to_string(tokens));
   if (format != "text" && format != "html" && format != "fragment")
     throw core::ConfigError("inspect", core::unknown_name("format", format, {"text", "html", "fragment"}));
+  if (sharpness && scales) throw core::ConfigError("inspect", "--sharpness and --scales are two different looks; choose one");
   const OpenedRun run = open_run(directory, device, {});
+  if (sharpness || scales) {
+    std::string page;
+    if (sharpness) {
+      const inspect::Sharpness s = sharpness_of(run);
+      page = line.json ? core::to_json(inspect::to_value(s), 2) + "\n" : inspect::to_text(s);
+    } else {
+      const std::vector<inspect::Scale> all = inspect::scales(run.built);
+      page = line.json ? core::to_json(inspect::to_value(all), 2) + "\n" : inspect::to_text(all);
+    }
+    std::fwrite(page.data(), 1, page.size(), stdout);
+    return 0;
+  }
   const data::Tokenizer* tokenizer = run.corpus.tokenizer.get();
   const inspect::Lens lens = inspect::look(run.built, tokens_of(run, text, std::min(tokens, run.config->train.seq_len)), top);
   const std::string title = run.config->name + " (" + std::string(run.config->architecture->name) + ")";

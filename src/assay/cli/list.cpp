@@ -6,6 +6,7 @@
 #include "assay/core/error.h"
 #include "assay/core/file.h"
 #include "assay/data/corpus.h"
+#include "assay/optim/optimizer.h"
 
 namespace assay::cli {
 namespace {
@@ -41,8 +42,7 @@ Value corpora() {
 
 Value optimizers() {
   Value list = Value::array();
-  list.push_back(entry("adam", "Adam with bias correction, coupled weight decay"));
-  list.push_back(entry("adamw", "Adam with decoupled weight decay"));
+  for (const optim::OptimizerInfo& o : optim::optimizers()) list.push_back(entry(o.name, o.summary));
   return list;
 }
 

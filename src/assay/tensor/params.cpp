@@ -1,5 +1,8 @@
 #include "assay/tensor/params.h"
 
+#include <ATen/ops/full.h>
+
+#include <algorithm>
 #include <numeric>
 #include <stdexcept>
 
@@ -26,6 +29,14 @@ Tensor Params::add(const std::string& name, std::vector<int64_t> shape, const In
   return e.value;
 }
 
+Tensor Params::add_state(const std::string& name, std::vector<int64_t> shape, double value) {
+  if (values_.defined()) throw std::logic_error("Params::add_state after seal: " + name);
+  if (std::any_of(states_.begin(), states_.end(), [&](const State& s) { return s.name == name; }))
+    throw core::ConfigError("params", "state '" + name + "' was added twice");
+  states_.push_back({name, at::full(shape, value, at::TensorOptions().dtype(dtype_))});
+  return states_.back().value;
+}
+
 void Params::seal() {
   const int64_t size = entries_.empty() ? 0 : entries_.back().offset + padded(entries_.back().numel);
   const auto options = at::TensorOptions().dtype(dtype_).device(device_);
@@ -39,6 +50,8 @@ void Params::seal() {
     e.value.requires_grad_(true);
     e.value.mutable_grad() = view(grads_, e);
   }
+  for (State& s : states_)
+    if (!device_.is_cpu()) s.value.set_data(s.value.to(device_));
 }
 
 const Params::Entry* Params::find(std::string_view name) const {

@@ -27,17 +27,27 @@ class Params {
     Tensor value;                   // leaf that requires a gradient where it is trained; view of `values()`
   };
 
+  // What a model keeps between updates beside its parameters, such as a running statistic: not trained, kept in checkpoints. It has an
+  // address and a buffer of its own, as the parameters' dtype, and changes in place.
+  struct State {
+    std::string name;
+    Tensor value;
+  };
+
   // dtype: at::kFloat, or at::kDouble for oracles.
   Params(at::Device device, at::ScalarType dtype, uint64_t seed) : device_(device), dtype_(dtype), seed_(seed) {}
 
   // ConfigError for a repeated name; logic error after `seal`. A shape of {} is a scalar.
   Tensor add(const std::string& name, std::vector<int64_t> shape, const Init& init, const Treatment& treatment = {});
+  // The same for a state; every entry starts at `value`.
+  Tensor add_state(const std::string& name, std::vector<int64_t> shape, double value);
   void seal();
 
   at::Device device() const { return device_; }
   at::ScalarType dtype() const { return dtype_; }
   const std::vector<Entry>& entries() const { return entries_; }
   const Entry* find(std::string_view name) const;
+  const std::vector<State>& states() const { return states_; }
   int64_t count() const;  // parameters, without padding
 
   // Flat buffers [padded size]; padding (each parameter starts on a 64-byte boundary) is zero and stays zero.
@@ -51,6 +61,7 @@ class Params {
   at::ScalarType dtype_;
   uint64_t seed_;
   std::vector<Entry> entries_;
+  std::vector<State> states_;
   Tensor values_, grads_;
 };
 

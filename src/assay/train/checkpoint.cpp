@@ -21,19 +21,25 @@ std::string checkpoints_of(const std::string& run_directory) { return run_direct
 
 core::DType dtype_of(const Tensor& t) { return t.scalar_type() == at::kDouble ? core::DType::f64 : core::DType::f32; }
 
-// Named views of a flat CPU buffer, ready to be written. `flat` must outlive them.
-std::vector<core::TensorView> views_of(const tensor::Params& params, const Tensor& flat, const std::string& prefix) {
-  std::vector<core::TensorView> views;
-  for (const auto& e : params.entries()) {
-    const Tensor part = flat.narrow(0, e.offset, e.numel);
-    views.push_back(
-        {prefix + e.name, dtype_of(flat), e.shape, std::string_view(static_cast<const char*>(part.const_data_ptr()), part.nbytes())});
-  }
-  return views;
+using optim::NamedState;
+
+// What model.safetensors holds: parameters by name, the model's own statistics as state/NAME.
+std::vector<NamedState> model_tensors(const tensor::Params& params, const Tensor& values) {
+  std::vector<NamedState> out;
+  for (const auto& e : params.entries()) out.push_back({e.name, params.view(values, e)});
+  for (const auto& s : params.states()) out.push_back({"state/" + s.name, s.value});
+  return out;
 }
 
 // Writes the file and returns its manifest entry; the checksum is of the bytes in memory, so that a bad disk is noticed.
-core::Value write_part(core::FileSystem& fs, const std::string& directory, const char* name, const std::vector<core::TensorView>& tensors) {
+core::Value write_part(core::FileSystem& fs, const std::string& directory, const char* name, const std::vector<NamedState>& state) {
+  std::vector<Tensor> host;
+  std::vector<core::TensorView> tensors;
+  for (const NamedState& s : state) {
+    host.push_back(s.value.detach().cpu().contiguous());
+    const Tensor& t = host.back();
+    tensors.push_back({s.name, dtype_of(t), t.sizes().vec(), std::string_view(static_cast<const char*>(t.const_data_ptr()), t.nbytes())});
+  }
   std::string bytes = core::safetensors_header(tensors, {{"format", "assay"}});
   for (const core::TensorView& t : tensors) bytes.append(t.bytes);
   core::write_file(fs, directory + "/" + name, bytes);
@@ -96,43 +102,36 @@ core::Value verified_manifest(const std::string& directory) {
   return manifest;
 }
 
-// Copies tensors named prefix + NAME into a flat buffer.
-void load_into(const core::SafeTensors& file, const std::string& path, const tensor::Params& params, Tensor& flat,
-               const std::string& prefix) {
+// Copies the file's tensors into those of the same names; all of them, and no other.
+void load_into(const core::SafeTensors& file, const std::string& path, const std::vector<NamedState>& state) {
   const at::NoGradGuard no_grad;
-  for (const auto& e : params.entries()) {
-    const core::TensorView& t = file.at(prefix + e.name);
-    if (t.shape != e.shape || t.dtype != dtype_of(flat))
+  if (file.tensors().size() != state.size())
+    throw core::DataError("checkpoint", path + " holds " + std::to_string(file.tensors().size()) + " tensors; this model has " +
+                                            std::to_string(state.size()));
+  for (const NamedState& s : state) {
+    const core::TensorView& t = file.at(s.name);
+    if (t.shape != s.value.sizes().vec() || t.dtype != dtype_of(s.value))
       throw core::DataError("checkpoint", path + ": tensor '" + t.name + "' has another shape or dtype than this model's");
-    Tensor host = at::empty(e.shape, at::TensorOptions().dtype(flat.scalar_type()));
+    Tensor host = at::empty(t.shape, at::TensorOptions().dtype(s.value.scalar_type()));
     std::memcpy(host.mutable_data_ptr(), t.bytes.data(), t.bytes.size());
     if (!at::isfinite(host).all().item().toBool()) throw core::DataError("checkpoint", path + ": tensor '" + t.name + "' is not finite");
-    params.view(flat, e).copy_(host);
+    Tensor(s.value).copy_(host);
   }
-}
-
-void refuse_leftovers(const core::SafeTensors& file, const std::string& path, size_t wanted) {
-  if (file.tensors().size() != wanted)
-    throw core::DataError("checkpoint",
-                          path + " holds " + std::to_string(file.tensors().size()) + " tensors; this model has " + std::to_string(wanted));
 }
 
 }  // namespace
 
 void save_checkpoint(core::FileSystem& fs, const std::string& run_directory, const RunConfig& config, arch::Built& built,
-                     optim::Adam& optimizer, const Counters& counters) {
-  const tensor::Params& params = *built.params;
-  const Tensor values = built.params->values().cpu(), m = optimizer.first_moment().cpu(), v = optimizer.second_moment().cpu();
+                     optim::Optimizer& optimizer, const Counters& counters) {
+  const Tensor values = built.params->values().cpu();
   core::make_directories(fs, checkpoints_of(run_directory));
   core::commit_directory(fs, checkpoints_of(run_directory) + "/" + directory_name(counters.step), [&](const std::string& staging) {
     core::Value manifest = core::Value::object();
     manifest["format"] = "assay-checkpoint-1";
     manifest["counters"] = to_value(counters);
     manifest["files"] = core::Value::object();
-    manifest["files"][kModel] = write_part(fs, staging, kModel, views_of(params, values, ""));
-    std::vector<core::TensorView> moments = views_of(params, m, "exp_avg/");
-    for (const core::TensorView& t : views_of(params, v, "exp_avg_sq/")) moments.push_back(t);
-    manifest["files"][kOptimizer] = write_part(fs, staging, kOptimizer, moments);
+    manifest["files"][kModel] = write_part(fs, staging, kModel, model_tensors(*built.params, values));
+    manifest["files"][kOptimizer] = write_part(fs, staging, kOptimizer, optimizer.state());
     manifest["config"] = config.to_document();
     manifest["xxh3_128"] = checksum_of(manifest);
     core::write_file(fs, staging + "/" + kManifest, core::to_json(manifest, 2) + "\n");
@@ -164,21 +163,16 @@ FoundCheckpoint open_checkpoint(const std::string& directory) {
   throw core::DataError("checkpoint", directory + " holds no checkpoint that verifies");
 }
 
-void load_checkpoint(const FoundCheckpoint& found, arch::Built& built, optim::Adam* optimizer) {
+void load_checkpoint(const FoundCheckpoint& found, arch::Built& built, optim::Optimizer* optimizer) {
   load_weights(found.directory + "/" + kModel, built);
   if (optimizer == nullptr) return;
   const std::string path = found.directory + "/" + kOptimizer;
-  const core::SafeTensors file = core::SafeTensors::read(path);
-  refuse_leftovers(file, path, 2 * built.params->entries().size());
-  load_into(file, path, *built.params, optimizer->first_moment(), "exp_avg/");
-  load_into(file, path, *built.params, optimizer->second_moment(), "exp_avg_sq/");
+  load_into(core::SafeTensors::read(path), path, optimizer->state());
   optimizer->set_updates(found.counters().optimizer_updates);
 }
 
 void load_weights(const std::string& path, arch::Built& built) {
-  const core::SafeTensors file = core::SafeTensors::read(path);
-  refuse_leftovers(file, path, built.params->entries().size());
-  load_into(file, path, *built.params, built.params->values(), "");
+  load_into(core::SafeTensors::read(path), path, model_tensors(*built.params, built.params->values()));
 }
 
 void remove_unfinished(core::FileSystem& fs, const std::string& run_directory) {

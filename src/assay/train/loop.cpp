@@ -30,7 +30,7 @@ class Run {
         machine_(machine),
         corpus_(std::move(corpus)),
         built_(build_model(config, machine, corpus_.vocab_size)),
-        optimizer_(*built_.params, config.optim),
+        optimizer_(optim::make_optimizer(*built_.params, config.optim)),
         loader_(*corpus_.train, config.rows(), config.train.seq_len, data::order_from(config.data.order),
                 static_cast<uint64_t>(config.train.seed)),
         total_(config.total_steps()) {
@@ -71,7 +71,7 @@ class Run {
   Machine machine_;
   data::Corpus corpus_;
   arch::Built built_;
-  optim::Adam optimizer_;
+  std::unique_ptr<optim::Optimizer> optimizer_;
   data::Loader loader_;
   std::unique_ptr<StaticStep> step_;
   int64_t total_;
@@ -117,7 +117,7 @@ void Run::start_from(const FoundCheckpoint& found) {
   if (stored.data_hash != corpus_.hash)
     throw core::DataError(
         "train", "the data has changed since " + found.directory + " was written: hash " + corpus_.hash + ", recorded " + stored.data_hash);
-  load_checkpoint(found, built_, &optimizer_);
+  load_checkpoint(found, built_, optimizer_.get());
   const std::string fingerprint = counters_.fingerprint;
   counters_ = stored;
   counters_.fingerprint = fingerprint;
@@ -134,7 +134,7 @@ void Run::write(const Value& row) { metrics_->append(core::to_json(row)); }
 
 // The reference's start: real updates at the full rate on the first batches, which are then seen again; not counted as steps.
 void Run::warm_up() {
-  if (counters_.step > 0 || optimizer_.updates() > 0) return;
+  if (counters_.step > 0 || optimizer_->updates() > 0) return;
   for (int64_t n = 0; n < config_.optim.warmup_updates; ++n) {
     step_->run(micro_batches(n * config_.train.accumulation), config_.optim.lr, {n, total_}, pass(n * config_.train.accumulation));
     settle();
@@ -270,8 +270,8 @@ void Run::save() {
   settle();
   pause_clock();
   metrics_->sync();
-  counters_.optimizer_updates = optimizer_.updates();
-  save_checkpoint(fs_, directory_, config_, built_, optimizer_, counters_);
+  counters_.optimizer_updates = optimizer_->updates();
+  save_checkpoint(fs_, directory_, config_, built_, *optimizer_, counters_);
   saved_at_ = counters_.step;
   // Older ones go only after the new one was read back and verified.
   if (const auto newest = newest_checkpoint(directory_); newest && newest->counters().step == counters_.step)
@@ -331,7 +331,7 @@ results::Summary Run::run(const std::string& directory) {
   resume_clock();
   try {
     step_ = std::make_unique<StaticStep>(
-        built_, optimizer_,
+        built_, *optimizer_,
         StaticStep::Settings{config_.rows(), config_.train.seq_len, config_.train.accumulation, config_.optim.clip,
                              nonfinite_from(config_.train.nonfinite), config_.train.capture});
     warm_up();

@@ -36,8 +36,8 @@ Nonfinite nonfinite_from(std::string_view text) {
   throw core::ConfigError("train", "nonfinite='" + std::string(text) + "': wanted stop, or skip:K with K of at least 1 updates in a row");
 }
 
-StaticStep::StaticStep(const arch::Built& built, optim::Adam& optimizer, const Settings& settings)
-    : built_(built), optimizer_(optimizer), settings_(settings) {
+StaticStep::StaticStep(const arch::Built& built, optim::Optimizer& optimizer, const Settings& settings)
+    : built_(built), optimizer_(optimizer), settings_(settings), adam_(optimizer.on_device()) {
   const Tensor& values = built.params->values();
   const auto on_device = values.options().requires_grad(false);
   ids_ABT_ = at::zeros({settings.accumulation, settings.rows, settings.length}, on_device.dtype(at::kLong));
@@ -48,7 +48,7 @@ StaticStep::StaticStep(const arch::Built& built, optim::Adam& optimizer, const S
   control.data_ptr<double>()[Control::patience] = static_cast<double>(settings.nonfinite.skips);
   control.data_ptr<double>()[Control::updates] = static_cast<double>(optimizer.updates());
   control_ = control.to(values.device());
-  chunks_ = ops::adam_chunks(optimizer.flat_groups(), values.device());
+  if (adam_) chunks_ = ops::adam_chunks(adam_->groups, values.device());
 }
 
 // Everything that depends on the update enters through memory: the batch, and the first slots of `control`.
@@ -90,10 +90,18 @@ void StaticStep::work() {
   built_.model->begin({});
   const at::NoGradGuard no_grad;
   built_.model->adjust_gradients();
-  const ops::AdamSettings adam = optimizer_.settings();
-  ops::decide_update_(built_.params->grads(), loss_, control_, log_, adam.beta1, adam.beta2);
-  ops::adam_(built_.params->values(), built_.params->grads(), optimizer_.first_moment(), optimizer_.second_moment(), {}, control_, chunks_,
-             adam);
+  tensor::Params& params = *built_.params;
+  const ops::AdamSettings adam = adam_ ? adam_->settings : ops::AdamSettings{};
+  ops::decide_update_(params.grads(), loss_, control_, log_, adam.beta1, adam.beta2);
+  if (adam_) {
+    ops::adam_(params.values(), params.grads(), adam_->first, adam_->second, {}, control_, chunks_, adam);
+    return;
+  }
+  const Tensor decided = control_.cpu();
+  const double* slot = decided.data_ptr<double>();
+  if (slot[Control::applied] == 0) return;
+  if (slot[Control::scale] < 1) params.grads().mul_(slot[Control::scale]);
+  optimizer_.update(slot[Control::rate]);
 }
 
 void StaticStep::run(std::span<const data::Rows> micro_batches, double lr, const arch::Update& update, const arch::Pass& first) {
@@ -106,7 +114,7 @@ void StaticStep::run(std::span<const data::Rows> micro_batches, double lr, const
     const at::AutoGradMode inside(true);
     work();
   };
-  const bool device = ids_ABT_.is_cuda() && settings_.capture && built_.model->repeats_work();
+  const bool device = ids_ABT_.is_cuda() && settings_.capture && adam_ && built_.model->repeats_work();
   if (device && graph_ == nullptr && runs_ >= kEagerUpdates) graph_ = tensor::capture(ids_ABT_.device(), recorded);
   if (graph_ != nullptr) graph_->replay();
   else recorded();

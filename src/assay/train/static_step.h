@@ -14,7 +14,7 @@ Nonfinite nonfinite_from(std::string_view text);  // "stop" or "skip:K"; ConfigE
 // One update as work on fixed addresses (docs/static-step.md): zero the gradients; forward and backward of each micro-batch; the model's
 // own change of the gradients; decide; Adam. On a CUDA device the work is recorded at the third update and replayed from then on, so that the host
 // neither launches kernels nor waits; before that, on the CPU, and for a model whose passes differ, the same calls are made one by one.
-// The results are the same bits either way. For Adam and AdamW.
+// The results are the same bits either way. A rule other than Adam's (optim::Optimizer::on_device) is never recorded: the host reads the decision and calls it.
 class StaticStep {
  public:
   struct Settings {
@@ -23,7 +23,7 @@ class StaticStep {
     Nonfinite nonfinite;
     bool capture = true;
   };
-  StaticStep(const arch::Built& built, optim::Adam& optimizer, const Settings& settings);
+  StaticStep(const arch::Built& built, optim::Optimizer& optimizer, const Settings& settings);
 
   // Enqueues one update. Nothing is waited for on a CUDA device.
   void run(std::span<const data::Rows> micro_batches, double lr, const arch::Update& update, const arch::Pass& first);
@@ -45,8 +45,9 @@ class StaticStep {
   void load(std::span<const data::Rows> micro_batches, double lr);
 
   const arch::Built& built_;
-  optim::Adam& optimizer_;
+  optim::Optimizer& optimizer_;
   Settings settings_;
+  std::optional<optim::AdamOnDevice> adam_;
   Tensor ids_ABT_, targets_ABT_, loss_, control_, log_, chunks_;
   std::unique_ptr<tensor::Graph> graph_;
   int64_t runs_ = 0;

@@ -1,0 +1,75 @@
+#include "assay/layers/shift_max.h"
+
+#include <ATen/ops/gather.h>
+#include <ATen/ops/ones_like.h>
+#include <ATen/ops/scatter_add.h>
+#include <ATen/ops/where.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "assay/core/error.h"
+
+namespace assay::layers {
+namespace {
+
+void check(int64_t k, double tau) {
+  if (k < 1) throw core::ConfigError("shift_max", "sharpness k=" + std::to_string(k) + "; wanted an integer of at least 1");
+  if (!(tau > 0)) throw core::ConfigError("shift_max", "temperature tau=" + std::to_string(tau) + "; wanted more than 0");
+}
+
+struct Forward {
+  Tensor p, h;  // the distribution; h = 1 / (1 + |u|/k)
+};
+
+Forward evaluate(const Tensor& z, int64_t k, double tau) {
+  const Tensor u = (z - z.mean(-1, true)) / tau, r = u.abs() / static_cast<double>(k) + 1, h = r.reciprocal();
+  const Tensor base = at::where(u >= 0, r, h);
+  Tensor w = base;
+  for (int64_t i = 1; i < k; ++i) w = w * base;
+  return {w / w.sum(-1, true), h};
+}
+
+// a - mean(a): the mean was taken off on the way in.
+Tensor centred(const Tensor& a) { return a - a.mean(-1, true); }
+
+struct ShiftMax : torch::autograd::Function<ShiftMax> {
+  static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& z, int64_t k, double tau) {
+    const Forward f = evaluate(z, k, tau);
+    ctx->save_for_backward({f.p, f.h});
+    ctx->saved_data["tau"] = tau;
+    return f.p;
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx, const torch::autograd::variable_list& grads) {
+    const auto saved = ctx->get_saved_variables();
+    const Tensor &p = saved[0], &h = saved[1], &g = grads[0];
+    return {centred(p * h * (g - (p * g).sum(-1, true)) / ctx->saved_data["tau"].toDouble()), Tensor(), Tensor()};
+  }
+};
+
+struct ShiftMaxNll : torch::autograd::Function<ShiftMaxNll> {
+  static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& z, const Tensor& targets, int64_t k, double tau) {
+    const Forward f = evaluate(z, k, tau);
+    ctx->save_for_backward({f.p, f.h, targets});
+    ctx->saved_data["tau"] = tau;
+    return at::gather(f.p, -1, targets.unsqueeze(-1)).squeeze(-1).log().neg();
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx, const torch::autograd::variable_list& grads) {
+    const auto saved = ctx->get_saved_variables();
+    const Tensor &p = saved[0], &h = saved[1], index = saved[2].unsqueeze(-1);
+    const Tensor error = at::scatter_add(p, -1, index, at::ones_like(index, p.options()).neg());
+    return {centred(h * error / ctx->saved_data["tau"].toDouble()) * grads[0].unsqueeze(-1), Tensor(), Tensor(), Tensor()};
+  }
+};
+
+}  // namespace
+
+Tensor shift_max(const Tensor& z, int64_t k, double tau) {
+  check(k, tau);
+  return ShiftMax::apply(z, k, tau);
+}
+
+Tensor shift_max_nll(const Tensor& z, const Tensor& targets, int64_t k, double tau) {
+  check(k, tau);
+  return ShiftMaxNll::apply(z, targets, k, tau);
+}
+
+}  // namespace assay::layers
