@@ -8,6 +8,8 @@
 namespace assay::audit {
 namespace {
 
+constexpr double kFar = 3, kFarTolerance = 1e-9;  // large weights amplify rounding
+
 // Sums of another shape may be taken in another order: the tolerance is of rounding, relative to the largest value.
 double tolerance(at::ScalarType dtype) { return dtype == at::kDouble ? 1e-12 : 1e-5; }
 
@@ -56,6 +58,15 @@ void check_prefix_consistency(const Subject& s, CheckResult& r) {
             });
     if (!r.pass()) return;
   }
+  // Weights far from their start, in float64: what depends on the length may show only there, as a decay does that is clamped when it is fast.
+  const arch::Built far = s.build(at::kDouble);
+  perturb(far, s.seed(), "audit/far", kFar);
+  const Trace whole = narrowed(trace(far, ids, Mode::evaluation), 1, std::max<int64_t>(1, T / 3));
+  const Trace alone = trace(far, ids.narrow(1, 0, std::max<int64_t>(1, T / 3)).contiguous(), Mode::evaluation);
+  const State* first =
+      first_difference(alone, whole, [](const Tensor& a, const Tensor& b) { return a.sizes() != b.sizes() || apart(a, b, kFarTolerance); });
+  if (first != nullptr)
+    r.findings.push_back({place(s, *first), "a prefix alone gives another result than in a longer row (float64, weights far from their start)"});
 }
 
 void check_batch_independence(const Subject& s, CheckResult& r) {

@@ -9,6 +9,8 @@ namespace assay::audit {
 ParityReport replay_model(const Vectors& v, const ParityOptions& options) {
   const train::Batch b = v.batch(-1, options);
   const arch::Built built = v.build(b.ids_BT.size(1), options);
+  const auto mode = v.file().metadata().find("mode");
+  if (mode != v.file().metadata().end() && mode->second == "train") built.model->begin({.training = true});
   const Tensor logits = built.model->forward(b.ids_BT);
   const Tensor loss = built.model->loss(logits, b.targets_BT);
   torch::autograd::backward({loss}, {});

@@ -12,7 +12,6 @@ namespace {
 
 constexpr int64_t kBatchRows = 4, kBatchLength = 32, kTrainedUpdates = 20;
 constexpr int64_t kShortest = 8;  // in rows of two tokens a decay over time, for instance, has no effect
-constexpr double kPerturbation = 0.1;
 
 // At least kShortest positions, where the options allow them.
 int64_t positions_for(const train::RunConfig& c, int64_t vocab) {
@@ -27,12 +26,12 @@ int64_t positions_for(const train::RunConfig& c, int64_t vocab) {
 
 }  // namespace
 
-void perturb(const arch::Built& built, uint64_t seed, const std::string& salt) {
+void perturb(const arch::Built& built, uint64_t seed, const std::string& salt, double size) {
   const at::NoGradGuard no_grad;
   for (const auto& e : built.params->entries()) {
     const core::Stream stream(seed, salt + "/" + e.name);
     Tensor noise = at::empty({e.numel}, at::TensorOptions().dtype(at::kDouble));
-    for (int64_t i = 0; i < e.numel; ++i) noise.data_ptr<double>()[i] = kPerturbation * stream.normal(static_cast<uint64_t>(i));
+    for (int64_t i = 0; i < e.numel; ++i) noise.data_ptr<double>()[i] = size * stream.normal(static_cast<uint64_t>(i));
     Tensor part = built.params->view(built.params->values(), e);
     part.add_(noise.view(part.sizes()).to(part.options()));
   }

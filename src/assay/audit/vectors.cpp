@@ -28,6 +28,19 @@ void check_ids(const Tensor& ids, int64_t vocab, const std::string& path) {
     throw core::DataError("parity", path + ": input_ids and target_ids must lie in [0, " + std::to_string(vocab) + ")");
 }
 
+// Files of published variants hold constructor arguments; what these do not say is as in the published code, but for what the files leave out
+// (preset "vectors": noise). "compat.NAME" is a switch by its full name.
+core::Value as_published(const arch::ArchInfo& a, const core::Value& config) {
+  core::Value all = core::Value::object();
+  for (const char* preset : {"reference", "vectors"})
+    if (arch::find_preset(a, preset) != nullptr) {
+      const core::Value options = arch::preset_options(a, preset);
+      for (const auto& [option, value] : options.as_object()) all[option] = value;
+    }
+  for (const auto& [option, value] : config.as_object()) all[option.starts_with("compat.") ? option.substr(7) : option] = value;
+  return all;
+}
+
 }  // namespace
 
 Vectors::Vectors(const std::string& path) : path_(path), file_(core::SafeTensors::read(path, uint64_t{1} << 32)) {}
@@ -57,6 +70,7 @@ arch::Built Vectors::build(int64_t seq_len, const ParityOptions& options) const 
   const auto variant = file_.metadata().find("variant");
   const std::string name = variant != file_.metadata().end() ? variant->second : config.at("arch").as_string();
   config.erase("arch");
+  if (variant != file_.metadata().end()) config = as_published(arch::find_architecture(name), config);
   arch::BuildOptions build;
   build.device = options.device;
   build.dtype = options.dtype;

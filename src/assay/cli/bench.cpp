@@ -29,6 +29,7 @@ int run_bench(const std::vector<std::string>& args) {
   bench::BenchOptions bench_options;
   std::string name;
   line.positional("NAME", name, "architecture");
+  declare_preset(line, options.preset);
   line.option("--steps", bench_options.steps, "timed updates");
   line.option("--warmup", bench_options.warmup, "updates before that");
   line.option("--batch", options.batch, "train.batch: sequences");
@@ -41,6 +42,7 @@ int run_bench(const std::vector<std::string>& args) {
   if (bench_options.steps < 1 || bench_options.warmup < 0)
     throw core::ConfigError("bench", "--steps must be at least 1 and --warmup at least 0");
   train::RunConfig config(arch::find_architecture(name));
+  apply_preset(config, options.preset);
   const auto flag = [&](const char* given, const char* path, const core::Value& value) {
     if (line.given(given)) config.settings.set(path, value, core::Source::command_line);
   };
