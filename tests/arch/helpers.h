@@ -1,4 +1,5 @@
 #pragma once
+#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 
 #include <initializer_list>
@@ -71,6 +72,7 @@ inline Tensor ids(int64_t rows, int64_t length, const std::function<int64_t(int6
 // A model whose every parameter is perturbed at random, so that nothing is hidden behind a zero or a one.
 inline arch::Built random_model(std::string_view name, const core::Value& options, int64_t vocab, int64_t length,
                                 at::ScalarType dtype = at::kFloat) {
+  at::set_num_threads(1);  // for models as small as these more only wait for each other
   arch::BuildOptions build;
   build.dtype = dtype;
   arch::Built b = arch::build(arch::find_architecture(name), options, {vocab, length}, build);

@@ -47,7 +47,7 @@ TEST_CASE("switches that change results: the default and the published value dif
                         Case{"v15_aux_loss", "", "v15_entropy=true", 24}, Case{"v15_aux_loss", "", "entropy_floor=0.9", 24},
                         Case{"v3_fourier_linattn", "", "score_scale=0.01", 24}, Case{"v14_data_dependent", "", "score_scale=0.01", 24},
                         Case{"v8_lowrank_vv", "", "rms_eps=0.0078125", 24}, Case{"v13_with_embedding", "", "rms_eps=0.0078125", 24}}) {
-    INFO(c.name << " " << c.published);
+    INFO(std::string(c.name) << " " << std::string(c.published));
     CHECK_FALSE(at::equal(logits(small(c.name, c.options, c.length), c.length), logits(small(c.name, c.published, c.length), c.length)));
   }
 }
@@ -79,7 +79,7 @@ TEST_CASE("activations: an unknown name is an error; published code took it for 
 }
 
 TEST_CASE("the leaky sum is exact at every position; the published quotient is damped early and depends on the length") {
-  const Tensor z = at::ones({1, 256, 1}), d = at::full({1}, 1 / (1 + std::exp(-2.0)));
+  const Tensor z = at::ones({1, 256, 1}, at::kDouble), d = at::full({1}, 1 / (1 + std::exp(-2.0)), at::kDouble);
   const Tensor exact = layers::leaky_sum(z, d).view({-1}), clamped = layers::leaky_sum_clamped(z, d).view({-1});
   struct Row {
     int64_t t;
@@ -149,7 +149,7 @@ TEST_CASE("waves are the published ones, and equal to one step after the other e
     return (run(true) - run(false)).abs().max().item().toDouble();
   };
   CHECK(difference(8, 64, 256) < 1e-4);
-  CHECK(difference(10, 52, 256) > 0.1);
+  CHECK(difference(10, 208, 1024) > 0.1);
 }
 
 TEST_CASE("grad_checkpoint computes steps twice and changes nothing") {
@@ -159,7 +159,8 @@ TEST_CASE("grad_checkpoint computes steps twice and changes nothing") {
     torch::autograd::backward({b.model->loss(b.model->forward(u), u)}, {});
     return b.params->grads().clone();
   };
-  CHECK(at::equal(gradients(false), gradients(true)));
+  const Tensor kept = gradients(false), again = gradients(true);
+  CHECK((kept - again).norm().item().toDouble() < 1e-6 * kept.norm().item().toDouble());
 }
 
 TEST_CASE("emulate_bf16_init rounds initial values and tables to bf16 once") {

@@ -101,13 +101,19 @@ struct CausalConv : torch::autograd::Function<CausalConv> {
 }  // namespace
 
 Tensor causal_conv(const Tensor& z_BTV, const Tensor& weight, const Tensor& bias_V) {
-  return z_BTV.is_cpu() ? CausalConv::apply(z_BTV, weight, bias_V) : causal_conv_reference(z_BTV, weight, bias_V);
-}
-
-Tensor causal_conv_reference(const Tensor& z_BTV, const Tensor& weight, const Tensor& bias_V) {
+  if (z_BTV.is_cpu()) return CausalConv::apply(z_BTV, weight, bias_V);
+  if (!z_BTV.is_cuda()) return causal_conv_reference(z_BTV, weight, bias_V);
   const Tensor padded = at::constant_pad_nd(z_BTV.transpose(1, 2), {weight.size(2) - 1, 0});
   const int64_t no_padding = 0;
   return at::conv1d(padded, weight, bias_V, 1, at::IntArrayRef(no_padding), 1, weight.size(0)).transpose(1, 2);
+}
+
+Tensor causal_conv_reference(const Tensor& z_BTV, const Tensor& weight, const Tensor& bias_V) {
+  const int64_t T = z_BTV.size(1), kernel = weight.size(2);
+  const Tensor padded = at::constant_pad_nd(z_BTV, {0, 0, kernel - 1, 0});
+  Tensor y = bias_V.expand_as(z_BTV);
+  for (int64_t j = 0; j < kernel; ++j) y = y + weight.select(2, j).squeeze(1) * padded.narrow(1, j, T);
+  return y;
 }
 
 }  // namespace assay::layers

@@ -7,7 +7,7 @@ namespace assay::layers {
 // z [B, T, V], weight [V, 1, kernel], bias [V]; float32 or float64, any device. Differentiable once.
 Tensor causal_conv(const Tensor& z_BTV, const Tensor& weight, const Tensor& bias_V);
 
-// The same by ATen's grouped convolution.
+// The same, tap after tap by plain operations.
 Tensor causal_conv_reference(const Tensor& z_BTV, const Tensor& weight, const Tensor& bias_V);
 
 }  // namespace assay::layers

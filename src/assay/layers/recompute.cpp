@@ -13,7 +13,8 @@ struct Held : torch::CustomClassHolder {
 };
 
 struct Recompute : torch::autograd::Function<Recompute> {
-  static Tensor forward(torch::autograd::AutogradContext* ctx, const Recomputed& f, const std::vector<Tensor>& inputs) {
+  static Tensor forward(torch::autograd::AutogradContext* ctx, const Recomputed& f, at::TensorList list) {
+    const std::vector<Tensor> inputs = list.vec();
     ctx->save_for_backward(inputs);
     ctx->saved_data["f"] = c10::IValue::make_capsule(c10::make_intrusive<Held>(f));
     return f(inputs);
@@ -36,6 +37,8 @@ struct Recompute : torch::autograd::Function<Recompute> {
 
 }  // namespace
 
-Tensor recompute(const Recomputed& f, const std::vector<Tensor>& inputs) { return Recompute::apply(f, inputs); }
+Tensor recompute(const Recomputed& f, const std::vector<Tensor>& inputs) {
+  return Recompute::apply(f, at::TensorList(inputs));  // a list, not a vector: only that is searched for what wants a gradient
+}
 
 }  // namespace assay::layers
