@@ -86,13 +86,15 @@ struct Counts {
   int64_t trainer, constructor;
 };
 
-constexpr Counts counts[] = {
-    {"v1_shared_attn", 3359761, 3269409},   {"v2_conv", 353289, 1330225},           {"v3_fourier_linattn", 328745, 328745},
-    {"v4_weight_shared", 101743, 101743},   {"v5_fft_linattn", 328745, 918569},     {"v6_banded_fourier", 824417, 824417},
-    {"v7_soft_ops", 328809, 230097},        {"v8_lowrank_vv", 163881, 1081385},     {"v9_linattn", 4195369, 4195369},
-    {"v10_state_cond_op", 1386585, 1386585}, {"v11a_mixed_ops", 3425329, 3425329},   {"v11b_hard_routing", 6350906, 6350906},
-    {"v12_vocab_slice", 4198433, 6297649},  {"v13_with_embedding", 4460577, 6559793}, {"v14_data_dependent", 2542633, 2542633},
-    {"v15_aux_loss", 4198433, 4198433},     {"v16_multi_branch", 6305397, 1579893}};
+constexpr Counts counts[] = {{"v1_shared_attn", 3359761, 3269409},     {"v2_conv", 353289, 1330225},
+                             {"v3_fourier_linattn", 328745, 328745},   {"v4_weight_shared", 101743, 101743},
+                             {"v5_fft_linattn", 328745, 918569},       {"v6_banded_fourier", 824417, 824417},
+                             {"v7_soft_ops", 328809, 230097},          {"v8_lowrank_vv", 163881, 1081385},
+                             {"v9_linattn", 4195369, 4195369},         {"v10_state_cond_op", 1386585, 1386585},
+                             {"v11a_mixed_ops", 3425329, 3425329},     {"v11b_hard_routing", 6350906, 6350906},
+                             {"v12_vocab_slice", 4198433, 6297649},    {"v13_with_embedding", 4460577, 6559793},
+                             {"v14_data_dependent", 2542633, 2542633}, {"v15_aux_loss", 4198433, 4198433},
+                             {"v16_multi_branch", 6305397, 1579893}};
 
 }  // namespace
 
@@ -143,7 +145,8 @@ TEST_CASE("presets name complete sets of options, and older names find the varia
     CHECK(arch::preset_options(info, "historical").at("rms_eps").as_double() == 0.0078125);
     CHECK_FALSE(info.notes.empty());
   }
-  CHECK_THROWS_WITH_AS(arch::preset_options(arch::find_architecture("v9"), "constrctor"), doctest::Contains("constructor"), core::ConfigError);
+  CHECK_THROWS_WITH_AS(arch::preset_options(arch::find_architecture("v9"), "constrctor"), doctest::Contains("constructor"),
+                       core::ConfigError);
   CHECK_THROWS_AS(arch::preset_options(arch::find_architecture("gpt2"), "trainer"), core::ConfigError);
   for (const auto& [alias, name] : std::vector<std::pair<const char*, const char*>>{{"wave", "v6_banded_fourier"},
                                                                                     {"v11_brainwave", "v11a_mixed_ops"},
@@ -159,8 +162,8 @@ TEST_CASE("sizes that a variant cannot take are refused with the rule") {
   const auto refused = [](const char* name, const char* options, const char* words) {
     INFO(std::string(name) << " " << std::string(options));
     const auto& info = arch::find_architecture(name);
-    CHECK_THROWS_WITH_AS(arch::build(info, merged(small_options(info.name), options_of(options)), {40, 8}, {}),
-                         doctest::Contains(words), core::ConfigError);
+    CHECK_THROWS_WITH_AS(arch::build(info, merged(small_options(info.name), options_of(options)), {40, 8}, {}), doctest::Contains(words),
+                         core::ConfigError);
   };
   refused("v1", "vocab_size=42", "2 num_heads");
   refused("v1", "num_kv_heads=3", "does not divide");
@@ -172,6 +175,9 @@ TEST_CASE("sizes that a variant cannot take are refused with the rule") {
   refused("v10", "n_ops=9", "n_ops");
   refused("v12", "k_active=41", "k_active=41");
   refused("v16", "n_branches=25", "n_branches");
+  // An option of other variants is refused with those that have it.
+  refused("v2", "interaction_rank=4", "v8_lowrank_vv has");
+  refused("v4", "num_step=2", "unknown option");
   // The data's vocabulary is rounded up where heads have to share it.
   CHECK(arch::build(arch::find_architecture("v1"), small_options("v1_shared_attn"), {43, 8}, {}).model->vocab_size() == 48);
 }

@@ -43,10 +43,11 @@ TEST_CASE("switches that change results: the default and the published value dif
     const char *name, *options, *published;
     int64_t length;
   };
-  for (const Case& c : {Case{"v1_shared_attn", "", "rope_bf16=true", 300}, Case{"v11a_mixed_ops", "ema_normalised=false", "ema_normalised=true", 24},
-                        Case{"v15_aux_loss", "", "v15_entropy=true", 24}, Case{"v15_aux_loss", "", "entropy_floor=0.9", 24},
-                        Case{"v3_fourier_linattn", "", "score_scale=0.01", 24}, Case{"v14_data_dependent", "", "score_scale=0.01", 24},
-                        Case{"v8_lowrank_vv", "", "rms_eps=0.0078125", 24}, Case{"v13_with_embedding", "", "rms_eps=0.0078125", 24}}) {
+  for (const Case& c :
+       {Case{"v1_shared_attn", "", "rope_bf16=true", 300}, Case{"v11a_mixed_ops", "ema_normalised=false", "ema_normalised=true", 24},
+        Case{"v15_aux_loss", "", "v15_entropy=true", 24}, Case{"v15_aux_loss", "", "entropy_floor=0.9", 24},
+        Case{"v3_fourier_linattn", "", "score_scale=0.01", 24}, Case{"v14_data_dependent", "", "score_scale=0.01", 24},
+        Case{"v8_lowrank_vv", "", "rms_eps=0.0078125", 24}, Case{"v13_with_embedding", "", "rms_eps=0.0078125", 24}}) {
     INFO(std::string(c.name) << " " << std::string(c.published));
     CHECK_FALSE(at::equal(logits(small(c.name, c.options, c.length), c.length), logits(small(c.name, c.published, c.length), c.length)));
   }
@@ -85,7 +86,8 @@ TEST_CASE("the leaky sum is exact at every position; the published quotient is d
     int64_t t;
     double exact, clamped;
   };
-  for (const Row& r : {Row{1, 0.880797, 8.78e-7}, Row{64, 7.386865, 0.0218648}, Row{100, 7.389033, 2.110295}, Row{110, 7.389050, 7.389053}}) {
+  for (const Row& r :
+       {Row{1, 0.880797, 8.78e-7}, Row{64, 7.386865, 0.0218648}, Row{100, 7.389033, 2.110295}, Row{110, 7.389050, 7.389053}}) {
     CHECK(exact[r.t].item().toDouble() == doctest::Approx(r.exact).epsilon(1e-6));
     CHECK(clamped[r.t].item().toDouble() == doctest::Approx(r.clamped).epsilon(1e-3));
   }

@@ -34,7 +34,8 @@ OpCase conv_case(int64_t B, int64_t T, int64_t V, int64_t kernel) {
 
 }  // namespace
 
-TEST_CASE("the causal convolution agrees with the sum over its taps, values and gradients, also where the kernel is longer than the sequence") {
+TEST_CASE(
+    "the causal convolution agrees with the sum over its taps, values and gradients, also where the kernel is longer than the sequence") {
   for (const auto& [T, V, kernel] : {std::array<int64_t, 3>{1, 3, 4}, {5, 2, 1}, {7, 67, 16}, {33, 130, 4}})
     testing::check_op(conv_case(2, T, V, kernel), at::Device(at::kCPU));
 }

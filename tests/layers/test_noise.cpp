@@ -13,7 +13,8 @@ TEST_CASE("noise has the bits of the counter-based generator, and a row or posit
   for (int64_t r = 0; r < 3; ++r)
     for (int64_t t = 0; t < 5; ++t) {
       const auto block = stream.block((static_cast<uint64_t>(r) << 32) + static_cast<uint64_t>(t + 2));
-      for (int64_t j = 0; j < 4; ++j) CHECK(u[r][t][j].item().toDouble() == (static_cast<double>(block[static_cast<size_t>(j)]) + 0.5) * 0x1p-32);
+      for (int64_t j = 0; j < 4; ++j)
+        CHECK(u[r][t][j].item().toDouble() == (static_cast<double>(block[static_cast<size_t>(j)]) + 0.5) * 0x1p-32);
     }
   CHECK(at::equal(u.narrow(0, 1, 1).narrow(1, 1, 2), layers::uniforms(11, "noise", step, index.narrow(0, 1, 1).narrow(1, 1, 2))));
 }

@@ -36,17 +36,24 @@ const ArchInfo& find_architecture(std::string_view name) {
   throw core::ConfigError("model", core::unknown_name("architecture", name, known));
 }
 
+void require_option(const ArchInfo& a, std::string_view option) {
+  if (a.schema().find(option) != nullptr) return;
+  std::vector<std::string> known;
+  for (const core::Field& f : a.schema().fields()) known.push_back(f.name);
+  std::string owners;
+  for (const ArchInfo* other : architectures())
+    if (other->schema().find(option) != nullptr) owners += (owners.empty() ? "" : ", ") + std::string(other->name);
+  throw core::ConfigError("model",
+                          std::string(a.name) + (owners.empty() ? ": " + core::unknown_name("option", option, known)
+                                                                : " has no option '" + std::string(option) + "'; " + owners + " has"));
+}
+
 core::Value complete_config(const ArchInfo& a, const core::Value& config) {
   core::Value all = core::Value::object();
   for (const core::Field& f : a.schema().fields()) all[f.name] = f.default_value;
   for (const auto& [name, value] : config.as_object()) {
-    const core::Field* f = a.schema().find(name);
-    if (f == nullptr) {
-      std::vector<std::string> known;
-      for (const core::Field& g : a.schema().fields()) known.push_back(g.name);
-      throw core::ConfigError("model", std::string(a.name) + ": " + core::unknown_name("option", name, known));
-    }
-    all[name] = core::checked(a.schema(), *f, value);
+    require_option(a, name);
+    all[name] = core::checked(a.schema(), *a.schema().find(name), value);
   }
   return all;
 }

@@ -101,7 +101,7 @@ struct ArchInfo {
   std::string_view equations;
   std::string_view notes;           // what is known of published numbers of this architecture, and whether they can be trusted
   std::span<const Preset> presets;  // beside the defaults
-  bool straight_through = false;  // gradients that pass where values do not: causality is then audited by values alone
+  bool straight_through = false;    // gradients that pass where values do not: causality is then audited by values alone
   const core::Schema& (*schema)();
   std::shared_ptr<void> (*new_config)();  // a default Config, to be seen through `schema`
   std::unique_ptr<Model> (*make)(const core::Value& config, const Dims& dims, tensor::Params& params, tensor::Precision precision);
@@ -113,6 +113,8 @@ std::span<const ArchInfo* const> architectures();  // generated from the source 
 const ArchInfo& find_architecture(std::string_view name);
 std::vector<std::string> aliases_of(const ArchInfo& a);
 
+// ConfigError where `a` has no option of this name: with the architectures that have it, else the nearest name.
+void require_option(const ArchInfo& a, std::string_view option);
 // The defaults of `a` overlaid with `config` (an object of options), checked. ConfigError as core::Bound::set.
 core::Value complete_config(const ArchInfo& a, const core::Value& config);
 

@@ -124,8 +124,9 @@ Tensor extra_after(const Tensor& ids, const Example& e, arch::Model& model, cons
 }  // namespace
 
 void check_loss(const Subject& s, CheckResult& r) {
-  r.note = "the training loss and its derivative are those of the mean cross-entropy, computed anew in double from the logits, and of what the "
-           "model says it adds; validation counts the cross-entropy alone";
+  r.note =
+      "the training loss and its derivative are those of the mean cross-entropy, computed anew in double from the logits, and of what the "
+      "model says it adds; validation counts the cross-entropy alone";
   arch::Model& model = *s.weights()[0].built->model;
   const Example e = example(s, model);
   if (e.first < 0 || e.end > e.logits_BTV.size(1)) {
@@ -136,7 +137,8 @@ void check_loss(const Subject& s, CheckResult& r) {
   const Tensor ids = s.ids(kRows, e.targets_BT.size(1), 82);
   model.begin({});
   if (extra_after(ids, e, model, s.device()).defined())
-    r.findings.push_back({"validation", "the model adds terms of its own to the cross-entropy in evaluation: its losses are not comparable"});
+    r.findings.push_back(
+        {"validation", "the model adds terms of its own to the cross-entropy in evaluation: its losses are not comparable"});
   model.begin(s.training_pass(0));
   const Tensor extra = extra_after(ids, e, model, s.device());
   const double loss = model.loss(e.logits_BTV.to(at::kFloat).to(s.device()), e.targets_BT.to(s.device())).item().toDouble();

@@ -1,6 +1,7 @@
 #include "assay/audit/subject.h"
 
 #include <ATen/ops/cat.h>
+#include <ATen/ops/equal.h>
 
 #include <algorithm>
 
@@ -21,6 +22,16 @@ int64_t positions_for(const train::RunConfig& c, int64_t vocab) {
     return kShortest;
   } catch (const core::ConfigError&) {
     return c.train.seq_len;
+  }
+}
+
+bool repeats(arch::Model& model, const Tensor& ids_BT) {
+  const at::NoGradGuard no_grad;
+  try {
+    model.begin({});
+    return at::equal(model.forward(ids_BT), model.forward(ids_BT));
+  } catch (const std::exception&) {  // a check that meets it reports it
+    return true;
   }
 }
 
@@ -58,6 +69,7 @@ Subject::Subject(const train::RunConfig& config, int64_t vocab, Level level, con
     weights_.push_back({"trained", &owned_.back()});
   }
   if (trained != nullptr) weights_.push_back({"checkpoint", trained});
+  evaluation_repeats_ = repeats(*weights_[1].built->model, ids(1, std::min(config.train.seq_len, kShortest), 6));
 }
 
 arch::Built Subject::build(at::ScalarType dtype) const {

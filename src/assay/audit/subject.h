@@ -38,6 +38,9 @@ class Subject {
   };
   const std::vector<Weights>& weights() const { return weights_; }
 
+  // False: two evaluations of the same tokens differ. That is a finding by itself (noise), and comparing evaluations says nothing beyond it.
+  bool evaluation_repeats() const { return evaluation_repeats_; }
+
   // Lengths to try, the run's own sequence length last.
   std::vector<int64_t> lengths() const;
 
@@ -57,6 +60,7 @@ class Subject {
   int64_t built_for_;  // positions
   std::deque<arch::Built> owned_;
   std::vector<Weights> weights_;
+  bool evaluation_repeats_ = true;
 };
 
 }  // namespace assay::audit

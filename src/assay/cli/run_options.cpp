@@ -34,6 +34,13 @@ bool read_elsewhere(const std::string& name) {
   return false;
 }
 
+// "model.X=..." and "compat.X=..." of another architecture: the error names the owner.
+void require_model_options(const arch::ArchInfo& a, const std::vector<std::string>& assignments) {
+  for (const std::string& text : assignments)
+    for (const std::string section : {"model.", "compat."})
+      if (text.starts_with(section)) arch::require_option(a, text.substr(section.size(), text.find('=') - section.size()));
+}
+
 }  // namespace
 
 void RunOptions::declare(CommandLine& line) {
@@ -67,6 +74,9 @@ std::unique_ptr<train::RunConfig> RunOptions::resolve(const CommandLine& line, b
   const core::Value* preset_of_recipe = recipe.find("preset");
   apply_preset(*config, preset.empty() && preset_of_recipe != nullptr ? preset_of_recipe->as_string() : preset);
   for (const char* key : {"arch", "preset", "name", "sources"}) recipe.erase(key);
+  if (const core::Value* model = recipe.find("model"); model != nullptr && model->is_object())
+    for (const auto& [option, value] : model->as_object()) arch::require_option(*config->architecture, option);
+  require_model_options(*config->architecture, assignments);
   config->settings.set_document(recipe, core::Source::recipe);
   for (const std::string& unread : config->settings.set_environment(pairs, core::known_environment_names()))
     if (!read_elsewhere(unread))
@@ -89,7 +99,8 @@ std::unique_ptr<train::RunConfig> RunOptions::resolve(const CommandLine& line, b
 }
 
 void declare_preset(CommandLine& line, std::string& preset) {
-  line.option("--preset", preset, "model options by name, such as trainer, constructor, reference, historical; `assay show NAME` lists them");
+  line.option("--preset", preset,
+              "model options by name, such as trainer, constructor, reference, historical; `assay show NAME` lists them");
 }
 
 void apply_preset(train::RunConfig& config, const std::string& preset) {

@@ -18,7 +18,8 @@ Tensor multiply(const Tensor& a, const Tensor& b, bool bf16) {
 
 }  // namespace
 
-Tensor key_decay_attention(const Tensor& q_BTc, const Tensor& k_BSc, const Tensor& v_BSd, const Tensor& logit_BS, int64_t first, bool bf16) {
+Tensor key_decay_attention(const Tensor& q_BTc, const Tensor& k_BSc, const Tensor& v_BSd, const Tensor& logit_BS, int64_t first,
+                           bool bf16) {
   const auto options = q_BTc.options().requires_grad(false);
   const Tensor t = at::arange(first, first + q_BTc.size(1), options), s = at::arange(k_BSc.size(1), options);
   const Tensor distance_TS = t.unsqueeze(1) - s - 1;

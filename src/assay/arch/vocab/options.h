@@ -53,19 +53,22 @@ core::Schema declare(std::initializer_list<core::FieldBuilder<Config>> own) {
     fields.push_back(builder.copy());
     fields.back().default_value = fields.back().get(&defaults);
   };
-  add(inherited<Config>("vocab_size", &CommonOptions::vocab_size, "vocabulary and width of the state; 0 = the data's", 0, 65536).env("VOCAB_SIZE"));
+  add(inherited<Config>("vocab_size", &CommonOptions::vocab_size, "vocabulary and width of the state; 0 = the data's", 0, 65536)
+          .env("VOCAB_SIZE"));
   if constexpr (std::is_base_of_v<WaveOptions, Config>) {
     add(inherited<Config>("num_steps", &WaveOptions::num_steps, "recurrent steps N", 1, 1024).env("NUM_STEPS"));
     add(inherited<Config>("inner_mul", &WaveOptions::inner_mul, "width of the MLP: h = k_active times this", 1, 1024).env("INNER_MUL"));
   }
   for (const auto& builder : own) add(builder);
   if constexpr (std::is_base_of_v<FourierOptions, Config>) {
-    add(inherited<Config>("n_fourier_basis", &FourierOptions::n_fourier_basis, "harmonics K of the table over the vocabulary; 2 K < V", 1, 32768)
+    add(inherited<Config>("n_fourier_basis", &FourierOptions::n_fourier_basis, "harmonics K of the table over the vocabulary; 2 K < V", 1,
+                          32768)
             .env("N_FOURIER_BASIS"));
     add(inherited<Config>("n_channels", &FourierOptions::n_channels, "channels C", 1, 65536).env("N_CHANNELS"));
   }
   if constexpr (std::is_base_of_v<SliceOptions, Config>)
-    add(inherited<Config>("k_active", &SliceOptions::k_active, "width k of the windows that a step reads and writes; k <= V", 1, 65536).env("K_ACTIVE"));
+    add(inherited<Config>("k_active", &SliceOptions::k_active, "width k of the windows that a step reads and writes; k <= V", 1, 65536)
+            .env("K_ACTIVE"));
   add(inherited<Config>("logit_softcap", &CommonOptions::logit_softcap, "logits stay within +-c", 1e-3, 1e6).env("LOGIT_SOFTCAP"));
   if constexpr (std::is_base_of_v<DecayOptions, Config>)
     add(inherited<Config>("decay_init", &DecayOptions::decay_init, "initial decay logit", -40, 40).env("DECAY_INIT"));
@@ -75,10 +78,11 @@ core::Schema declare(std::initializer_list<core::FieldBuilder<Config>> own) {
   if constexpr (std::is_base_of_v<ScoreOptions, Config>)
     add(inherited<Config>("score_scale", &ScoreOptions::score_scale, "factor on the attention scores", 0, 1e6));
   if constexpr (std::is_base_of_v<ActivationOptions, Config>)
-    add(inherited<Config>("activation_fallback", &ActivationOptions::activation_fallback, "compatibility: an unknown activation name means gelu"));
+    add(inherited<Config>("activation_fallback", &ActivationOptions::activation_fallback,
+                          "compatibility: an unknown activation name means gelu"));
   if constexpr (std::is_base_of_v<ScoreOptions, Config>)
     add(inherited<Config>("reversed_mask", &ScoreOptions::reversed_mask,
-               "compatibility: attend to the FUTURE (s > t), as before the published fix"));
+                          "compatibility: attend to the FUTURE (s > t), as before the published fix"));
   if constexpr (std::is_base_of_v<WaveOptions, Config>) {
     add(inherited<Config>("parallel_waves", &WaveOptions::parallel_waves,
                           "compatibility: the published grouping of steps, even where it changes the function")

@@ -47,8 +47,10 @@ Tensor Skeleton::forward(const Tensor& input, const Observer* observe) {
 }
 
 Tensor Skeleton::next(const Tensor& ids_B, Memory& memory) {
-  if (!recurrent()) throw core::ConfigError(
-        "model", "with these compatibility switches a state depends on later tokens or on the final length: there is no going on token by token");
+  if (!recurrent())
+    throw core::ConfigError(
+        "model",
+        "with these compatibility switches a state depends on later tokens or on the final length: there is no going on token by token");
   const at::NoGradGuard no_grad;
   memory_ = &memory;
   slot_ = 0;
@@ -90,8 +92,7 @@ Tensor Skeleton::times(const Tensor& x, const Tensor& matrix) const { return ten
 Tensor Skeleton::in_time(const Tensor& t, int64_t time_axis) const { return scores_.reversed_mask ? at::flip(t, {time_axis}) : t; }
 
 Tensor Skeleton::attend(const Tensor& q_in, const Tensor& k_in, const Tensor& v_in, const Tensor& decay_logit) {
-  if (q_in.dim() == 3)
-    return attend(q_in.unsqueeze(1), k_in.unsqueeze(1), v_in.unsqueeze(1), decay_logit.view({1})).squeeze(1);
+  if (q_in.dim() == 3) return attend(q_in.unsqueeze(1), k_in.unsqueeze(1), v_in.unsqueeze(1), decay_logit.view({1})).squeeze(1);
   const Tensor q = in_time(scores_.score_scale == 1 ? q_in : q_in * scores_.score_scale, 2), k = in_time(k_in, 2), v = in_time(v_in, 2);
   Tensor* S = slot();
   if (S == nullptr) return in_time(ops::decay_attention(q, k, v, decay_logit, bf16()), 2);

@@ -34,9 +34,9 @@ class Skeleton : public Model {
   virtual Tensor steps(Tensor x_BTV, const Observer& seen) = 0;
   virtual Tensor embed(const Tensor& input) const;  // before the first norm; one-hot rows
 
-  Tensor rho(const Tensor& z) const;               // over the last axis
-  Tensor head(const Tensor& normalised) const;     // logits
-  Tensor table(const Tensor& values) const;        // constants of the model, from double: device, dtype, rounding
+  Tensor rho(const Tensor& z) const;            // over the last axis
+  Tensor head(const Tensor& normalised) const;  // logits
+  Tensor table(const Tensor& values) const;     // constants of the model, from double: device, dtype, rounding
   Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {}) const;  // x W^T + b
   Tensor times(const Tensor& x, const Tensor& matrix) const;                            // x M
   tensor::Precision precision() const { return precision_; }

@@ -56,8 +56,8 @@ struct AddWindow : torch::autograd::Function<AddWindow> {
 
 Windows windows_of(int64_t i, int64_t total, int64_t V, int64_t k) {
   if (k > V)
-    throw core::ConfigError("model", "k_active=" + std::to_string(k) + " is wider than the vocabulary: wanted at most vocab_size=" +
-                                         std::to_string(V));
+    throw core::ConfigError(
+        "model", "k_active=" + std::to_string(k) + " is wider than the vocabulary: wanted at most vocab_size=" + std::to_string(V));
   const int64_t first = i * (V / total) % V;
   return {{first, k}, {(first + V / 2) % V, k}};
 }
@@ -87,19 +87,24 @@ std::vector<std::vector<size_t>> waves(const std::vector<Windows>& steps, int64_
 }
 
 std::vector<Tensor> SliceStep::parameters() const {
-  return {memory.W_q_kk, memory.W_k_kk, memory.W_v_kk, memory.W_o_kk, memory.delta, memory.s, mem_scale, W_down_hk, W_up_kh, b_h, write_scale};
+  return {memory.W_q_kk, memory.W_k_kk, memory.W_v_kk, memory.W_o_kk, memory.delta, memory.s,
+          mem_scale,     W_down_hk,     W_up_kh,       b_h,           write_scale};
 }
 
 SliceMemory Sliced::add_memory(tensor::Params& p, const std::string& prefix, int64_t k, double decay_init) {
   const auto square = [&](const char* name) { return p.add(prefix + name, {k, k}, normal(0.02)); };
-  return {square("q_proj.weight"), square("k_proj.weight"), square("v_proj.weight"), square("o_proj.weight"),
-          p.add(prefix + "decay_logit", {}, constant(decay_init)), p.add(prefix + "out_scale", {}, constant(0.1))};
+  return {square("q_proj.weight"),
+          square("k_proj.weight"),
+          square("v_proj.weight"),
+          square("o_proj.weight"),
+          p.add(prefix + "decay_logit", {}, constant(decay_init)),
+          p.add(prefix + "out_scale", {}, constant(0.1))};
 }
 
 SliceStep Sliced::add_step(tensor::Params& p, const std::string& prefix, int64_t k, int64_t h, double decay_init) {
-  return {add_memory(p, prefix + "memory.", k, decay_init), p.add(prefix + "mem_scale", {1}, constant(1)),
+  return {add_memory(p, prefix + "memory.", k, decay_init),   p.add(prefix + "mem_scale", {1}, constant(1)),
           p.add(prefix + "down.weight", {h, k}, normal(0.1)), p.add(prefix + "up.weight", {k, h}, normal(0.1)),
-          p.add(prefix + "mlp_bias", {h}, constant(0)), p.add(prefix + "write_scale", {}, constant(0.1))};
+          p.add(prefix + "mlp_bias", {h}, constant(0)),       p.add(prefix + "write_scale", {}, constant(0.1))};
 }
 
 Tensor Sliced::remember(const SliceMemory& m, const Tensor& g_BTk) {

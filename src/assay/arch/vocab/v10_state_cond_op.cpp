@@ -65,7 +65,8 @@ class StateCondOp final : public Skeleton {
       const std::string step = "steps." + std::to_string(i) + ".", policy = step + "policy.net.";
       const auto square = [&](const char* name) { return p.add(step + name, {D, D}, normal(0.02)); };
       steps_.push_back({p.add(step + "compress.weight", {D, V}, normal(0.02)), p.add(step + "expand.weight", {V, D}, normal(0.02)),
-                        p.add(policy + "0.weight", {2 * D, D}, normal(0.02)), p.add(policy + "0.bias", {2 * D}, uniform(1 / std::sqrt(width))),
+                        p.add(policy + "0.weight", {2 * D, D}, normal(0.02)),
+                        p.add(policy + "0.bias", {2 * D}, uniform(1 / std::sqrt(width))),
                         p.add(policy + "2.weight", {2 * D + n, 2 * D}, normal(0.02)),
                         p.add(policy + "2.bias", {2 * D + n}, uniform(1 / std::sqrt(2 * width))), square("mem_q.weight"),
                         square("mem_k.weight"), square("mem_v.weight"), p.add(step + "decay_logit", {}, constant(c.decay_init)),
@@ -118,11 +119,8 @@ Cost cost(const core::Value& config, const Dims& dims) {
   return cost_of(N * (2 * s.V * D + 5 * D * D + 2 * D * (2 * D + n) + n * D * D), N * s.T * D, N * (3 * s.V + (16 + 2 * n) * D));
 }
 
-constexpr Preset presets[] = {{"trainer", ""},
-                              {"constructor", ""},
-                              {"settings", ""},
-                              {"reference", ""},
-                              {"historical", "reversed_mask=true rms_eps=0.0078125"}};
+constexpr Preset presets[] = {
+    {"trainer", ""}, {"constructor", ""}, {"settings", ""}, {"reference", ""}, {"historical", "reversed_mask=true rms_eps=0.0078125"}};
 
 }  // namespace
 
@@ -141,8 +139,9 @@ ASSAY_ARCHITECTURE(v10_state_cond_op){
                  "phi = gelu, relu, relu^2, swish, tanh, sigmoid, identity, negate\n"
                  "DLA(q, k, v)_t = sum_{s<t} sigmoid(delta)^(t-s-1) (q_t.k_s) v_s\n"
                  "logits = c tanh(gamma rho(x) / c)",
-    .notes = "Published: 6.00 nats (3.55 bits per byte) after 523 updates in 600 s, with the corrected mask: trustworthy. Described as soft\n"
-             "addressing over the vocabulary; it addresses its code. The softmax read scales the code by about 1/d, so learning starts slowly.",
+    .notes =
+        "Published: 6.00 nats (3.55 bits per byte) after 523 updates in 600 s, with the corrected mask: trustworthy. Described as soft\n"
+        "addressing over the vocabulary; it addresses its code. The softmax read scales the code by about 1/d, so learning starts slowly.",
     .presets = presets,
     .schema = &Config::schema,
     .new_config = &new_config<Config>,

@@ -136,8 +136,10 @@ ASSAY_ARCHITECTURE(v11a_mixed_ops){
                  "  x += s_short Mem(rho(x); delta_short)\n"
                  "DLA(q, k, v; delta)_t = sum_{s<t} sigmoid(delta)^(t-s-1) (q_t.k_s) v_s\n"
                  "logits = c tanh(gamma rho(x) / c)",
-    .notes = "Published: 7.30 nats (4.32 bits per byte), with the corrected mask but with a defective leaky sum: a quotient clamped at 1e-8 damps\n"
-             "early positions, and how much depends on the total length (ema_clamp=true). The sum here is exact. It is a sum, not a mean: its gain\n"
+    .notes = "Published: 7.30 nats (4.32 bits per byte), with the corrected mask but with a defective leaky sum: a quotient clamped at "
+             "1e-8 damps\n"
+             "early positions, and how much depends on the total length (ema_clamp=true). The sum here is exact. It is a sum, not a mean: "
+             "its gain\n"
              "is 54.6 at the start, and the published run never came down to ln V = 6.93.",
     .presets = presets,
     .schema = &Config::schema,

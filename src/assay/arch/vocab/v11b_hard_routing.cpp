@@ -36,7 +36,8 @@ struct Config : CommonOptions, ScoreOptions {
         option("state_dim", &Config::state_dim, "width d of queries, keys and values", 1, 65536).env("STATE_DIM"),
         option("inner_dim", &Config::inner_dim, "width m of the MLP", 1, 65536).env("INNER_DIM"),
         option("tau", &Config::tau, "temperature of the routing", 1e-3, 1e3).env("GUMBEL_TAU"),
-        option("halt_threshold", &Config::halt_threshold, "in evaluation a position halts above this probability", 0, 1).env("HALT_THRESHOLD"),
+        option("halt_threshold", &Config::halt_threshold, "in evaluation a position halts above this probability", 0, 1)
+            .env("HALT_THRESHOLD"),
         option("ponder_lambda", &Config::ponder_lambda, "weight of the expected depth in the training loss", 0, 1e3).env("PONDER_LAMBDA"),
         option("gumbel_scale", &Config::gumbel_scale, "factor on the routing noise; 0: the largest logit wins", 0, 1e3),
         option("eval_gumbel", &Config::eval_gumbel, "compatibility: routing noise in evaluation too, new at each call"),
@@ -209,18 +210,22 @@ ASSAY_ARCHITECTURE(v11b_hard_routing){
     .family = "vocabulary space",
     .mixer = "decay linear attention at three time scales, softly gated",
     .transform = "MLP whose activation each position chooses (straight-through Gumbel)",
-    .summary = "three-timescale attention, an MLP with a chosen activation, halting: trained as a mixture of depths, evaluated with hard exits",
+    .summary =
+        "three-timescale attention, an MLP with a chosen activation, halting: trained as a mixture of depths, evaluated with hard exits",
     .source = "vocabulary-space family, variant 11b",
     .equations = "x = rho(onehot(u));  step:\n"
                  "  z = rho(x);  x += mu s_a (sum_a pi_a DLA(z W_q^T, z W_ka^T, z W_va^T; delta_a)) W_o^T,  pi = softmax(z W_sg^T)\n"
-                 "  z = rho(x);  x += nu s_t (sum_i e_i psi_i(z W_d^T + b)) W_u^T,  e = one-hot argmax((z W_act^T + Gumbel) / tau), straight-through\n"
+                 "  z = rho(x);  x += nu s_t (sum_i e_i psi_i(z W_d^T + b)) W_u^T,  e = one-hot argmax((z W_act^T + Gumbel) / tau), "
+                 "straight-through\n"
                  "psi = gelu, relu, swish, tanh;  p = sigmoid(x.w_h + b_h) after each step but the last\n"
                  "training: beta = R p, R *= 1 - p (last: beta = R);  x = sum beta x;  loss += lambda mean(sum R)\n"
                  "evaluation: a position keeps its state once p > theta\n"
                  "DLA(q, k, v; delta)_t = sum_{s<t} sigmoid(delta)^(t-s-1) (q_t.k_s) v_s\n"
                  "logits = c tanh(gamma rho(x) / c)",
-    .notes = "Published: 5.45 nats (3.23 bits per byte) after 214 updates in 600 s, with the corrected mask but noise in evaluation, so to about\n"
-             "three digits. Here evaluation is free of noise (eval_gumbel=true brings it back). Routing chooses among four activations of one MLP,\n"
+    .notes = "Published: 5.45 nats (3.23 bits per byte) after 214 updates in 600 s, with the corrected mask but noise in evaluation, so to "
+             "about\n"
+             "three digits. Here evaluation is free of noise (eval_gumbel=true brings it back). Routing chooses among four activations of "
+             "one MLP,\n"
              "not among operations; halting saves no arithmetic; training and evaluation compute different functions by design.",
     .presets = presets,
     .schema = &Config::schema,

@@ -58,9 +58,12 @@ ASSAY_ARCHITECTURE(v12_vocab_slice){
                  "read_i = k ids from i floor(V/N) on,  write_i = the same V/2 further, both modulo V\n"
                  "DLA(q, k, v)_t = sum_{s<t} sigmoid(delta)^(t-s-1) (q_t.k_s) v_s\n"
                  "logits = c tanh(gamma rho(x) / c)",
-    .notes = "Published: 5.46 nats (3.24 bits per byte) after 636 updates in 600 s at N = 8, with the corrected mask: trustworthy, though with an\n"
-             "epsilon of 2^-7, which matters here: slices are often exactly zero, where the norm's derivative is eps^(-1/2). Windows are ranges of\n"
-             "token ids, so quality depends on the order of the tokenizer's ids. Published waves are another function for some (N, k): steps here run\n"
+    .notes = "Published: 5.46 nats (3.24 bits per byte) after 636 updates in 600 s at N = 8, with the corrected mask: trustworthy, though "
+             "with an\n"
+             "epsilon of 2^-7, which matters here: slices are often exactly zero, where the norm's derivative is eps^(-1/2). Windows are "
+             "ranges of\n"
+             "token ids, so quality depends on the order of the tokenizer's ids. Published waves are another function for some (N, k): "
+             "steps here run\n"
              "one after the other.",
     .presets = presets,
     .schema = &Config::schema,

@@ -137,8 +137,10 @@ ASSAY_ARCHITECTURE(v14_data_dependent){
                  "KDA(q, k, v; a)_t = sum_{s<t} (sigmoid(a_s) + 1e-8)^(t-s-1) (q_t.k_s) v_s\n"
                  "read_i = k ids from i floor(V/N) on,  write_i = the same V/2 further, both modulo V\n"
                  "logits = c tanh(gamma rho(x) / c)",
-    .notes = "Published: nothing; the only recorded run crashed in set-up. A key's rate stays what it was when the key was written: this is not the\n"
-             "selective decay of gated linear attention, and it has no recurrence of fixed size. The kernel gates act as one scalar a position.",
+    .notes =
+        "Published: nothing; the only recorded run crashed in set-up. A key's rate stays what it was when the key was written: this is not "
+        "the\n"
+        "selective decay of gated linear attention, and it has no recurrence of fixed size. The kernel gates act as one scalar a position.",
     .presets = presets,
     .schema = &Config::schema,
     .new_config = &new_config<Config>,

@@ -29,7 +29,8 @@ struct Config : CommonOptions, ActivationOptions, ScoreOptions, DecayOptions, Sl
             .env("AUX_LOSS_WEIGHT"),
         option("aux_loss_decay", &Config::aux_loss_decay, "factor on that weight for each step from the last", 0, 1).env("AUX_LOSS_DECAY"),
         option("entropy_floor", &Config::entropy_floor, "least share of a write where the state is decided", 0, 1),
-        option("v15_entropy", &Config::v15_entropy, "compatibility: entropy of softmax(x) without a floor, which stops all writes at V = 1024"),
+        option("v15_entropy", &Config::v15_entropy,
+               "compatibility: entropy of softmax(x) without a floor, which stops all writes at V = 1024"),
         option("eval_aux_loss", &Config::eval_aux_loss, "compatibility: validation counts the steps' losses too"),
     });
     return s;
@@ -143,8 +144,10 @@ ASSAY_ARCHITECTURE(v15_aux_loss){
                  "read_i = k ids from i floor(V/N) on,  write_i = the same V/2 further, both modulo V\n"
                  "DLA(q, k, v)_t = sum_{s<t} sigmoid(delta)^(t-s-1) (q_t.k_s) v_s\n"
                  "logits = head(x) = c tanh(gamma rho(x) / c)",
-    .notes = "Published: nothing, and the published form cannot learn: at V = 1024 its entropy factor is 3e-11, so that nothing is ever written and\n"
-             "only logit_scale trains (v15_entropy=true). Here the entropy is that of the model's answer, with a floor. Published validation would\n"
+    .notes = "Published: nothing, and the published form cannot learn: at V = 1024 its entropy factor is 3e-11, so that nothing is ever "
+             "written and\n"
+             "only logit_scale trains (v15_entropy=true). Here the entropy is that of the model's answer, with a floor. Published "
+             "validation would\n"
              "have counted the steps' losses too, 1.57 times the true figure if all are equal (eval_aux_loss=true).",
     .presets = presets,
     .schema = &Config::schema,

@@ -113,7 +113,8 @@ class MultiBranch final : public Sliced {
     const Tensor gate_BTb = at::softmax(linear(z_BTk, s.G_bk, s.c_b), -1);
     Tensor o_BTk;
     for (size_t b = 0; b < s.D_nk.size(); ++b) {
-      const Tensor gated_BTn = layers::activate(linear(z_BTk, s.D_nk[b], s.bias_n), activation_) * gate_BTb.narrow(-1, static_cast<int64_t>(b), 1);
+      const Tensor gated_BTn =
+          layers::activate(linear(z_BTk, s.D_nk[b], s.bias_n), activation_) * gate_BTb.narrow(-1, static_cast<int64_t>(b), 1);
       const Tensor branch_BTk = linear(gated_BTn, s.U_kn[b]);
       o_BTk = b == 0 ? branch_BTk : o_BTk + branch_BTk;
     }
@@ -134,7 +135,8 @@ Cost cost(const core::Value& config, const Dims& dims) {
   const Sizes n(c, dims);
   const auto PS = static_cast<double>(c.num_columns * c.steps_per_column), k = static_cast<double>(c.k_active),
              b = static_cast<double>(c.n_branches), width = static_cast<double>(c.k_active * c.inner_mul / c.n_branches);
-  return cost_of(PS * (4 * k * k + 2 * b * k * width + b * k), PS * n.T * k, PS * (8 * k + 3 * b * width) + static_cast<double>(c.num_columns) * n.V);
+  return cost_of(PS * (4 * k * k + 2 * b * k * width + b * k), PS * n.T * k,
+                 PS * (8 * k + 3 * b * width) + static_cast<double>(c.num_columns) * n.V);
 }
 
 constexpr Preset presets[] = {{"trainer", ""},
@@ -160,7 +162,8 @@ ASSAY_ARCHITECTURE(v16_multi_branch){
                  "read = k ids from (i P + c) floor(V / (S P)) on,  write = the same V/2 further, both modulo V\n"
                  "DLA(q, k, v)_t = sum_{s<t} sigmoid(delta)^(t-s-1) (q_t.k_s) v_s\n"
                  "logits = c tanh(gamma rho(x) / c)",
-    .notes = "Published: nothing. Inhibition is described as acting between the columns' states at each step; it only shifts the vote, once, and has\n"
+    .notes = "Published: nothing. Inhibition is described as acting between the columns' states at each step; it only shifts the vote, "
+             "once, and has\n"
              "no gradient until the confidences have moved. NUM_STEPS, N_CHANNELS and N_FOURIER_BASIS set nothing here.",
     .presets = presets,
     .schema = &Config::schema,

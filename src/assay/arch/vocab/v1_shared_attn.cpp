@@ -29,7 +29,8 @@ struct Config : CommonOptions, ActivationOptions, FourierOptions {
     using core::option;
     static const core::Schema s = declare<Config>({
         option("num_steps", &Config::num_steps, "recurrent steps N", 1, 1024).env("NUM_STEPS"),
-        option("num_heads", &Config::num_heads, "query heads; vocab_size is a multiple of twice as many (0 = the data's, rounded up)", 1, 1024)
+        option("num_heads", &Config::num_heads, "query heads; vocab_size is a multiple of twice as many (0 = the data's, rounded up)", 1,
+               1024)
             .env("NUM_HEADS"),
         option("num_kv_heads", &Config::num_kv_heads, "key and value heads; divides num_heads", 1, 1024).env("NUM_KV_HEADS"),
         option("rope_base", &Config::rope_base, "base of the rotary wavelengths", 1e-3, 1e12).env("ROPE_BASE"),
@@ -47,8 +48,8 @@ int64_t width(const Config& c, const Dims& dims) {
     throw core::ConfigError("model", "vocab_size=" + std::to_string(v) + " is no multiple of 2 num_heads = " + std::to_string(unit) +
                                          ": heads share it evenly and the rotation pairs their entries");
   if (c.num_heads % c.num_kv_heads != 0)
-    throw core::ConfigError("model", "num_kv_heads=" + std::to_string(c.num_kv_heads) + " does not divide num_heads=" +
-                                         std::to_string(c.num_heads));
+    throw core::ConfigError("model",
+                            "num_kv_heads=" + std::to_string(c.num_kv_heads) + " does not divide num_heads=" + std::to_string(c.num_heads));
   return (v + unit - 1) / unit * unit;
 }
 
@@ -68,8 +69,7 @@ class SharedAttn final : public Skeleton {
     W_v_KV_ = p.add("attn.v_proj.weight", {KV, V}, dense);
     W_o_VV_ = p.add("attn.out_proj.weight", {V, V}, constant(0));
     g_H_ = p.add("attn.q_gain", {c.num_heads}, constant(c.qk_gain_init));
-    for (int64_t i = 0; i < c.num_steps; ++i)
-      fcm_.emplace_back(p, "ops." + std::to_string(i) + ".", c.n_channels, 2 * c.n_fourier_basis);
+    for (int64_t i = 0; i < c.num_steps; ++i) fcm_.emplace_back(p, "ops." + std::to_string(i) + ".", c.n_channels, 2 * c.n_fourier_basis);
     a_NV_ = p.add("attn_scales", {c.num_steps, V}, constant(1));
     o_NV_ = p.add("op_scales", {c.num_steps, V}, constant(1));
     finish(p);
@@ -184,9 +184,11 @@ ASSAY_ARCHITECTURE(v1_shared_attn){
                  "  x += a_i concat_h(softmax_{s<=t}(q_t.k_s / sqrt(D)) v_s) W_o^T\n"
                  "  x += o_i s act((z R_i) M_i + b_i) W_i^T,  z = rho(x),  R = softmax_v(Phi A_r^T),  W = Phi A_w^T\n"
                  "logits = c tanh(gamma rho(x) / c)",
-    .notes = "Published: 6.06 nats (3.59 bits per byte) after 239 updates in 600 s. Causal, so trustworthy for that budget; that attention does\n"
-             "not help does not follow: rotary angles were in bf16, where 1024 positions collapse to 513, and the rate never reached its base.\n"
-             "The \"5 dead parameters\" are the output matrix that starts at zero; they come alive after one update.",
+    .notes =
+        "Published: 6.06 nats (3.59 bits per byte) after 239 updates in 600 s. Causal, so trustworthy for that budget; that attention "
+        "does\n"
+        "not help does not follow: rotary angles were in bf16, where 1024 positions collapse to 513, and the rate never reached its base.\n"
+        "The \"5 dead parameters\" are the output matrix that starts at zero; they come alive after one update.",
     .presets = presets,
     .schema = &Config::schema,
     .new_config = &new_config<Config>,

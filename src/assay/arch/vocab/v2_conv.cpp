@@ -97,8 +97,9 @@ ASSAY_ARCHITECTURE(v2_conv){
                  "  x += alpha Conv(rho(x))\n"
                  "  x += beta s act((z R) M + b) W^T,  z = rho(x),  R = softmax_v(Phi A_r^T),  W = Phi A_w^T\n"
                  "logits = c tanh(gamma rho(x) / c)",
-    .notes = "Published: 5.39 nats (3.19 bits per byte) after 464 updates in 600 s. Trustworthy: the convolution was never affected by the\n"
-             "reversed mask. The advertised depths 48 and 16 were not what was trained: N = 8, C = 128.",
+    .notes =
+        "Published: 5.39 nats (3.19 bits per byte) after 464 updates in 600 s. Trustworthy: the convolution was never affected by the\n"
+        "reversed mask. The advertised depths 48 and 16 were not what was trained: N = 8, C = 128.",
     .presets = presets,
     .schema = &Config::schema,
     .new_config = &new_config<Config>,

@@ -103,9 +103,11 @@ ASSAY_ARCHITECTURE(v3_fourier_linattn){
                  "  z = rho(x);  x += nu s act((z R) M + b) W^T,  R = softmax_v(Phi A_r^T),  W = Phi A_w^T\n"
                  "DLA(q, k, v)_t = sum_{s<t} sigmoid(delta)^(t-s-1) (q_t.k_s) v_s\n"
                  "logits = c tanh(gamma rho(x) / c)",
-    .notes = "Published: 6.81 nats (4.03 bits per byte), \"stuck\", with the reversed mask; the stored weights made no use of the leak, but no causal\n"
-             "run exists. Scores are not scaled: at the start the memory drowns the token (states up to 4.8e5 at T = 1024), which is why its\n"
-             "initial loss is 7.5 and not 23.65; score_scale tames it.",
+    .notes =
+        "Published: 6.81 nats (4.03 bits per byte), \"stuck\", with the reversed mask; the stored weights made no use of the leak, but no "
+        "causal\n"
+        "run exists. Scores are not scaled: at the start the memory drowns the token (states up to 4.8e5 at T = 1024), which is why its\n"
+        "initial loss is 7.5 and not 23.65; score_scale tames it.",
     .presets = presets,
     .schema = &Config::schema,
     .new_config = &new_config<Config>,

@@ -52,23 +52,23 @@ class WeightShared final : public Skeleton {
         config_(c),
         activation_(layers::activation_from(c.activation, c.activation_fallback)),
         Phi_VF_(table(fourier_table(vocab_size(), c.n_fourier_basis))) {
-    const int64_t C = c.n_channels, F = 2 * c.n_fourier_basis, H = c.n_heads, R = c.transform_rank, UI = c.unique_steps * c.invocations_per_step;
-    if (C % H != 0)
-      throw core::ConfigError("model", "n_heads=" + std::to_string(H) + " does not divide n_channels=" + std::to_string(C));
+    const int64_t C = c.n_channels, F = 2 * c.n_fourier_basis, H = c.n_heads, R = c.transform_rank,
+                  UI = c.unique_steps * c.invocations_per_step;
+    if (C % H != 0) throw core::ConfigError("model", "n_heads=" + std::to_string(H) + " does not divide n_channels=" + std::to_string(C));
     A_Q_CF_ = p.add("shared_query_proj.coeffs", {C, F}, normal(0.02));
     A_K_CF_ = p.add("shared_key_proj.coeffs", {C, F}, normal(0.02));
     for (int64_t u = 0; u < c.unique_steps; ++u) {
       const std::string step = "steps." + std::to_string(u) + ".", memory = step + "memory.", op = step + "register_op.";
-      steps_.push_back({p.add(memory + "value_proj.coeffs", {C, F}, normal(0.02)), p.add(memory + "output_proj.coeffs", {C, F}, normal(0.02)),
-                        p.add(memory + "decay_logits", {H}, constant(0)), p.add(memory + "out_scale", {}, constant(0.1)),
-                        p.add(op + "read_coeffs", {C, F}, normal(0.02)), p.add(op + "write_coeffs", {C, F}, normal(0.02)),
-                        p.add(op + "diag", {C}, constant(0.02)), p.add(op + "mix_down", {C, R}, normal(0.02)),
-                        p.add(op + "mix_up", {R, C}, normal(0.02)), p.add(op + "bias", {C}, constant(0)),
-                        p.add(op + "out_scale", {}, constant(0.1)), p.add(step + "mem_scale", {1}, constant(1)),
-                        p.add(step + "op_scale", {1}, constant(1))});
+      steps_.push_back({p.add(memory + "value_proj.coeffs", {C, F}, normal(0.02)),
+                        p.add(memory + "output_proj.coeffs", {C, F}, normal(0.02)), p.add(memory + "decay_logits", {H}, constant(0)),
+                        p.add(memory + "out_scale", {}, constant(0.1)), p.add(op + "read_coeffs", {C, F}, normal(0.02)),
+                        p.add(op + "write_coeffs", {C, F}, normal(0.02)), p.add(op + "diag", {C}, constant(0.02)),
+                        p.add(op + "mix_down", {C, R}, normal(0.02)), p.add(op + "mix_up", {R, C}, normal(0.02)),
+                        p.add(op + "bias", {C}, constant(0)), p.add(op + "out_scale", {}, constant(0.1)),
+                        p.add(step + "mem_scale", {1}, constant(1)), p.add(step + "op_scale", {1}, constant(1))});
       for (int64_t h = 0; h < H; ++h)
-        steps_.back().delta_H[h].fill_(H == 1 ? c.decay_first
-                                              : c.decay_first + (c.decay_last - c.decay_first) * static_cast<double>(h) / static_cast<double>(H - 1));
+        steps_.back().delta_H[h].fill_(
+            H == 1 ? c.decay_first : c.decay_first + (c.decay_last - c.decay_first) * static_cast<double>(h) / static_cast<double>(H - 1));
     }
     for (int64_t n = 0; n < UI; ++n) Delta_H_.push_back(p.add("inv_decay_overrides." + std::to_string(n), {H}, constant(0)));
     w_mem_ = p.add("inv_mem_scale_override", {UI}, constant(1));
@@ -148,8 +148,10 @@ ASSAY_ARCHITECTURE(v4_weight_shared){
                  "  x = w_out x\n"
                  "DLA(q, k, v; delta)_t = sum_{s<t} sigmoid(delta)^(t-s-1) (q_t.k_s) v_s\n"
                  "logits = c tanh(gamma rho(x) / c)",
-    .notes = "Published: \"trained, not competitive\", from a run without a log before the mask was corrected (3.65 bits per byte in an old text);\n"
-             "nothing trustworthy exists. Its depth does not depend on NUM_STEPS, and DECAY_INIT sets nothing: decay_first and decay_last do.",
+    .notes =
+        "Published: \"trained, not competitive\", from a run without a log before the mask was corrected (3.65 bits per byte in an old "
+        "text);\n"
+        "nothing trustworthy exists. Its depth does not depend on NUM_STEPS, and DECAY_INIT sets nothing: decay_first and decay_last do.",
     .presets = presets,
     .schema = &Config::schema,
     .new_config = &new_config<Config>,

@@ -140,8 +140,9 @@ ASSAY_ARCHITECTURE(v5_fft_linattn){
                  "  z = rho(x);  x += nu s_o syn(act((xi(z) R^T) M + b) W^T)\n"
                  "DLA(q, k, v)_t = sum_{s<t} sigmoid(delta)^(t-s-1) (q_t.k_s) v_s\n"
                  "logits = c tanh(gamma rho(x) / c)",
-    .notes = "Published: \"trained, not competitive\" (about 4.1 bits per byte in an old text), from a run without a log before the mask was\n"
-             "corrected; nothing trustworthy exists. The constructor's 64 frequencies were not what the trainer used: 16.",
+    .notes =
+        "Published: \"trained, not competitive\" (about 4.1 bits per byte in an old text), from a run without a log before the mask was\n"
+        "corrected; nothing trustworthy exists. The constructor's 64 frequencies were not what the trainer used: 16.",
     .presets = presets,
     .schema = &Config::schema,
     .new_config = &new_config<Config>,

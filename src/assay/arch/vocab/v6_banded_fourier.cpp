@@ -68,9 +68,10 @@ class BandedFourier final : public Skeleton {
       const auto square = [&](const char* name) { return p.add(cycle + name, {C, C}, normal(0.02)); };
       const auto bias = [&](const char* name) { return p.add(cycle + name, {C}, constant(0)); };
       cycles_.push_back({memory(p, cycle + "slow_mem.", C, L, c.slow_decay_init), memory(p, cycle + "fast_mem.", C, H, c.fast_decay_init),
-                         ChannelMix(p, cycle + "low_op.", C, L), ChannelMix(p, cycle + "mid_op.", C, M), ChannelMix(p, cycle + "high_op.", C, H),
-                         square("tg_gate_w"), bias("tg_gate_b"), square("alpha_gate_w"), bias("alpha_gate_b"), gain("mem_slow_scale"),
-                         gain("mem_fast_scale"), gain("op_low_scale"), gain("op_mid_scale"), gain("op_high_scale")});
+                         ChannelMix(p, cycle + "low_op.", C, L), ChannelMix(p, cycle + "mid_op.", C, M),
+                         ChannelMix(p, cycle + "high_op.", C, H), square("tg_gate_w"), bias("tg_gate_b"), square("alpha_gate_w"),
+                         bias("alpha_gate_b"), gain("mem_slow_scale"), gain("mem_fast_scale"), gain("op_low_scale"), gain("op_mid_scale"),
+                         gain("op_high_scale")});
     }
     finish(p);
   }
@@ -78,7 +79,11 @@ class BandedFourier final : public Skeleton {
  private:
   static BandMemory memory(tensor::Params& p, const std::string& prefix, int64_t C, int64_t F, double decay_init) {
     const auto coeffs = [&](const char* which) { return p.add(prefix + which + "_proj.coeffs", {C, F}, normal(0.02)); };
-    return {coeffs("query"), coeffs("key"), coeffs("value"), coeffs("output"), p.add(prefix + "decay_logit", {}, constant(decay_init)),
+    return {coeffs("query"),
+            coeffs("key"),
+            coeffs("value"),
+            coeffs("output"),
+            p.add(prefix + "decay_logit", {}, constant(decay_init)),
             p.add(prefix + "out_scale", {}, constant(0.1))};
   }
 
@@ -157,8 +162,10 @@ ASSAY_ARCHITECTURE(v6_banded_fourier){
                  "  x += sum_b p_b t_b h_b (Phi_b A_w^T)^T\n"
                  "DLA(q, k, v)_t = sum_{s<t} sigmoid(delta)^(t-s-1) (q_t.k_s) v_s\n"
                  "logits = c tanh(gamma rho(x) / c)",
-    .notes = "Published: third best, 5.66 nats (3.35 bits per byte) after 166 updates. Not trustworthy: the mask was reversed, and the stored\n"
-             "weights use the leak. Queries, keys and values are averages over the vocabulary, so at the start a cycle moves the state by 0.3 %.",
+    .notes =
+        "Published: third best, 5.66 nats (3.35 bits per byte) after 166 updates. Not trustworthy: the mask was reversed, and the stored\n"
+        "weights use the leak. Queries, keys and values are averages over the vocabulary, so at the start a cycle moves the state by 0.3 "
+        "%.",
     .presets = presets,
     .schema = &Config::schema,
     .new_config = &new_config<Config>,

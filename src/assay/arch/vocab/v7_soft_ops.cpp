@@ -136,8 +136,10 @@ ASSAY_ARCHITECTURE(v7_soft_ops){
                  "phi = identity, relu, gelu, square, negate, abs, tanh, sigmoid\n"
                  "DLA(q, k, v)_t = sum_{s<t} sigmoid(delta)^(t-s-1) (q_t.k_s) v_s\n"
                  "logits = c tanh(gamma rho(x) / c)",
-    .notes = "Published: 6.26 nats (3.71 bits per byte), with the reversed mask: not a figure of quality, though the stored weights made no use of\n"
-             "the leak. Announced as Gumbel selection with annealing; the code mixes softly, and so does this. Loss spikes (9.35 at update 161) are\n"
+    .notes = "Published: 6.26 nats (3.71 bits per byte), with the reversed mask: not a figure of quality, though the stored weights made "
+             "no use of\n"
+             "the leak. Announced as Gumbel selection with annealing; the code mixes softly, and so does this. Loss spikes (9.35 at update "
+             "161) are\n"
              "real; the unbounded square at a rate of 0.03 is a plausible cause.",
     .presets = presets,
     .schema = &Config::schema,
