@@ -11,6 +11,7 @@
 
 using namespace assay;
 using testing::ids;
+using testing::small_options;
 
 namespace {
 
@@ -25,7 +26,7 @@ std::vector<std::string> names() {
 TEST_CASE("no logit depends on the future: changing tokens from position t on leaves earlier logits bit-identical") {
   for (const std::string& name : names()) {
     INFO(name);
-    const arch::Built b = testing::random_model(name, {}, 40, 24);
+    const arch::Built b = testing::random_model(name, small_options(name), 40, 24);
     for (int64_t first : {1, 12, 23}) {
       const auto [before, after] = testing::logits_before_change(b, 40, 24, first);
       CHECK(at::equal(before, after));
@@ -37,7 +38,7 @@ TEST_CASE("rows of a batch do not see each other, and a prefix gives the logits 
   for (const std::string& name : names()) {
     INFO(name);
     const at::NoGradGuard no_grad;
-    const arch::Built b = testing::random_model(name, {}, 40, 24);
+    const arch::Built b = testing::random_model(name, small_options(name), 40, 24);
     const Tensor u = ids(3, 24, [](int64_t r, int64_t t) { return (7 * r + 5 * t + t * t) % 40; });
     const Tensor whole = b.model->forward(u);
     CHECK(at::allclose(whole.narrow(0, 1, 1), b.model->forward(u.narrow(0, 1, 1)), 1e-4, 1e-4));
@@ -49,20 +50,23 @@ TEST_CASE("sequences of 1, 2 and 3 tokens give finite losses and gradients, and 
   for (const std::string& name : names())
     for (int64_t length : {1, 2, 3}) {
       INFO(name << " T=" << length);
-      const arch::Built b = testing::random_model(name, {}, 40, 24);
+      const arch::Built b = testing::random_model(name, small_options(name), 40, 24);
       const Tensor u = ids(2, length, [](int64_t r, int64_t t) { return 3 * r + t; });
-      const Tensor logits = b.model->forward(u), loss = b.model->loss(logits, u);
-      torch::autograd::backward({loss}, {});
-      CHECK(std::isfinite(loss.item().toDouble()));
-      CHECK(at::isfinite(b.params->grads()).all().item().toBool());
-      CHECK(at::equal(logits, b.model->forward(u)));
+      for (const bool training : {false, true}) {
+        b.model->begin({.training = training});
+        const Tensor logits = b.model->forward(u), loss = b.model->loss(logits, u);
+        torch::autograd::backward({loss}, {});
+        CHECK(std::isfinite(loss.item().toDouble()));
+        CHECK(at::isfinite(b.params->grads()).all().item().toBool());
+        CHECK(at::equal(logits, b.model->forward(u)));
+      }
     }
 }
 
 TEST_CASE("the observer sees states without changing the result, and always the final one") {
   for (const std::string& name : names()) {
     INFO(name);
-    const arch::Built b = testing::random_model(name, {}, 40, 8);
+    const arch::Built b = testing::random_model(name, small_options(name), 40, 8);
     const Tensor u = ids(1, 8, [](int64_t, int64_t t) { return t; });
     std::set<std::string> seen;
     const arch::Observer look = [&](std::string_view state, const Tensor& x) {
@@ -96,8 +100,8 @@ TEST_CASE("bf16 products stay near fp32 ones") {
     arch::BuildOptions o;
     o.precision = tensor::Precision::bf16;
     const auto& info = arch::find_architecture(name);
-    const arch::Built low = arch::build(info, core::Value::object(), {64, 32}, o),
-                      full = arch::build(info, core::Value::object(), {64, 32}, {});
+    const arch::Built low = arch::build(info, small_options(name), {64, 32}, o),
+                      full = arch::build(info, small_options(name), {64, 32}, {});
     const Tensor u = ids(2, 32, [](int64_t r, int64_t t) { return (5 * r + 3 * t) % 64; });
     const Tensor a = low.model->forward(u), b = full.model->forward(u);
     CHECK_FALSE(at::equal(a, b));

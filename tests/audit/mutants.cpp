@@ -48,7 +48,7 @@ struct Config {
 };
 
 // x[t] <- x[t + 1]
-Tensor next(const Tensor& x_BTN) {
+Tensor following(const Tensor& x_BTN) {
   return x_BTN.size(1) < 2 ? at::zeros_like(x_BTN)
                            : at::cat({x_BTN.narrow(1, 1, x_BTN.size(1) - 1), at::zeros_like(x_BTN.narrow(1, 0, 1))}, 1);
 }
@@ -94,9 +94,9 @@ class Mutant : public arch::Model {
     switch (current) {
       case Defect::normalised_over_time: return z - z.mean(1, true);
       case Defect::batch_statistics: return z - z.mean(0, true);
-      case Defect::convolution_padding: return z + 0.3 * next(z) + 0.3 * previous(z);
-      case Defect::leak_by_gradient: return z + 0.3 * (next(z) - next(z).detach());
-      case Defect::leak_behind_zero: return z + next(z) * extra_;
+      case Defect::convolution_padding: return z + 0.3 * following(z) + 0.3 * previous(z);
+      case Defect::leak_by_gradient: return z + 0.3 * (following(z) - following(z).detach());
+      case Defect::leak_behind_zero: return z + following(z) * extra_;
       case Defect::detached_parameter: return z * (1 + extra_.detach());
       case Defect::fails_on_one_token: return z * (1 + 1 / static_cast<double>(z.size(1) - 1));
       case Defect::fails_on_constant_input: {

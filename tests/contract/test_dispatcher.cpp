@@ -51,12 +51,15 @@ TEST_CASE("the registry holds exactly the architectures of the golden list, each
     for (std::string_view text : {a->family, a->mixer, a->transform, a->summary, a->source, a->equations}) CHECK_FALSE(text.empty());
     CHECK(a->schema().section() == "model");
     for (const core::Field& f : a->schema().fields()) CHECK_FALSE(f.help.empty());
-    const arch::Built b = arch::build(*a, core::Value::object(), {64, 16}, {});
+    const arch::Built b = arch::build(*a, core::Value::object(), {260, 16}, {});
     CHECK(b.params->count() > 0);
-    CHECK(a->cost(arch::complete_config(*a, core::Value::object()), {64, 16}).training_flops > 0);
+    CHECK(a->cost(arch::complete_config(*a, core::Value::object()), {260, 16}).training_flops > 0);
     CHECK(&arch::find_architecture(a->name) == a);
   }
-  CHECK(names == std::set<std::string>{"gpt2", "ngpt", "ngpt_official", "orthpar", "v8_lowrank_vv"});
+  CHECK(names == std::set<std::string>{"gpt2", "ngpt", "ngpt_official", "orthpar", "v1_shared_attn", "v2_conv", "v3_fourier_linattn",
+                                       "v4_weight_shared", "v5_fft_linattn", "v6_banded_fourier", "v7_soft_ops", "v8_lowrank_vv",
+                                       "v9_linattn", "v10_state_cond_op", "v11a_mixed_ops", "v11b_hard_routing", "v12_vocab_slice",
+                                       "v13_with_embedding", "v14_data_dependent", "v15_aux_loss", "v16_multi_branch"});
 }
 
 TEST_CASE("an unknown architecture is refused with the nearest name, an alias is accepted") {

@@ -25,6 +25,12 @@ struct Pass {
   int64_t batch = 0;  // number of the micro-batch
 };
 
+// What a model keeps of the tokens that it has seen, to go on token by token; empty before the first one. Filled by Model::next.
+struct Memory {
+  std::vector<Tensor> slots;  // one a mixer, in the order of computation
+  int64_t position = 0;       // tokens seen
+};
+
 // An update of the weights, counted from 0; `total` 0: the run is limited by time alone. Schedules of a component read these two.
 struct Update {
   int64_t number = 0, total = 0;
@@ -38,8 +44,11 @@ class Model {
   // which one-hot rows mean the ids (the audit differentiates through them). -> logits [B, T, V] in the parameters' dtype.
   virtual Tensor forward(const Tensor& input, const Observer* observe) = 0;
   Tensor forward(const Tensor& input) { return forward(input, nullptr); }
-  // Scalar training loss, nats a token. The default is the mean cross-entropy over the positions that count.
+  // Scalar training loss, nats a token. The default is the mean over the positions that count of the cross-entropy and `extra_loss`.
   virtual Tensor loss(const Tensor& logits_BTV, const Tensor& targets_BT);
+  // What the objective adds to the cross-entropy of each position, [B, T], as a function of the states of the last forward pass.
+  // Undefined tensor: nothing. Evaluation adds it too where it is defined then.
+  virtual Tensor extra_loss(const Tensor& /*targets_BT*/) { return {}; }
   // loss(forward(ids), targets) in one go, for training: a model may never make its logits, or not keep them.
   virtual Tensor training_loss(const Tensor& ids_BT, const Tensor& targets_BT) { return loss(forward(ids_BT), targets_BT); }
   // Positions [first, end) of a row of T that count in loss and validation.
@@ -52,6 +61,11 @@ class Model {
   // Whether an update is the same device work each time. False where numbers of the host enter it, such as the counters of noise, which a
   // recorded step would repeat; and where before_update or after_update do anything.
   virtual bool repeats_work() const { return true; }
+  // Logits [B, V] that follow the next token of each row, ids [B], after those that `memory` knows: the same numbers as `forward` on the whole
+  // sequence, to rounding. In evaluation, without gradients. ConfigError where the model has no such form; `recurrent` says so before.
+  virtual Tensor next(const Tensor& ids_B, Memory& memory);
+  virtual bool recurrent() const { return false; }
+
   void begin(const Pass& pass) { pass_ = pass; }  // before forward; evaluation without it
 
   // What a component does to weights, gradients and its own state around an update, without gradients being recorded. In the order of an
@@ -75,6 +89,11 @@ struct Cost {
   double activation_bytes = 0;  // saved for backward, fp32
 };
 
+// Values of options under a name, as a publication or a program used them: "num_steps=24 n_channels=32".
+struct Preset {
+  std::string_view name, options;
+};
+
 // One entry of the registry. All strings have static storage.
 struct ArchInfo {
   std::string_view name;
@@ -85,7 +104,9 @@ struct ArchInfo {
   std::string_view summary;
   std::string_view source;
   std::string_view equations;
-  bool straight_through = false;  // gradients that pass where values do not: causality is then audited by values alone
+  std::string_view notes;           // what is known of published numbers of this architecture, and whether they can be trusted
+  std::span<const Preset> presets;  // beside the defaults
+  bool straight_through = false;    // gradients that pass where values do not: causality is then audited by values alone
   const core::Schema& (*schema)();
   std::shared_ptr<void> (*new_config)();  // a default Config, to be seen through `schema`
   std::unique_ptr<Model> (*make)(const core::Value& config, const Dims& dims, tensor::Params& params, tensor::Precision precision);
@@ -97,8 +118,14 @@ std::span<const ArchInfo* const> architectures();  // generated from the source 
 const ArchInfo& find_architecture(std::string_view name);
 std::vector<std::string> aliases_of(const ArchInfo& a);
 
+// ConfigError where `a` has no option of this name: with the architectures that have it, else the nearest name.
+void require_option(const ArchInfo& a, std::string_view option);
 // The defaults of `a` overlaid with `config` (an object of options), checked. ConfigError as core::Bound::set.
 core::Value complete_config(const ArchInfo& a, const core::Value& config);
+
+// The options that a preset sets, checked. ConfigError: no such preset, with those that there are.
+core::Value preset_options(const ArchInfo& a, std::string_view name);
+const Preset* find_preset(const ArchInfo& a, std::string_view name);  // null: none of this name
 
 // Builds and seals. `config` as for complete_config.
 struct Built {

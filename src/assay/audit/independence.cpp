@@ -8,6 +8,8 @@
 namespace assay::audit {
 namespace {
 
+constexpr double kFar = 3, kFarTolerance = 1e-9;  // large weights amplify rounding
+
 // Sums of another shape may be taken in another order: the tolerance is of rounding, relative to the largest value.
 double tolerance(at::ScalarType dtype) { return dtype == at::kDouble ? 1e-12 : 1e-5; }
 
@@ -22,7 +24,7 @@ std::string dtype_name(at::ScalarType dtype) { return dtype == at::kDouble ? "fl
 // Compares two passes that must agree, in float64, and in float32 where the model does not amplify rounding beyond the tolerance.
 template <class Run>
 void compare(const Subject& s, CheckResult& r, const std::string& what, Run run) {
-  for (const Mode mode : {Mode::evaluation, Mode::training})
+  for (const Mode mode : comparable_modes(s))
     for (const at::ScalarType dtype : {at::kDouble, at::kFloat}) {
       const arch::Built b = s.build(dtype);
       const auto [got, want] = run(b, mode);
@@ -56,6 +58,17 @@ void check_prefix_consistency(const Subject& s, CheckResult& r) {
             });
     if (!r.pass()) return;
   }
+  if (!s.evaluation_repeats()) return;
+  // Weights far from their start, in float64: what depends on the length may show only there, as a decay does that is clamped when it is fast.
+  const arch::Built far = s.build(at::kDouble);
+  perturb(far, s.seed(), "audit/far", kFar);
+  const Trace whole = narrowed(trace(far, ids, Mode::evaluation), 1, std::max<int64_t>(1, T / 3));
+  const Trace alone = trace(far, ids.narrow(1, 0, std::max<int64_t>(1, T / 3)).contiguous(), Mode::evaluation);
+  const State* first =
+      first_difference(alone, whole, [](const Tensor& a, const Tensor& b) { return a.sizes() != b.sizes() || apart(a, b, kFarTolerance); });
+  if (first != nullptr)
+    r.findings.push_back(
+        {place(s, *first), "a prefix alone gives another result than in a longer row (float64, weights far from their start)"});
 }
 
 void check_batch_independence(const Subject& s, CheckResult& r) {
@@ -107,7 +120,7 @@ void check_state(const Subject& s, CheckResult& r) {
   for (const auto& e : b.params->entries())
     if (!same(b.params->view(values, e), b.params->view(b.params->values(), e)))
       r.findings.push_back({e.name, "forward or backward changes this parameter; only the optimizer may"});
-  if (!r.pass()) return;
+  if (!r.pass() || !s.evaluation_repeats()) return;
   const Trace first = trace(unused, ids, Mode::evaluation);
   const State* at = first_difference(first, trace(b, ids, Mode::evaluation), [](const Tensor& x, const Tensor& y) { return !same(x, y); });
   if (at != nullptr)

@@ -113,10 +113,20 @@ bool follows(const data::Rows& rows) {
   return true;
 }
 
+// What the model adds to the cross-entropy at the positions that count, after a pass over `ids`; undefined: nothing.
+Tensor extra_after(const Tensor& ids, const Example& e, arch::Model& model, const at::Device& device) {
+  const at::NoGradGuard no_grad;
+  model.forward(ids);
+  const Tensor extra_BT = model.extra_loss(e.targets_BT.to(device));
+  return extra_BT.defined() ? extra_BT.narrow(1, e.first, e.end - e.first) : extra_BT;
+}
+
 }  // namespace
 
 void check_loss(const Subject& s, CheckResult& r) {
-  r.note = "the training loss and its derivative are those of the mean cross-entropy, computed anew in double from the logits";
+  r.note =
+      "the training loss and its derivative are those of the mean cross-entropy, computed anew in double from the logits, and of what the "
+      "model says it adds; validation counts the cross-entropy alone";
   arch::Model& model = *s.weights()[0].built->model;
   const Example e = example(s, model);
   if (e.first < 0 || e.end > e.logits_BTV.size(1)) {
@@ -124,9 +134,15 @@ void check_loss(const Subject& s, CheckResult& r) {
     r.note = "the loss counts positions that the run's sequences do not have";
     return;
   }
+  const Tensor ids = s.ids(kRows, e.targets_BT.size(1), 82);
+  model.begin({});
+  if (extra_after(ids, e, model, s.device()).defined())
+    r.findings.push_back(
+        {"validation", "the model adds terms of its own to the cross-entropy in evaluation: its losses are not comparable"});
   model.begin(s.training_pass(0));
+  const Tensor extra = extra_after(ids, e, model, s.device());
   const double loss = model.loss(e.logits_BTV.to(at::kFloat).to(s.device()), e.targets_BT.to(s.device())).item().toDouble();
-  const double want = e.mean([&](int64_t b, int64_t t) { return e.at(b, t); });
+  const double want = e.mean([&](int64_t b, int64_t t) { return e.at(b, t); }) + (extra.defined() ? extra.mean().item().toDouble() : 0);
   const Tensor gradient = derivative(e, model, s.device());
   if (!close(loss, want))
     r.findings.push_back({"loss", "the model's loss is " + std::to_string(loss) + " where the logits give " + std::to_string(want) + ": " +

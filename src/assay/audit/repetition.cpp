@@ -74,7 +74,7 @@ void check_resume(const Subject& s, CheckResult& r) {
   s.train(resumed.built, *resumed.optimizer, kUpdates / 2, kUpdates);
   compare_parameters(whole.built, resumed.built,
                      "a resumed training ends in other values than an uninterrupted one: a checkpoint misses something", r);
-  if (!r.pass()) return;
+  if (!r.pass() || !s.evaluation_repeats()) return;
   const Tensor ids = s.ids(2, s.lengths().front(), 51);
   const State* at = first_difference(trace(whole.built, ids, Mode::evaluation), trace(resumed.built, ids, Mode::evaluation),
                                      [](const Tensor& x, const Tensor& y) { return !same(x, y); });

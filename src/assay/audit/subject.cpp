@@ -1,6 +1,7 @@
 #include "assay/audit/subject.h"
 
 #include <ATen/ops/cat.h>
+#include <ATen/ops/equal.h>
 
 #include <algorithm>
 
@@ -12,7 +13,6 @@ namespace {
 
 constexpr int64_t kBatchRows = 4, kBatchLength = 32, kTrainedUpdates = 20;
 constexpr int64_t kShortest = 8;  // in rows of two tokens a decay over time, for instance, has no effect
-constexpr double kPerturbation = 0.1;
 
 // At least kShortest positions, where the options allow them.
 int64_t positions_for(const train::RunConfig& c, int64_t vocab) {
@@ -25,14 +25,24 @@ int64_t positions_for(const train::RunConfig& c, int64_t vocab) {
   }
 }
 
+bool repeats(arch::Model& model, const Tensor& ids_BT) {
+  const at::NoGradGuard no_grad;
+  try {
+    model.begin({});
+    return at::equal(model.forward(ids_BT), model.forward(ids_BT));
+  } catch (const std::exception&) {  // a check that meets it reports it
+    return true;
+  }
+}
+
 }  // namespace
 
-void perturb(const arch::Built& built, uint64_t seed, const std::string& salt) {
+void perturb(const arch::Built& built, uint64_t seed, const std::string& salt, double size) {
   const at::NoGradGuard no_grad;
   for (const auto& e : built.params->entries()) {
     const core::Stream stream(seed, salt + "/" + e.name);
     Tensor noise = at::empty({e.numel}, at::TensorOptions().dtype(at::kDouble));
-    for (int64_t i = 0; i < e.numel; ++i) noise.data_ptr<double>()[i] = kPerturbation * stream.normal(static_cast<uint64_t>(i));
+    for (int64_t i = 0; i < e.numel; ++i) noise.data_ptr<double>()[i] = size * stream.normal(static_cast<uint64_t>(i));
     Tensor part = built.params->view(built.params->values(), e);
     part.add_(noise.view(part.sizes()).to(part.options()));
   }
@@ -59,6 +69,7 @@ Subject::Subject(const train::RunConfig& config, int64_t vocab, Level level, con
     weights_.push_back({"trained", &owned_.back()});
   }
   if (trained != nullptr) weights_.push_back({"checkpoint", trained});
+  evaluation_repeats_ = repeats(*weights_[1].built->model, ids(1, std::min(config.train.seq_len, kShortest), 6));
 }
 
 arch::Built Subject::build(at::ScalarType dtype) const {

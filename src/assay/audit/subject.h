@@ -9,8 +9,8 @@ enum class Level { quick, full };
 Level level_from(std::string_view name);  // ConfigError with the nearest name
 const char* name_of(Level level);
 
-// Moves every parameter at random by about 0.1, a function of seed, salt and the parameter's name.
-void perturb(const arch::Built& built, uint64_t seed, const std::string& salt);
+// Moves every parameter at random by about `size`, a function of seed, salt and the parameter's name.
+void perturb(const arch::Built& built, uint64_t seed, const std::string& salt, double size = 0.1);
 
 // What is audited: an architecture with its options, as a run with this configuration would build it, on random tokens.
 class Subject {
@@ -38,6 +38,9 @@ class Subject {
   };
   const std::vector<Weights>& weights() const { return weights_; }
 
+  // False: two evaluations of the same tokens differ. That is a finding by itself (noise), and comparing evaluations says nothing beyond it.
+  bool evaluation_repeats() const { return evaluation_repeats_; }
+
   // Lengths to try, the run's own sequence length last.
   std::vector<int64_t> lengths() const;
 
@@ -57,6 +60,7 @@ class Subject {
   int64_t built_for_;  // positions
   std::deque<arch::Built> owned_;
   std::vector<Weights> weights_;
+  bool evaluation_repeats_ = true;
 };
 
 }  // namespace assay::audit

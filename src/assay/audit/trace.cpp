@@ -6,6 +6,10 @@ namespace assay::audit {
 
 const char* name_of(Mode mode) { return mode == Mode::evaluation ? "evaluation" : "training"; }
 
+std::vector<Mode> comparable_modes(const Subject& s) {
+  return s.evaluation_repeats() ? std::vector<Mode>{Mode::evaluation, Mode::training} : std::vector<Mode>{Mode::training};
+}
+
 Trace trace(const arch::Built& built, const Tensor& input, Mode mode, const arch::Pass& pass) {
   const at::AutoGradMode graph(mode == Mode::training);
   Trace states;

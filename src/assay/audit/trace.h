@@ -5,6 +5,8 @@ namespace assay::audit {
 
 enum class Mode { evaluation, training };
 const char* name_of(Mode mode);
+// Both, but for a model whose evaluations differ from call to call.
+std::vector<Mode> comparable_modes(const Subject& s);
 
 // Every state that a model offers on its way, in order, the logits last; each [B, T, n].
 struct State {

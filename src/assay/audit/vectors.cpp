@@ -40,6 +40,19 @@ core::Value completed(const core::Value& stored, const core::Schema& schema) {
   return config;
 }
 
+// Files of published variants hold constructor arguments; what these do not say is as in the published code, but for what the files leave out
+// (preset "vectors": noise). "compat.NAME" is a switch by its full name.
+core::Value as_published(const arch::ArchInfo& a, const core::Value& config) {
+  core::Value all = core::Value::object();
+  for (const char* preset : {"reference", "vectors"})
+    if (arch::find_preset(a, preset) != nullptr) {
+      const core::Value options = arch::preset_options(a, preset);
+      for (const auto& [option, value] : options.as_object()) all[option] = value;
+    }
+  for (const auto& [option, value] : config.as_object()) all[option.starts_with("compat.") ? option.substr(7) : option] = value;
+  return all;
+}
+
 }  // namespace
 
 double number(const core::Value& v, std::string_view key, double fallback) {
@@ -91,6 +104,7 @@ arch::Built Vectors::build(int64_t seq_len, const ParityOptions& options, const 
   const std::string name = variant != file_.metadata().end() ? variant->second : config.at("arch").as_string();
   config.erase("arch");
   for (const auto& [option, value] : more.as_object()) config[option] = value;
+  if (variant != file_.metadata().end()) config = as_published(arch::find_architecture(name), config);
   config = completed(config, arch::find_architecture(name).schema());
   arch::BuildOptions build;
   build.device = options.device;

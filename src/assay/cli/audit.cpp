@@ -49,6 +49,7 @@ int run_audit(const std::vector<std::string>& args) {
   std::string level = "full", checkpoint;
   bool no_cache = false;
   line.positional("NAME", options.arch, "architecture; `assay list architectures` names them");
+  declare_preset(line, options.preset);
   line.option("--level", level, "quick (seconds) or full");
   line.option("--checkpoint", checkpoint, "run or checkpoint directory: audit its options, and its weights beside fresh ones");
   line.option("--data", options.data, "data.path: whose vocabulary the model is built for");
@@ -66,6 +67,7 @@ int run_audit(const std::vector<std::string>& args) {
   std::unique_ptr<train::RunConfig> config;
   OpenedRun run;
   if (!checkpoint.empty()) {
+    if (!options.preset.empty()) throw core::ConfigError("audit", "--preset sets options, which --checkpoint has of its own");
     run = open_run(checkpoint, options.device, options.assignments);
     if (run.config->architecture != &arch::find_architecture(options.arch))
       throw core::ConfigError("audit", checkpoint + " holds a " + std::string(run.config->architecture->name) + ", not a " + options.arch);

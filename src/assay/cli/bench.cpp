@@ -42,6 +42,7 @@ int run_bench(const std::vector<std::string>& args) {
   bool ops = false;
   line.positional("NAME", name, "architecture", false);
   line.flag("--ops", ops, "time the fused ops alone instead, against the device's copy bandwidth");
+  declare_preset(line, options.preset);
   line.option("--steps", bench_options.steps, "timed updates");
   line.option("--warmup", bench_options.warmup, "updates before that");
   line.option("--batch", options.batch, "train.batch: sequences");
@@ -61,6 +62,7 @@ int run_bench(const std::vector<std::string>& args) {
   }
   if (name.empty()) throw core::ConfigError("bench", "wants the name of an architecture, or --ops");
   train::RunConfig config(arch::find_architecture(name));
+  apply_preset(config, options.preset);
   const auto flag = [&](const char* given, const char* path, const core::Value& value) {
     if (line.given(given)) config.settings.set(path, value, core::Source::command_line);
   };

@@ -38,6 +38,7 @@ int run_generate(const std::vector<std::string>& args) {
   const OpenedRun run = open_run(directory, device, {});
   const data::Tokenizer* tokenizer = run.corpus.tokenizer.get();
   if (tokenizer == nullptr) throw core::ConfigError("generate", run.corpus.name + " has no tokenizer; give data.tokenizer when training");
+  s.vocab = tokenizer->vocab_size();
   std::vector<uint16_t> ids = tokenizer->encode(prompt);
   if (tokenizer->bos() >= 0) ids.insert(ids.begin(), static_cast<uint16_t>(tokenizer->bos()));
   const size_t given = ids.size();

@@ -34,11 +34,19 @@ bool read_elsewhere(const std::string& name) {
   return false;
 }
 
+// "model.X=..." and "compat.X=..." of another architecture: the error names the owner.
+void require_model_options(const arch::ArchInfo& a, const std::vector<std::string>& assignments) {
+  for (const std::string& text : assignments)
+    for (const std::string section : {"model.", "compat."})
+      if (text.starts_with(section)) arch::require_option(a, text.substr(section.size(), text.find('=') - section.size()));
+}
+
 }  // namespace
 
 void RunOptions::declare(CommandLine& line) {
   line.option("--arch", arch, "architecture; `assay list architectures` names them (environment: MODEL_VERSION)");
-  line.option("--config", config_file, "TOML file with arch, name and the sections model, optim, train, data");
+  declare_preset(line, preset);
+  line.option("--config", config_file, "TOML file with arch, preset, name and the sections model, optim, train, data");
   line.option("--data", data, "data.path: an embedded corpus, shards, a .txt or .jsonl file");
   line.option("--steps", steps, "train.steps: updates");
   line.option("--seed", seed, "train.seed");
@@ -63,7 +71,12 @@ std::unique_ptr<train::RunConfig> RunOptions::resolve(const CommandLine& line, b
                                               : std::make_unique<train::RunConfig>(arch::find_architecture(name_of_arch));
   config->name = name;
   if (name.empty() && recipe.find("name") != nullptr) config->name = recipe.at("name").as_string();
-  for (const char* key : {"arch", "name", "sources"}) recipe.erase(key);
+  const core::Value* preset_of_recipe = recipe.find("preset");
+  apply_preset(*config, preset.empty() && preset_of_recipe != nullptr ? preset_of_recipe->as_string() : preset);
+  for (const char* key : {"arch", "preset", "name", "sources"}) recipe.erase(key);
+  if (const core::Value* model = recipe.find("model"); model != nullptr && model->is_object())
+    for (const auto& [option, value] : model->as_object()) arch::require_option(*config->architecture, option);
+  require_model_options(*config->architecture, assignments);
   config->settings.set_document(recipe, core::Source::recipe);
   for (const std::string& unread : config->settings.set_environment(pairs, core::known_environment_names()))
     if (!read_elsewhere(unread))
@@ -83,6 +96,18 @@ std::unique_ptr<train::RunConfig> RunOptions::resolve(const CommandLine& line, b
   flag("--threads", "train.threads", threads);
   for (const std::string& a : assignments) config->settings.set_assignment(a, core::Source::command_line);
   return config;
+}
+
+void declare_preset(CommandLine& line, std::string& preset) {
+  line.option("--preset", preset,
+              "model options by name, such as trainer, constructor, reference, historical; `assay show NAME` lists them");
+}
+
+void apply_preset(train::RunConfig& config, const std::string& preset) {
+  if (preset.empty()) return;
+  core::Value document = core::Value::object();
+  document["model"] = arch::preset_options(*config.architecture, preset);
+  config.settings.set_document(document, core::Source::recipe);
 }
 
 OpenedRun open_run(const std::string& directory, const std::string& device, const std::vector<std::string>& assignments) {

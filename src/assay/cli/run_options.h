@@ -8,14 +8,19 @@ namespace assay::cli {
 
 // The part of the command line that `train`, `bench` and `audit` share: an architecture, short flags for common options, KEY=VALUE for all others.
 struct RunOptions {
-  std::string arch, data, config_file, name, device, precision;
+  std::string arch, preset, data, config_file, name, device, precision;
   int64_t steps = 0, seed = 0, batch = 0, seq_len = 0, threads = 0;
   std::vector<std::string> assignments;
 
   void declare(CommandLine& line);
-  // Defaults, then the recipe of --config, then the environment (where `environment`), then flags and assignments.
+  // Defaults, then the preset, then the recipe of --config, then the environment (where `environment`), then flags and assignments.
   std::unique_ptr<train::RunConfig> resolve(const CommandLine& line, bool environment) const;
 };
+
+// Declares --preset for a command that does not take all of RunOptions.
+void declare_preset(CommandLine& line, std::string& preset);
+// The options of the architecture's preset, weaker than anything that is set later; "" changes nothing.
+void apply_preset(train::RunConfig& config, const std::string& preset);
 
 // A run or checkpoint directory, opened for eval, generate and the like.
 struct OpenedRun {

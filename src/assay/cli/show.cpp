@@ -56,6 +56,14 @@ Value document_of(const arch::ArchInfo& a, train::RunConfig& config, int64_t voc
   v["summary"] = a.summary;
   v["source"] = a.source;
   v["equations"] = a.equations;
+  v["notes"] = a.notes;
+  v["presets"] = Value::array();
+  for (const arch::Preset& preset : a.presets) {
+    Value p = Value::object();
+    p["name"] = preset.name;
+    p["options"] = arch::preset_options(a, preset.name);
+    v["presets"].push_back(p);
+  }
   v["vocab_size"] = built.model->vocab_size();
   v["seq_len"] = config.train.seq_len;
   v["parameter_count"] = built.params->count();
@@ -76,9 +84,18 @@ Value document_of(const arch::ArchInfo& a, train::RunConfig& config, int64_t voc
   return v;
 }
 
+void print_presets(const arch::ArchInfo& a) {
+  if (a.presets.empty()) return;
+  std::printf("presets (--preset NAME)\n");
+  for (const arch::Preset& p : a.presets)
+    std::printf("  %-12s %s\n", std::string(p.name).c_str(), p.options.empty() ? "the defaults" : std::string(p.options).c_str());
+  std::printf("\n");
+}
+
 void print(const Value& v, const train::RunConfig& config) {
   std::printf("%s (%s)\n%s\n\n%s\n\n", v.at("name").as_string().c_str(), v.at("family").as_string().c_str(),
               v.at("summary").as_string().c_str(), v.at("equations").as_string().c_str());
+  if (!v.at("notes").as_string().empty()) std::printf("%s\n\n", v.at("notes").as_string().c_str());
   std::printf("across positions: %s\nwithin a position: %s\nsource: %s\n\n", v.at("mixer").as_string().c_str(),
               v.at("transform").as_string().c_str(), v.at("source").as_string().c_str());
   std::printf("at V=%lld, T=%lld: %lld parameters, %.3g FLOP a token forward, %.3g in training, %.3g bytes of activations a token\n\n",
@@ -88,22 +105,26 @@ void print(const Value& v, const train::RunConfig& config) {
   std::printf("parameters\n");
   for (const Value& p : v.at("parameters").as_array())
     std::printf("  %-40s %s\n", p.at("name").as_string().c_str(), shape_text(p.at("shape")).c_str());
-  std::printf("\noptions (KEY=VALUE)\n%s", config.settings.help().c_str());
+  std::printf("\n");
+  print_presets(*config.architecture);
+  std::printf("options (KEY=VALUE)\n%s", config.settings.help().c_str());
 }
 
 }  // namespace
 
 int run_show(const std::vector<std::string>& args) {
   CommandLine line("show", "Equations, options, parameters and cost of an architecture.");
-  std::string name;
+  std::string name, preset;
   int64_t vocab = 1024;
   std::vector<std::string> assignments;
   line.positional("NAME", name, "architecture");
+  declare_preset(line, preset);
   line.option("--vocab", vocab, "vocabulary of the data");
   line.assignments(assignments, "options, to see what they change");
   if (!line.parse(args)) return 0;
   const arch::ArchInfo& a = arch::find_architecture(name);
   train::RunConfig config(a);
+  apply_preset(config, preset);
   for (const std::string& s : assignments) config.settings.set_assignment(s, core::Source::command_line);
   const Value v = document_of(a, config, vocab);
   if (line.json) std::printf("%s\n", core::to_json(v, 2).c_str());

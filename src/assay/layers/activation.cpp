@@ -9,9 +9,9 @@
 
 namespace assay::layers {
 
-Activation activation_from(std::string_view name, bool fallback) {
+Activation activation_from(std::string_view name, bool fallback, bool relu_known) {
   if (name == "gelu") return Activation::gelu;
-  if (name == "relu" && !fallback) return Activation::relu;
+  if (name == "relu" && (relu_known || !fallback)) return Activation::relu;
   if (name == "relu2") return Activation::relu2;
   if (name == "swish") return Activation::swish;
   if (fallback) return Activation::gelu;

@@ -9,8 +9,9 @@ namespace assay::layers {
 // swish = z sigmoid(z).
 enum class Activation { gelu, relu, relu2, swish };
 
-// ConfigError with the nearest name. `fallback`: an unknown name means gelu, as in the reference implementation.
-Activation activation_from(std::string_view name, bool fallback = false);
+// ConfigError with the nearest name. `fallback`: as in the reference implementation, where an unknown name silently means gelu, and so does
+// relu for all but the variants with `relu_known`.
+Activation activation_from(std::string_view name, bool fallback = false, bool relu_known = false);
 // The same for an op that applies it.
 ops::Pointwise pointwise(Activation a);
 Tensor activate(const Tensor& x, Activation a);

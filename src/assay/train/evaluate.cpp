@@ -41,7 +41,9 @@ class Scored {
 void score(const arch::Built& built, const data::Rows& rows, std::vector<double>& out) {
   if (rows.rows == 0) return;
   const Batch b = to_batch(rows, built.params->device());
-  const Tensor nats_BT = layers::token_cross_entropy(built.model->forward(b.ids_BT), b.targets_BT).to(at::kCPU, at::kDouble).contiguous();
+  Tensor nats_BT = layers::token_cross_entropy(built.model->forward(b.ids_BT), b.targets_BT);
+  if (const Tensor extra = built.model->extra_loss(b.targets_BT); extra.defined()) nats_BT = nats_BT + extra;
+  nats_BT = nats_BT.to(at::kCPU, at::kDouble).contiguous();
   const auto [first, end] = built.model->scored(rows.seq_len);
   for (int64_t i = 0; i < rows.rows * rows.seq_len; ++i) {
     const int64_t t = i % rows.seq_len;

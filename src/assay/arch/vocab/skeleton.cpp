@@ -1,20 +1,45 @@
 #include "assay/arch/vocab/skeleton.h"
 
+#include <ATen/ops/cat.h>
+#include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/flip.h>
+#include <ATen/ops/sigmoid.h>
 #include <ATen/ops/tanh.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 
 #include "assay/core/error.h"
+#include "assay/layers/causal_conv.h"
 #include "assay/layers/embedding.h"
+#include "assay/layers/leaky_sum.h"
 #include "assay/layers/rms_norm.h"
 #include "assay/ops/loss_head/loss_head.h"
+#include "assay/ops/decay_attention/decay_attention.h"
 
 namespace assay::arch::vocab {
+namespace {
+
+Tensor rounded_to_bf16(const Tensor& t) { return t.to(at::kBFloat16).to(t.scalar_type()); }
+
+}  // namespace
+
+void Skeleton::finish(tensor::Params& params) {
+  logit_scale_ = params.add("logit_scale", {}, tensor::constant(1));
+  if (!common_.emulate_bf16_init) return;
+  for (const auto& e : params.entries()) Tensor(e.value).copy_(rounded_to_bf16(e.value));
+}
 
 Tensor Skeleton::rho(const Tensor& z) const { return layers::rms_norm(z, common_.rms_eps); }
+
+Tensor Skeleton::embed(const Tensor& input) const {
+  if (!input.is_floating_point() || input.size(-1) == V_) return layers::one_hot(input, V_, dtype_);
+  return at::constant_pad_nd(input, {0, V_ - input.size(-1)});  // the data's vocabulary is smaller than the model's
+}
 
 Tensor Skeleton::forward(const Tensor& input, const Observer* observe) {
   const Observer nobody = [](std::string_view, const Tensor&) {};
   const Observer& seen = observe != nullptr ? *observe : nobody;
-  const Tensor embedded = rho(layers::one_hot(input, common_.vocab_size, logit_scale_.scalar_type()));
+  const Tensor embedded = rho(embed(input));
   seen("embed", embedded);
   const Tensor x = steps(embedded, seen);
   const Tensor final_state = rho(x);
@@ -23,17 +48,86 @@ Tensor Skeleton::forward(const Tensor& input, const Observer* observe) {
 }
 
 Tensor Skeleton::training_loss(const Tensor& ids_BT, const Tensor& targets_BT) {
-  const Tensor x =
-      steps(rho(layers::one_hot(ids_BT, common_.vocab_size, logit_scale_.scalar_type())), [](std::string_view, const Tensor&) {});
-  return ops::loss_head(x, logit_scale_, targets_BT, {.norm_eps = common_.rms_eps, .softcap = common_.logit_softcap});
+  const Tensor x = steps(rho(embed(ids_BT)), [](std::string_view, const Tensor&) {});
+  const Tensor loss = ops::loss_head(x, logit_scale_, targets_BT, {.norm_eps = common_.rms_eps, .softcap = common_.logit_softcap});
+  const Tensor extra = extra_loss(targets_BT);
+  return extra.defined() ? loss + extra.mean() : loss;
+}
+
+Tensor Skeleton::next(const Tensor& ids_B, Memory& memory) {
+  if (!recurrent())
+    throw core::ConfigError(
+        "model",
+        "with these compatibility switches a state depends on later tokens or on the final length: there is no going on token by token");
+  const at::NoGradGuard no_grad;
+  memory_ = &memory;
+  slot_ = 0;
+  Tensor logits;
+  try {
+    logits = forward(ids_B.unsqueeze(1), nullptr).squeeze(1);
+  } catch (...) {
+    memory_ = nullptr;
+    throw;
+  }
+  memory_ = nullptr;
+  ++memory.position;
+  return logits;
+}
+
+Tensor* Skeleton::slot() {
+  if (memory_ == nullptr) return nullptr;
+  if (memory_->slots.size() == slot_) memory_->slots.emplace_back();
+  return &memory_->slots[slot_++];
 }
 
 Tensor Skeleton::head(const Tensor& normalised) const {
   return at::tanh(normalised * (logit_scale_ / common_.logit_softcap)) * common_.logit_softcap;
 }
 
-Tensor Skeleton::read_out(std::string_view, const Tensor& state) {
-  return state.size(-1) == common_.vocab_size ? head(rho(state)) : Tensor();
+Tensor Skeleton::read_out(std::string_view, const Tensor& state) { return state.size(-1) == V_ ? head(rho(state)) : Tensor(); }
+
+Tensor Skeleton::table(const Tensor& values) const {
+  const Tensor t = values.to(device_, dtype_);
+  return common_.emulate_bf16_init ? rounded_to_bf16(t) : t;
+}
+
+Tensor Skeleton::linear(const Tensor& x, const Tensor& weight, const Tensor& bias) const {
+  return tensor::linear(x, weight, bias, precision_);
+}
+
+Tensor Skeleton::times(const Tensor& x, const Tensor& matrix) const { return tensor::linear(x, matrix.t(), {}, precision_); }
+
+Tensor Skeleton::in_time(const Tensor& t, int64_t time_axis) const { return scores_.reversed_mask ? at::flip(t, {time_axis}) : t; }
+
+Tensor Skeleton::attend(const Tensor& q_in, const Tensor& k_in, const Tensor& v_in, const Tensor& decay_logit) {
+  if (q_in.dim() == 3) return attend(q_in.unsqueeze(1), k_in.unsqueeze(1), v_in.unsqueeze(1), decay_logit.view({1})).squeeze(1);
+  const Tensor q = in_time(scores_.score_scale == 1 ? q_in : q_in * scores_.score_scale, 2), k = in_time(k_in, 2), v = in_time(v_in, 2);
+  Tensor* S = slot();
+  if (S == nullptr) return in_time(ops::decay_attention(q, k, v, decay_logit, bf16()), 2);
+  // o_t = q_t S_t;  S_{t+1} = lambda S_t + k_t^T v_t
+  if (!S->defined()) *S = at::zeros({k.size(0), k.size(1), k.size(3), v.size(3)}, k.options());
+  const Tensor o = q.matmul(*S);
+  *S = *S * at::sigmoid(decay_logit).view({1, -1, 1, 1}) + k.transpose(2, 3).matmul(v);
+  return o;
+}
+
+Tensor Skeleton::convolve(const Tensor& z_BTV, const Tensor& weight, const Tensor& bias) {
+  Tensor* past = slot();
+  if (past == nullptr) return layers::causal_conv(z_BTV, weight, bias);
+  const int64_t reach = weight.size(2) - 1;
+  if (!past->defined()) *past = at::zeros({z_BTV.size(0), reach, z_BTV.size(2)}, z_BTV.options());
+  const Tensor window = at::cat({*past, z_BTV}, 1);
+  *past = window.narrow(1, 1, reach);
+  return layers::causal_conv(window, weight, bias).narrow(1, reach, 1);
+}
+
+Tensor Skeleton::leaky_sum(const Tensor& z_BTV, const Tensor& d_V) {
+  Tensor* e = slot();
+  if (e == nullptr) return layers::leaky_sum(z_BTV, d_V);
+  // e_{t+1} = d (e_t + z_t)
+  const Tensor now = e->defined() ? *e : at::zeros_like(z_BTV);
+  *e = d_V * (now + z_BTV);
+  return now;
 }
 
 int64_t vocabulary(int64_t configured, const Dims& dims) {
@@ -43,6 +137,10 @@ int64_t vocabulary(int64_t configured, const Dims& dims) {
     throw core::ConfigError(
         "model", "vocab_size=" + std::to_string(v) + " is smaller than the data's vocabulary of " + std::to_string(dims.vocab_size));
   return v;
+}
+
+Cost cost_of(double dense, double attention, double saved) {
+  return {2 * (dense + attention), 2 * (3 * dense + 3.5 * attention), 4 * saved};
 }
 
 }  // namespace assay::arch::vocab
