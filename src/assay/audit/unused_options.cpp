@@ -82,7 +82,7 @@ std::vector<Value> alternatives(const Field& f, const Value& now) {
   switch (f.kind) {
     case Field::Kind::boolean: out.emplace_back(!now.as_bool()); break;
     case Field::Kind::integer:
-      for (const int64_t x : {now.as_int() + 1, now.as_int() * 2, now.as_int() - 1, int64_t{2}, kVocab + 3})
+      for (const int64_t x : {now.as_int() + 1, now.as_int() * 2, now.as_int() - 1, int64_t{2}, kVocab + 3, now.as_int() / 32})
         if (x != now.as_int() && allowed(f, static_cast<double>(x))) out.emplace_back(x);
       break;
     case Field::Kind::number:
