@@ -160,8 +160,8 @@ void Run::update(double multiplier) {
   const double lr = config_.optim.lr * multiplier;
   const bool reported = (counters_.step + 1) % config_.train.log_every == 0 || counters_.step == 0;
   const Tensor before = reported ? built_.params->values().detach().clone() : Tensor();
-  const StepResult r = training_step(built_, optimizer_, micro_batches(counters_.micro_batch), lr, config_.optim.clip, {counters_.step, total_},
-                                     pass(counters_.micro_batch));
+  const StepResult r = training_step(built_, optimizer_, micro_batches(counters_.micro_batch), lr, config_.optim.clip,
+                                     {counters_.step, total_}, pass(counters_.micro_batch));
   ++counters_.step;
   ++session_steps_;
   counters_.micro_batch += config_.train.accumulation;
@@ -218,6 +218,8 @@ void Run::validate() {
   row["tokens"] = tokens();
   row["loss"] = e.loss;
   row["bits_per_byte"] = e.bits_per_byte ? Value(*e.bits_per_byte) : Value();
+  row["accuracy"] = e.accuracy ? Value(*e.accuracy) : Value();
+  row["exact_windows"] = e.exact_windows ? Value(*e.exact_windows) : Value();
   row["val_tokens"] = e.tokens;
   row["entropy"] = results::entropy_value(e.entropy);
   row["time"] = Value::object();
