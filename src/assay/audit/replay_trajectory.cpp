@@ -13,6 +13,7 @@ namespace {
 // A trajectory's optimizer as ours, with what surrounds it.
 struct Recipe {
   optim::OptimConfig optim;
+  core::Value model = core::Value::object();  // options of the model that a file keeps with its optimizer
   int64_t steps = 0, accumulation = 1;
   double relative_bound = 1e-5;
 };
@@ -50,8 +51,13 @@ Recipe vocabulary_recipe(const core::Value& o, const std::string& path) {
 
 // The decoder's trainer [components 1.3]: Adam with decoupled decay on everything.
 Recipe decoder_recipe(const core::Value& o, int64_t steps, const std::string& path) {
-  refuse_unknown(o, {"kind", "lr", "beta1", "beta2", "eps", "wd", "clip", "schedule", "warmup", "min_lr"}, path);
+  const std::vector<std::string> pull{"hebbian_window", "hebbian_eps", "hebbian_mode"};
+  std::vector<std::string> known{"kind", "lr", "beta1", "beta2", "eps", "wd", "clip", "schedule", "warmup", "min_lr"};
+  known.insert(known.end(), pull.begin(), pull.end());
+  refuse_unknown(o, known, path);
   Recipe r;
+  for (const std::string& option : pull)
+    if (const core::Value* v = o.find(option)) r.model[option] = core::Value(*v);
   r.steps = steps;
   r.optim.name = "adamw";
   r.optim.lr = o.at("lr").as_double();
@@ -99,7 +105,7 @@ ParityReport replay_trajectory(const Vectors& v, const ParityOptions& options) {
   const core::TensorView& ids = v.file().at("input_ids");
   if (ids.shape.size() != 3 || recipe.steps < 1 || recipe.accumulation < 1 || ids.shape[0] < recipe.steps * recipe.accumulation)
     throw core::DataError("parity", v.path() + ": input_ids must be [steps * accumulation, B, T]");
-  const arch::Built built = v.build(ids.shape[2], options);
+  const arch::Built built = v.build(ids.shape[2], options, recipe.model);
   optim::Adam optimizer(*built.params, recipe.optim);
   const auto batches = [&](int64_t n) {
     std::vector<train::Batch> out;

@@ -51,12 +51,13 @@ std::vector<std::string> Vectors::names(std::string_view prefix) const {
   return out;
 }
 
-arch::Built Vectors::build(int64_t seq_len, const ParityOptions& options) const {
+arch::Built Vectors::build(int64_t seq_len, const ParityOptions& options, const core::Value& more) const {
   core::Value config = metadata("config");
   if (!config.is_object()) throw core::DataError("parity", path_ + ": the metadata has no 'config' object");
   const auto variant = file_.metadata().find("variant");
   const std::string name = variant != file_.metadata().end() ? variant->second : config.at("arch").as_string();
   config.erase("arch");
+  for (const auto& [option, value] : more.as_object()) config[option] = value;
   arch::BuildOptions build;
   build.device = options.device;
   build.dtype = options.dtype;
@@ -119,11 +120,15 @@ const Deviation& ParityReport::worst() const {
 
 ParityReport replay(const std::string& path, const ParityOptions& options) {
   const Vectors v(path);
+  const auto name = v.file().metadata().find("case");
+  if (name != v.file().metadata().end())
+    for (const FunctionReplay& f : decoder_functions())
+      if (name->second.starts_with(f.name)) return f.run(v, options);
   if (v.has("logits")) return replay_model(v, options);
   if (v.has("loss") && !v.names("final/").empty()) return replay_trajectory(v, options);
   if (!v.names("before/").empty() && !v.names("after/0/").empty()) return replay_optimizer(v, options);
-  throw core::DataError("parity",
-                        path + " is no model, trajectory or optimizer file: it has neither 'logits' nor 'final/...' nor 'before/...'");
+  throw core::DataError(
+      "parity", path + " is no model, trajectory, optimizer or function file: it has neither 'logits' nor 'final/...' nor 'before/...'");
 }
 
 }  // namespace assay::audit

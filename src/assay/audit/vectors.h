@@ -1,4 +1,6 @@
 #pragma once
+#include <span>
+
 #include "assay/audit/parity.h"
 #include "assay/train/session.h"
 
@@ -16,8 +18,9 @@ class Vectors {
   core::Value metadata(const std::string& key) const;             // parsed JSON; null where absent
   std::vector<std::string> names(std::string_view prefix) const;  // without the prefix, in file order
 
-  // The architecture and its options; the model with param/* loaded. seq_len is the longest that the file uses.
-  arch::Built build(int64_t seq_len, const ParityOptions& options) const;
+  // The architecture and its options, `more` of them in place of the file's; the model with param/* loaded. seq_len is the longest that the
+  // file uses.
+  arch::Built build(int64_t seq_len, const ParityOptions& options, const core::Value& more = core::Value::object()) const;
   train::Batch batch(int64_t index, const ParityOptions& options) const;  // index < 0: two-dimensional ids
   // |result - stored| over all entries.
   Deviation compare(const std::string& name, const Tensor& result, double bound) const;
@@ -27,6 +30,13 @@ class Vectors {
   std::string path_;
   core::SafeTensors file_;
 };
+
+// Files of single functions ("fn_..."), by the beginning of their `case`.
+struct FunctionReplay {
+  std::string_view name;
+  ParityReport (*run)(const Vectors& v, const ParityOptions& options);
+};
+std::span<const FunctionReplay> decoder_functions();
 
 ParityReport replay_model(const Vectors& v, const ParityOptions& options);
 ParityReport replay_trajectory(const Vectors& v, const ParityOptions& options);
