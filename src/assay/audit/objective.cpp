@@ -13,24 +13,42 @@ namespace {
 
 constexpr int64_t kRows = 2;
 
-// -log softmax(row)[target] in double, from the definition.
-double nats(const double* row, int64_t V, int64_t target) {
+// What a model states that its training loss has beside the cross-entropy, in the options of these names.
+struct Extras {
+  double smoothing = 0;  // label_smoothing: this share of the target is spread over the vocabulary
+  double z = 0;          // z_loss: this times the square of the log-partition
+  explicit Extras(const core::Value& options) {
+    if (const core::Value* v = options.find("label_smoothing")) smoothing = v->as_double();
+    if (const core::Value* v = options.find("z_loss")) z = v->as_double();
+  }
+  bool any() const { return smoothing > 0 || z > 0; }
+};
+
+// log of the sum of exponentials in double, from the definition.
+double log_partition(const double* row, int64_t V) {
   double largest = row[0], sum = 0;
   for (int64_t v = 1; v < V; ++v) largest = std::max(largest, row[v]);
   for (int64_t v = 0; v < V; ++v) sum += std::exp(row[v] - largest);
-  return largest + std::log(sum) - row[target];
+  return largest + std::log(sum);
+}
+
+// (1 - s) (-log p_target) + s mean_v (-log p_v) + z log_partition^2.
+double cost_of(const double* row, int64_t V, int64_t target, const Extras& extras) {
+  const double lse = log_partition(row, V), mean = std::accumulate(row, row + V, 0.0) / static_cast<double>(V);
+  return lse - (1 - extras.smoothing) * row[target] - extras.smoothing * mean + extras.z * lse * lse;
 }
 
 using Target = std::function<int64_t(int64_t row, int64_t t)>;
 
 struct Example {
+  Extras extras;
   Tensor logits_BTV, targets_BT;  // logits in double
   int64_t first = 0, end = 0;     // positions that count
   double mean(const Target& target) const {
     const int64_t T = logits_BTV.size(1), V = logits_BTV.size(2);
     double sum = 0;
     for (int64_t b = 0; b < kRows; ++b)
-      for (int64_t t = first; t < end; ++t) sum += nats(logits_BTV.data_ptr<double>() + (b * T + t) * V, V, target(b, t));
+      for (int64_t t = first; t < end; ++t) sum += cost_of(logits_BTV.data_ptr<double>() + (b * T + t) * V, V, target(b, t), extras);
     return sum / static_cast<double>(kRows * (end - first));
   }
   int64_t at(int64_t b, int64_t t) const {
@@ -42,7 +60,7 @@ struct Example {
 Example example(const Subject& s, const arch::Model& model) {
   const int64_t T = std::min<int64_t>(s.seq_len(), 64), V = model.vocab_size();
   const core::Stream stream(s.seed(), "audit/logits");
-  Example e;
+  Example e{Extras(s.config().model_options()), {}, {}};
   e.logits_BTV = at::empty({kRows, T, V}, at::TensorOptions().dtype(at::kDouble));
   for (int64_t i = 0; i < e.logits_BTV.numel(); ++i) e.logits_BTV.data_ptr<double>()[i] = 2 * stream.normal(static_cast<uint64_t>(i));
   e.logits_BTV = e.logits_BTV.to(at::kFloat).to(at::kDouble);
@@ -78,7 +96,7 @@ std::string likeness(const Example& e, double loss, const Tensor& gradient) {
   return "it is " + std::to_string(loss / want) + " of the cross-entropy";
 }
 
-// dL/dlogits of a mean cross-entropy: (softmax - one-hot) / count where a position counts, else 0.
+// dL/dlogits: (p (1 + 2 z log_partition) - (1 - s) one-hot - s / V) / count where a position counts, else 0.
 void check_gradient(const Example& e, const Tensor& got, CheckResult& r) {
   const int64_t T = e.logits_BTV.size(1), V = e.logits_BTV.size(2);
   const double count = static_cast<double>(kRows * (e.end - e.first));
@@ -86,9 +104,10 @@ void check_gradient(const Example& e, const Tensor& got, CheckResult& r) {
     for (int64_t t = 0; t < T; ++t) {
       const double* row = e.logits_BTV.data_ptr<double>() + (b * T + t) * V;
       const bool counts = t >= e.first && t < e.end;
-      const double norm = nats(row, V, 0) + row[0];  // log of the sum of exponentials
+      const double norm = log_partition(row, V), s = e.extras.smoothing;
       for (int64_t v = 0; v < V; ++v) {
-        const double want = counts ? (std::exp(row[v] - norm) - (v == e.at(b, t) ? 1 : 0)) / count : 0;
+        const double target = (v == e.at(b, t) ? 1 - s : 0) + s / static_cast<double>(V);
+        const double want = counts ? (std::exp(row[v] - norm) * (1 + 2 * e.extras.z * norm) - target) / count : 0;
         if (std::abs(got.data_ptr<double>()[(b * T + t) * V + v] - want) <= 1e-5 / count) continue;
         r.findings.push_back(
             {"loss", "its derivative by the logits at position " + std::to_string(t) + " is not that of the cross-entropy"});
@@ -129,6 +148,7 @@ void check_loss(const Subject& s, CheckResult& r) {
       "model says it adds; validation counts the cross-entropy alone";
   arch::Model& model = *s.weights()[0].built->model;
   const Example e = example(s, model);
+  if (e.extras.any()) r.note += ", with the label smoothing and the z-loss that the options state";
   if (e.first < 0 || e.end > e.logits_BTV.size(1)) {
     r.skipped = true;
     r.note = "the loss counts positions that the run's sequences do not have";

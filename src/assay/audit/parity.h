@@ -13,7 +13,7 @@ struct Deviation {
 };
 
 struct ParityReport {
-  std::string file, kind;  // kind: "model", "trajectory", "optimizer"
+  std::string file, kind;  // kind: "model", "trajectory", "optimizer", "function"
   std::vector<Deviation> deviations;
   bool pass() const;
   const Deviation& worst() const;  // by share of its bound

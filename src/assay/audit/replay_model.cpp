@@ -25,6 +25,8 @@ ParityReport replay_model(const Vectors& v, const ParityOptions& options) {
   const Tensor logits = built.model->forward(b.ids_BT);
   const Tensor loss = built.model->loss(logits, b.targets_BT);
   torch::autograd::backward({loss}, {});
+  const at::NoGradGuard no_grad;
+  built.model->adjust_gradients();  // what is compared is what an optimizer receives
   ParityReport r{v.path(), "model", {}};
   const double unit = divides_by_a_sum_near_zero(v) ? 1e-4 : 1e-5;
   r.deviations.push_back(v.compare("logits", logits, unit * std::max(1.0, v.largest("logits"))));

@@ -40,8 +40,13 @@ Recipe vocabulary_recipe(const core::Value& o, const std::string& path) {
 
 // The decoder's trainer [components 1.3]: Adam with decoupled decay on everything.
 Recipe decoder_recipe(const core::Value& o, int64_t steps, const std::string& path) {
-  refuse_unknown(o, {"kind", "lr", "beta1", "beta2", "eps", "wd", "clip", "schedule", "warmup", "min_lr"}, path);
+  const std::vector<std::string> pull{"hebbian_window", "hebbian_eps", "hebbian_mode"};
+  std::vector<std::string> known{"kind", "lr", "beta1", "beta2", "eps", "wd", "clip", "schedule", "warmup", "min_lr"};
+  known.insert(known.end(), pull.begin(), pull.end());
+  refuse_unknown(o, known, path);
   Recipe r;
+  for (const std::string& option : pull)
+    if (const core::Value* v = o.find(option)) r.model[option] = core::Value(*v);
   r.steps = steps;
   r.optim.name = "adamw";
   r.optim.lr = o.at("lr").as_double();

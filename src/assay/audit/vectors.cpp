@@ -168,8 +168,9 @@ ParityReport replay(const std::string& path, const ParityOptions& options) {
   const Vectors v(path);
   const auto name = v.file().metadata().find("case");
   if (name != v.file().metadata().end())
-    for (const FunctionReplay& f : training_functions())
-      if (name->second.starts_with(f.name)) return f.run(v, options);
+    for (const auto functions : {training_functions(), decoder_functions()})
+      for (const FunctionReplay& f : functions)
+        if (name->second.starts_with(f.name)) return f.run(v, options);
   if (v.has("logits")) return replay_model(v, options);
   if (v.has("loss") && !v.names("final/").empty()) return replay_trajectory(v, options);
   if (!v.names("before/").empty() && !v.names("after/0/").empty()) return replay_optimizer(v, options);

@@ -44,6 +44,7 @@ struct FunctionReplay {
   ParityReport (*run)(const Vectors& v, const ParityOptions& options);
 };
 std::span<const FunctionReplay> training_functions();
+std::span<const FunctionReplay> decoder_functions();
 
 ParityReport replay_model(const Vectors& v, const ParityOptions& options);
 ParityReport replay_trajectory(const Vectors& v, const ParityOptions& options);

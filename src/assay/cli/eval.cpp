@@ -41,6 +41,8 @@ int run_eval(const std::vector<std::string>& args) {
   v["data"] = run.corpus.name;
   v["val_loss"] = e.loss;
   v["val_bits_per_byte"] = e.bits_per_byte ? core::Value(*e.bits_per_byte) : core::Value();
+  v["accuracy"] = e.accuracy ? core::Value(*e.accuracy) : core::Value();
+  v["exact_windows"] = e.exact_windows ? core::Value(*e.exact_windows) : core::Value();
   v["tokens"] = e.tokens;
   v["bytes"] = e.to_value().at("bytes");
   v["agreement"] = e.to_value().at("agreement");
@@ -52,6 +54,7 @@ int run_eval(const std::vector<std::string>& args) {
   std::printf("%s on %s: %.6f nats a token over %lld tokens", run.config->name.c_str(), run.corpus.name.c_str(), e.loss,
               static_cast<long long>(e.tokens));
   if (e.bits_per_byte) std::printf(", %.6f bits a byte", *e.bits_per_byte);
+  if (e.accuracy && e.exact_windows) std::printf(", %.2f %% right, %.2f %% of windows entirely", 100 * *e.accuracy, 100 * *e.exact_windows);
   std::printf("\n");
   if (e.bytes && !e.to_value().at("bytes").at("exact").as_bool())
     std::printf("bytes are not exact: %s\n", e.to_value().at("bytes").at("reason").as_string().c_str());

@@ -10,6 +10,7 @@
 #include "assay/data/generator.h"
 #include "assay/data/manifest.h"
 #include "assay/data/positioned_file.h"
+#include "assay/data/tasks.h"
 
 namespace assay::data {
 namespace {
@@ -38,6 +39,12 @@ Generator generator_of(const DataConfig& config) {
   g.corpus = config.path;
   g.seed = static_cast<uint64_t>(config.corpus_seed);
   g.grammar = {config.grammar_words, config.grammar_depth};
+  if (const auto task = find_task(config.path)) {
+    if (config.vocab_size > 0 && config.vocab_size < task->vocab)
+      throw core::ConfigError("data", "vocab_size: wanted 0 or at least the " + std::to_string(task->vocab) + " symbols of " + config.path +
+                                          ", found " + std::to_string(config.vocab_size));
+    g.symbols = task->vocab;
+  }
   if (config.vocab_size > 0) g.symbols = config.vocab_size;
   return g;
 }

@@ -2,6 +2,7 @@
 #include <array>
 
 #include "assay/data/corpus.h"
+#include "assay/data/tasks.h"
 
 namespace assay::data {
 namespace {
@@ -14,10 +15,15 @@ constexpr std::array entries{
 
 }  // namespace
 
-std::vector<EmbeddedCorpus> embedded_corpora() { return {entries.begin(), entries.end()}; }
+std::vector<EmbeddedCorpus> embedded_corpora() {
+  std::vector<EmbeddedCorpus> all{entries.begin(), entries.end()};
+  const std::vector<EmbeddedCorpus> of_tasks = task_corpora();
+  all.insert(all.end(), of_tasks.begin(), of_tasks.end());
+  return all;
+}
 
 bool is_embedded(std::string_view name) {
-  return std::any_of(entries.begin(), entries.end(), [&](const EmbeddedCorpus& e) { return e.name == name; });
+  return std::any_of(entries.begin(), entries.end(), [&](const EmbeddedCorpus& e) { return e.name == name; }) || find_task(name);
 }
 
 void append(std::vector<uint16_t>& tokens, std::string_view document, const Tokenizer& tokenizer) {

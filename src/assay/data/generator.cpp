@@ -6,6 +6,7 @@
 #include "assay/core/error.h"
 #include "assay/core/log.h"
 #include "assay/core/random.h"
+#include "assay/data/tasks.h"
 
 namespace assay::data {
 namespace {
@@ -28,6 +29,14 @@ Validation uniform_validation(const Generator& g, size_t tokens) {
   for (size_t i = 1; i <= blocks; ++i) out.entropy->ends.push_back(1 + i * kBlock);
   out.entropy->nats.assign(blocks, static_cast<double>(kBlock) * std::log(static_cast<double>(g.symbols)));
   return out;
+}
+
+// Whole examples, each once where there is a fixed set of them, and the first token behind the last.
+Validation task_validation(const Task& task, uint64_t seed, size_t tokens) {
+  const auto row = static_cast<size_t>(task.row);
+  size_t examples = std::max<size_t>(1, (tokens + row - 1) / row);
+  if (const uint64_t all = task_examples(task, "val")) examples = std::min<size_t>(examples, all);
+  return {{task_tokens(task, seed, "val", examples * row + 1), examples}, std::nullopt};
 }
 
 // Adds the documents of a split one by one and keeps the account of what is known about them.
@@ -116,6 +125,7 @@ std::optional<Generator> Generator::from(const core::Value& source) {
 
 Tokenized generate(const Generator& g, std::string_view split, int64_t tokens, const Tokenizer* tokenizer) {
   const auto wanted = static_cast<size_t>(std::max<int64_t>(tokens, 0));
+  if (const auto task = find_task(g.corpus)) return {task_tokens(*task, g.seed, split, wanted), wanted / static_cast<size_t>(task->row)};
   if (!g.has_text()) return {uniform_tokens(g, split, wanted), 1};
   Tokenized out;
   out.tokens.reserve(wanted);
@@ -129,6 +139,7 @@ Tokenized generate(const Generator& g, std::string_view split, int64_t tokens, c
 
 Validation generate_validation(const Generator& g, int64_t tokens, const Tokenizer* tokenizer) {
   const auto wanted = static_cast<size_t>(std::max<int64_t>(tokens, 0));
+  if (const auto task = find_task(g.corpus)) return task_validation(*task, g.seed, wanted);
   if (!g.has_text()) return uniform_validation(g, wanted);
   const Grammar& grammar = shared_grammar(g.grammar);
   Validation out;

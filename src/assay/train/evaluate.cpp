@@ -38,13 +38,28 @@ class Scored {
   int64_t counted_ = 0;
 };
 
-void score(const arch::Built& built, const data::Rows& rows, std::vector<double>& out) {
+// How often the target has the largest logit.
+struct Hits {
+  int64_t positions = 0, right = 0, windows = 0, right_windows = 0;
+
+  void add(const Tensor& logits_BTV, const Tensor& targets_BT, int64_t first, int64_t end) {
+    const Tensor right_BT = logits_BTV.narrow(1, first, end - first).argmax(-1) == targets_BT.narrow(1, first, end - first);
+    positions += right_BT.numel();
+    right += right_BT.sum().item().toLong();
+    windows += right_BT.size(0);
+    right_windows += right_BT.all(1).sum().item().toLong();
+  }
+};
+
+void score(const arch::Built& built, const data::Rows& rows, std::vector<double>& out, Hits& hits) {
   if (rows.rows == 0) return;
   const Batch b = to_batch(rows, built.params->device());
-  Tensor nats_BT = layers::token_cross_entropy(built.model->forward(b.ids_BT), b.targets_BT);
+  const Tensor logits_BTV = built.model->forward(b.ids_BT);
+  Tensor nats_BT = layers::token_cross_entropy(logits_BTV, b.targets_BT);
   if (const Tensor extra = built.model->extra_loss(b.targets_BT); extra.defined()) nats_BT = nats_BT + extra;
   nats_BT = nats_BT.to(at::kCPU, at::kDouble).contiguous();
   const auto [first, end] = built.model->scored(rows.seq_len);
+  if (first >= 0 && first < end && end <= rows.seq_len) hits.add(logits_BTV, b.targets_BT, first, end);
   for (int64_t i = 0; i < rows.rows * rows.seq_len; ++i) {
     const int64_t t = i % rows.seq_len;
     out.push_back(t >= first && t < end ? nats_BT.data_ptr<double>()[i] : std::nan(""));
@@ -163,17 +178,25 @@ Evaluation evaluate(const arch::Built& built, const EvaluationRequest& r) {
   bool all = false;
   const int64_t windows = windows_of(r, &all);
   std::vector<double> nats;
+  Hits hits;
   for (int64_t first = 0; first < windows; first += r.rows)
-    score(built, data::validation_rows(r.tokens, r.seq_len, first, std::min(r.rows, windows - first)), nats);
-  if (all && r.known != nullptr) score(built, data::last_validation_row(r.tokens, r.seq_len), nats);
+    score(built, data::validation_rows(r.tokens, r.seq_len, first, std::min(r.rows, windows - first)), nats, hits);
+  if (all && r.known != nullptr) score(built, data::last_validation_row(r.tokens, r.seq_len), nats, hits);
   require_finite(built, nats, r.seq_len);
-  return evaluation_of(r, std::move(nats));
+  Evaluation e = evaluation_of(r, std::move(nats));
+  if (hits.positions > 0) {
+    e.accuracy = static_cast<double>(hits.right) / static_cast<double>(hits.positions);
+    e.exact_windows = static_cast<double>(hits.right_windows) / static_cast<double>(hits.windows);
+  }
+  return e;
 }
 
 core::Value Evaluation::to_value() const {
   core::Value v = core::Value::object();
   v["loss"] = loss;
   v["tokens"] = tokens;
+  v["accuracy"] = accuracy ? core::Value(*accuracy) : core::Value();
+  v["exact_windows"] = exact_windows ? core::Value(*exact_windows) : core::Value();
   v["bits_per_byte"] = bits_per_byte ? core::Value(*bits_per_byte) : core::Value();
   v["bytes"] = bytes_value(*this, loss * static_cast<double>(tokens));
   v["piece"] = piece_kind;

@@ -13,6 +13,9 @@ namespace assay::train {
 struct Evaluation {
   double loss = 0;  // nats a token, over the positions that count
   int64_t tokens = 0;
+  // Share of the positions that count at which the target has the largest logit, and of the windows at which all of them do; none where the
+  // losses did not come from logits.
+  std::optional<double> accuracy, exact_windows;
   // Where there is a tokenizer and every position counts: total / ln 2 / bytes, by the tokenizer's byte table [vocab-space 6]; `bytes` says
   // how that compares with the text itself.
   std::optional<double> bits_per_byte;

@@ -246,6 +246,8 @@ void Run::validate() {
   row["tokens"] = tokens();
   row["loss"] = e.loss;
   row["bits_per_byte"] = e.bits_per_byte ? Value(*e.bits_per_byte) : Value();
+  row["accuracy"] = e.accuracy ? Value(*e.accuracy) : Value();
+  row["exact_windows"] = e.exact_windows ? Value(*e.exact_windows) : Value();
   row["val_tokens"] = e.tokens;
   row["entropy"] = results::entropy_value(e.entropy);
   row["time"] = Value::object();

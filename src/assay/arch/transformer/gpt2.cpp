@@ -1,67 +1,129 @@
-// The GPT-2 style decoder: learned positions, pre-norm blocks, softmax attention, GELU MLP, tied head.
+// The GPT-2 style decoder and its parts: by default learned positions, pre-norm blocks, softmax attention, GELU MLP, tied head. Every
+// part is a file of decoder/ with its equations; this one puts them together.
 // Source: Radford et al. 2019, as implemented by the published baseline of the component experiments.
-#include <ATen/ops/arange.h>
-#include <ATen/ops/gelu.h>
-#include <ATen/ops/layer_norm.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
-
-#include <cmath>
-
 #include "assay/arch/architecture.h"
-#include "assay/core/error.h"
+#include "assay/arch/transformer/decoder/attention.h"
+#include "assay/arch/transformer/decoder/blend.h"
+#include "assay/arch/transformer/decoder/hebbian.h"
+#include "assay/arch/transformer/decoder/mlp.h"
+#include "assay/arch/transformer/decoder/norm.h"
+#include "assay/arch/transformer/decoder/objective.h"
+#include "assay/arch/transformer/decoder/residual.h"
+#include "assay/arch/transformer/decoder/sort.h"
+#include "assay/arch/transformer/decoder/token_shift.h"
 #include "assay/layers/embedding.h"
 
 namespace assay::arch::transformer {
 namespace {
 
-using tensor::constant;
-using tensor::normal;
-using tensor::uniform;
+using decoder::refuse;
 
 struct Config {
   int64_t vocab_size = 0, n_layer = 4, n_head = 4, n_embd = 128, max_seq_len = 0;
-  int64_t loss_first = -1, loss_last = -1;
+  bool bias = true, tied = true;
+  decoder::NormConfig norm;
+  decoder::PositionConfig position;
+  decoder::AttentionConfig attention;
+  decoder::MlpConfig mlp;
+  decoder::BandConfig band;
+  decoder::ResidualConfig residual;
+  decoder::SortConfig sort;
+  decoder::BlendConfig blend;
+  decoder::ShiftConfig shift;
+  decoder::HebbianConfig hebbian;
+  decoder::ObjectiveConfig objective;
 
-  static const core::Schema& schema() {
-    using core::option;
-    static const core::Schema s = core::declare<Config>(
-        "model", {
-                     option("vocab_size", &Config::vocab_size, "vocabulary; 0 = the data's", 0, 65536).env("VOCAB_SIZE"),
-                     option("n_layer", &Config::n_layer, "blocks L", 1, 1024).env("NUM_LAYERS"),
-                     option("n_head", &Config::n_head, "attention heads H; divides n_embd", 1, 1024).env("NUM_HEADS"),
-                     option("n_embd", &Config::n_embd, "width C", 1, 65536).env("MODEL_DIM"),
-                     option("max_seq_len", &Config::max_seq_len, "learned positions; 0 = the run's sequence length", 0, 1 << 20),
-                     option("loss_first", &Config::loss_first, "first position that the loss counts; -1 = all", -1, 1 << 20),
-                     option("loss_last", &Config::loss_last, "last position that the loss counts; -1 = loss_first", -1, 1 << 20),
-                 });
-    return s;
-  }
+  static const core::Schema& schema();
+  void check(const Dims& dims) const;
 };
 
-struct Affine {  // gain and bias of a norm, or weight [out, in] and bias [out] of a linear map
-  Tensor weight, bias;
-};
+const core::Schema& Config::schema() {
+  using core::option;
+  static const core::Schema s = [] {
+    std::vector<core::Field> fields =
+        core::declare<Config>(
+            "model",
+            {
+                option("vocab_size", &Config::vocab_size, "vocabulary; 0 = the data's", 0, 65536).env("VOCAB_SIZE"),
+                option("n_layer", &Config::n_layer, "blocks L", 1, 1024).env("NUM_LAYERS"),
+                option("n_head", &Config::n_head, "attention heads H; divides n_embd", 1, 1024).env("NUM_HEADS"),
+                option("n_embd", &Config::n_embd, "width C", 1, 65536).env("MODEL_DIM"),
+                option("max_seq_len", &Config::max_seq_len, "longest sequence; 0 = the run's sequence length", 0, 1 << 20),
+                option("bias", &Config::bias, "linear maps have biases"),
+                option("tied", &Config::tied, "the embedding is the output matrix, too"),
+            })
+            .fields();
+    append_options(fields, &Config::norm);
+    append_options(fields, &Config::position);
+    append_options(fields, &Config::attention);
+    append_options(fields, &Config::mlp);
+    append_options(fields, &Config::band);
+    append_options(fields, &Config::residual);
+    append_options(fields, &Config::sort);
+    append_options(fields, &Config::blend);
+    append_options(fields, &Config::shift);
+    append_options(fields, &Config::hebbian);
+    append_options(fields, &Config::objective);
+    return core::Schema("model", std::move(fields));
+  }();
+  return s;
+}
+
+// Sizes 0 become the data's and the run's.
+Config resolved(const core::Value& options, const Dims& dims) {
+  auto c = configure<Config>(options);
+  if (c.vocab_size == 0) c.vocab_size = dims.vocab_size;
+  if (c.max_seq_len == 0) c.max_seq_len = dims.seq_len;
+  return c;
+}
+
+void Config::check(const Dims& dims) const {
+  if (vocab_size < 2) refuse("vocab_size must be at least 2, got " + std::to_string(vocab_size));
+  if (dims.vocab_size > vocab_size)
+    refuse("vocab_size=" + std::to_string(vocab_size) + " is smaller than the data's vocabulary of " + std::to_string(dims.vocab_size));
+  if (dims.seq_len > max_seq_len)
+    refuse("max_seq_len=" + std::to_string(max_seq_len) + " is shorter than the run's sequences of " + std::to_string(dims.seq_len));
+  if (position.position == "rotary" && n_embd % (2 * n_head) != 0)
+    refuse("position=rotary turns pairs of a head's channels: n_embd=" + std::to_string(n_embd) +
+           " must be a multiple of 2 n_head=" + std::to_string(2 * n_head));
+  if (blend.on() && blend.blend_order == "before_pos" && position.position != "learned")
+    refuse("blend_order=before_pos stands before position vectors are added; position=" + position.position + " has none");
+  if (blend.on() && shift.token_shift == "embedding")
+    refuse("blend_window and token_shift=embedding are two rules for the stream before block 0; choose one");
+  if (shift.previous_token && (blend.on() || shift.token_shift == "embedding"))
+    refuse("previous_token and a blend or shift of the embedding are two ways for the token before into block 0; choose one");
+  if (sort.on() && shift.token_shift == "blocks")
+    refuse("sort_window and token_shift=blocks are two rules for the stream behind a block; choose one");
+  mlp.check(band);
+  sort.check(n_layer);
+  hebbian.check();
+  objective.check();
+}
 
 struct Block {
-  Affine ln1, qkv, out, ln2, fc1, fc2;
+  decoder::Norm ln1, ln2;
+  decoder::Attention attn;
+  decoder::Mlp mlp;
+  decoder::Residual join_attn, join_mlp;
+  std::optional<decoder::Sort> sort;
+  std::optional<decoder::TokenShift> shift;
 };
 
 class Gpt2 final : public Model {
  public:
   Gpt2(const Config& c, const Dims& dims, tensor::Params& p, tensor::Precision precision) : config_(c), precision_(precision) {
-    if (config_.vocab_size == 0) config_.vocab_size = dims.vocab_size;
-    if (config_.max_seq_len == 0) config_.max_seq_len = dims.seq_len;
-    if (config_.loss_last < 0) config_.loss_last = config_.loss_first;
-    check(dims);
-    const int64_t C = c.n_embd;
-    E_VC_ = p.add("token_embedding.weight", {config_.vocab_size, C}, normal(0.02));
-    P_TC_ = p.add("position_embedding.weight", {config_.max_seq_len, C}, normal(0.02));
-    for (int64_t l = 0; l < c.n_layer; ++l) {
-      const std::string block = "blocks." + std::to_string(l) + ".";
-      blocks_.push_back({norm(p, block + "ln1", C), linear(p, block + "attn.qkv", 3 * C, C), linear(p, block + "attn.out", C, C),
-                         norm(p, block + "ln2", C), linear(p, block + "mlp.fc1", 4 * C, C), linear(p, block + "mlp.fc2", C, 4 * C)});
-    }
-    ln_f_ = norm(p, "ln_f", C);
+    c.check(dims);
+    const decoder::Builder b{p, precision, c.bias};
+    const int64_t V = c.vocab_size, C = c.n_embd;
+    E_VC_ = p.add("token_embedding.weight", {V, C}, tensor::normal(0.02));
+    if (c.position.position == "learned") P_TC_ = p.add("position_embedding.weight", {c.max_seq_len, C}, tensor::normal(0.02));
+    if (c.shift.previous_token) previous_VC_ = p.add("previous_token_embedding.weight", {V, C}, tensor::normal(0.02));
+    if (c.blend.on()) blend_ = decoder::Blend(c.blend, b);
+    if (c.shift.token_shift == "embedding") shift_ = decoder::TokenShift(c.shift, b, "shift");
+    for (int64_t l = 0; l < c.n_layer; ++l) blocks_.push_back(block(b, l));
+    ln_f_ = decoder::Norm(c.norm, b, "ln_f", C);
+    if (!c.tied) U_VC_ = p.add("lm_head.weight", {V, C}, tensor::normal(0.02));
+    if (c.hebbian.on()) hebbian_ = decoder::Hebbian(c.hebbian, b, E_VC_);
   }
 
   // x = E[u] + P;  L times:  x += W_o Attn(W_qkv LN1(x) + b_qkv) + b_o;  x += W_2 gelu(W_1 LN2(x) + b_1) + b_2;  logits = E LNf(x)
@@ -69,86 +131,113 @@ class Gpt2 final : public Model {
   Tensor forward(const Tensor& input, const Observer* observe) override {
     const int64_t T = input.size(1);
     if (T > config_.max_seq_len)
-      throw core::ConfigError("gpt2",
-                              "a sequence of " + std::to_string(T) + " tokens, but max_seq_len=" + std::to_string(config_.max_seq_len));
-    Tensor x_BTC = layers::embed(E_VC_, input) + P_TC_.narrow(0, 0, T);
-    if (observe != nullptr) (*observe)("embed", x_BTC);
+      refuse("a sequence of " + std::to_string(T) + " tokens, but max_seq_len=" + std::to_string(config_.max_seq_len));
+    const auto seen = [&](const std::string& name, const Tensor& state) {
+      if (observe != nullptr) (*observe)(name, state);
+    };
+    Tensor x_BTC = embed(input);
+    seen("embed", x_BTC);
+    const decoder::Rotation turn = rotation(T);
     for (size_t l = 0; l < blocks_.size(); ++l) {
       const Block& b = blocks_[l];
       const std::string block = "blocks." + std::to_string(l);
-      x_BTC = x_BTC + apply(b.out, attend(apply(b.qkv, layer_norm(b.ln1, x_BTC))));
-      if (observe != nullptr) (*observe)(block + ".attn", x_BTC);
-      x_BTC = x_BTC + apply(b.fc2, at::gelu(apply(b.fc1, layer_norm(b.ln2, x_BTC)), "tanh"));
-      if (observe != nullptr) (*observe)(block, x_BTC);
+      const Tensor mixed_BTC = b.join_attn(x_BTC, b.attn(b.ln1(x_BTC), turn));
+      seen(block + ".attn", mixed_BTC);
+      x_BTC = b.join_mlp(mixed_BTC, b.mlp(b.ln2(config_.residual.parallel() ? x_BTC : mixed_BTC)));
+      if (b.sort || b.shift) {
+        seen(block + ".mlp", x_BTC);
+        x_BTC = b.sort ? (*b.sort)(x_BTC) : (*b.shift)(x_BTC);
+      }
+      seen(block, x_BTC);
     }
-    const Tensor z_BTC = layer_norm(ln_f_, x_BTC);
-    if (observe != nullptr) (*observe)("final", z_BTC);
-    return tensor::linear(z_BTC, E_VC_, {}, precision_);
+    const Tensor z_BTC = ln_f_(x_BTC);
+    seen("final", z_BTC);
+    return head(z_BTC);
   }
 
-  Tensor read_out(std::string_view name, const Tensor& state) override {
-    return tensor::linear(name == "final" ? state : layer_norm(ln_f_, state), E_VC_, {}, precision_);
+  Tensor read_out(std::string_view name, const Tensor& state) override { return head(name == "final" ? state : ln_f_(state)); }
+  Tensor loss(const Tensor& logits_BTV, const Tensor& targets_BT) override {
+    return decoder::objective(config_.objective, logits_BTV, targets_BT);
   }
-
-  std::pair<int64_t, int64_t> scored(int64_t T) const override {
-    return config_.loss_first < 0 ? std::pair(int64_t{0}, T) : std::pair(config_.loss_first, config_.loss_last + 1);
-  }
-
+  std::pair<int64_t, int64_t> scored(int64_t T) const override { return config_.objective.scored(T); }
   int64_t vocab_size() const override { return config_.vocab_size; }
 
+  bool repeats_work() const override { return !hebbian_; }  // masking the weights again changes nothing
+  void before_update(const Update& update, const Tensor& ids_BT) override {
+    if (hebbian_) hebbian_->pull(update, ids_BT);
+  }
+  void adjust_gradients() override {
+    for (Block& b : blocks_) b.mlp.mask_gradients();
+    if (hebbian_) hebbian_->adjust_gradient();
+  }
+  void after_update(const Update&) override {
+    for (Block& b : blocks_) b.mlp.mask_weights();
+  }
+
  private:
-  void check(const Dims& dims) const {
-    const auto bad = [](const std::string& what) { throw core::ConfigError("gpt2", what); };
-    if (config_.vocab_size < 2) bad("vocab_size must be at least 2, got " + std::to_string(config_.vocab_size));
-    if (dims.vocab_size > config_.vocab_size)
-      bad("vocab_size=" + std::to_string(config_.vocab_size) + " is smaller than the data's vocabulary of " +
-          std::to_string(dims.vocab_size));
-    if (config_.n_embd % config_.n_head != 0)
-      bad("n_head=" + std::to_string(config_.n_head) + " does not divide n_embd=" + std::to_string(config_.n_embd));
-    if (dims.seq_len > config_.max_seq_len)
-      bad("max_seq_len=" + std::to_string(config_.max_seq_len) + " is shorter than the run's sequences of " + std::to_string(dims.seq_len));
-    if (config_.loss_last < config_.loss_first)
-      bad("loss_last=" + std::to_string(config_.loss_last) + " lies before loss_first=" + std::to_string(config_.loss_first));
+  Block block(const decoder::Builder& b, int64_t l) const {
+    const Config& c = config_;
+    const std::string name = "blocks." + std::to_string(l) + ".";
+    const double out_scale = c.residual.out_scale(c.n_layer);
+    Block made;
+    made.ln1 = decoder::Norm(c.norm, b, name + "ln1", c.n_embd);
+    made.attn = decoder::Attention(c.attention, c.n_embd, c.n_head, b, name + "attn", out_scale);
+    made.ln2 = decoder::Norm(c.norm, b, name + "ln2", c.n_embd);
+    made.mlp = decoder::Mlp(c.mlp, c.band, c.n_embd, b, name + "mlp", out_scale);
+    made.join_attn = decoder::Residual(c.residual, c.n_layer, c.n_embd, b, name + "gate_attn");
+    made.join_mlp = decoder::Residual(c.residual, c.n_layer, c.n_embd, b, name + "gate_mlp");
+    if (c.sort.in_layer(l)) made.sort = decoder::Sort(c.sort, b, name + "sort");
+    if (c.shift.token_shift == "blocks") made.shift = decoder::TokenShift(c.shift, b, name + "shift");
+    return made;
   }
 
-  static Affine norm(tensor::Params& p, const std::string& name, int64_t n) {
-    return {p.add(name + ".weight", {n}, constant(1)), p.add(name + ".bias", {n}, constant(0))};
-  }
-  // Biases start uniform, as the published code leaves its framework's default in place.
-  static Affine linear(tensor::Params& p, const std::string& name, int64_t out, int64_t in) {
-    return {p.add(name + ".weight", {out, in}, normal(0.02)),
-            p.add(name + ".bias", {out}, uniform(1 / std::sqrt(static_cast<double>(in))))};
+  Tensor embed(const Tensor& input) const {
+    Tensor x_BTC = layers::embed(E_VC_, input);
+    const int64_t T = input.size(1);
+    if (previous_VC_.defined()) x_BTC = x_BTC + decoder::earlier(layers::embed(previous_VC_, input), 1);
+    const bool first = config_.blend.blend_order == "before_pos";
+    if (blend_ && first) x_BTC = (*blend_)(x_BTC);
+    if (P_TC_.defined()) x_BTC = x_BTC + P_TC_.narrow(0, 0, T);
+    if (blend_ && !first) x_BTC = (*blend_)(x_BTC);
+    return shift_ ? (*shift_)(x_BTC) : x_BTC;
   }
 
-  Tensor apply(const Affine& a, const Tensor& x) const { return tensor::linear(x, a.weight, a.bias, precision_); }
-  static Tensor layer_norm(const Affine& a, const Tensor& x) { return at::layer_norm(x, {x.size(-1)}, a.weight, a.bias, 1e-5); }
-
-  Tensor attend(const Tensor& qkv_BT3C) const {
-    const int64_t B = qkv_BT3C.size(0), T = qkv_BT3C.size(1), H = config_.n_head, D = config_.n_embd / H;
-    const Tensor heads = qkv_BT3C.view({B, T, 3, H, D}).permute({2, 0, 3, 1, 4});  // [3, B, H, T, D]
-    const auto rounded = [&](const Tensor& t) { return precision_ == tensor::Precision::bf16 && t.is_cuda() ? t.to(at::kBFloat16) : t; };
-    const Tensor o = at::scaled_dot_product_attention(rounded(heads[0]), rounded(heads[1]), rounded(heads[2]), std::nullopt, 0.0, true);
-    return o.to(qkv_BT3C.scalar_type()).transpose(1, 2).reshape({B, T, config_.n_embd});
+  decoder::Rotation rotation(int64_t T) const {
+    if (config_.position.position != "rotary") return {};
+    return decoder::Rotation::of(T, config_.n_embd / config_.n_head, config_.position.rope_base,
+                                 at::TensorOptions(E_VC_.device()).dtype(E_VC_.dtype()));
   }
+
+  Tensor head(const Tensor& z_BTC) const { return tensor::linear(z_BTC, config_.tied ? E_VC_ : U_VC_, {}, precision_); }
 
   Config config_;
   tensor::Precision precision_;
-  Tensor E_VC_, P_TC_;
+  Tensor E_VC_, P_TC_, previous_VC_, U_VC_;
+  std::optional<decoder::Blend> blend_;
+  std::optional<decoder::TokenShift> shift_;
+  std::optional<decoder::Hebbian> hebbian_;
   std::vector<Block> blocks_;
-  Affine ln_f_;
+  decoder::Norm ln_f_;
 };
 
 std::unique_ptr<Model> make(const core::Value& config, const Dims& dims, tensor::Params& params, tensor::Precision precision) {
-  return std::make_unique<Gpt2>(configure<Config>(config), dims, params, precision);
+  return std::make_unique<Gpt2>(resolved(config, dims), dims, params, precision);
 }
 
-// MACs a token: 12 C^2 a block, T C causal attention (scores and values, half of 2TC), V C for the head.
-Cost cost(const core::Value& config, const Dims& dims) {
-  const auto c = configure<Config>(config);
+// MACs a token. By default 12 C^2 a block, T C causal attention (scores and values, half of 2TC), V C for the head; a backward pass costs
+// twice the products and 2.5 times the attention.
+Cost cost(const core::Value& options, const Dims& dims) {
+  const Config c = resolved(options, dims);
   const double C = static_cast<double>(c.n_embd), L = static_cast<double>(c.n_layer), T = static_cast<double>(dims.seq_len),
-               V = static_cast<double>(c.vocab_size > 0 ? c.vocab_size : dims.vocab_size);
-  const double dense = L * 12 * C * C + V * C, attention = L * T * C;
-  return {2 * (dense + attention), 2 * (3 * dense + 3.5 * attention), 4 * (L * 16 * C + V)};
+               V = static_cast<double>(c.vocab_size), heads = static_cast<double>(c.n_head);
+  double sorted = 0;
+  for (int64_t l = 0; l < c.n_layer; ++l) sorted += c.sort.in_layer(l) ? c.sort.macs(C, T) : 0;
+  const double attention = L * T * C, mixing = sorted + c.blend.macs(C, T);
+  const double dense =
+      L * (decoder::Attention::macs(c.attention, C, heads, T) - T * C + decoder::Mlp::macs(c.mlp, c.band, c.n_embd)) + V * C;
+  const double hidden = static_cast<double>(c.mlp.hidden(c.n_embd, c.band));
+  return {2 * (dense + attention + mixing), 2 * (3 * (dense + mixing) + 3.5 * attention + c.hebbian.macs(C, T)),
+          4 * (L * (8 * C + 2 * hidden) + V)};
 }
 
 }  // namespace
@@ -164,7 +253,9 @@ ASSAY_ARCHITECTURE(gpt2){
     .equations = "x_t = E[u_t] + P[t];  L times:\n"
                  "  x += W_o Attn(W_qkv LN1(x) + b_qkv) + b_o\n"
                  "  x += W_2 gelu(W_1 LN2(x) + b_1) + b_2\n"
-                 "logits = E LNf(x)",
+                 "logits = E LNf(x)\n"
+                 "norm, position, attention, mlp, residual, head and loss are parts to choose; band_*, sort_*, blend_*, token_shift_* and\n"
+                 "hebbian_* add a rule where the model has the place for it (docs/components.md)",
     .schema = &Config::schema,
     .new_config = &new_config<Config>,
     .make = &make,

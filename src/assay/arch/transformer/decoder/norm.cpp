@@ -1,0 +1,29 @@
+#include "assay/arch/transformer/decoder/norm.h"
+
+#include <ATen/ops/layer_norm.h>
+
+#include "assay/layers/rms_norm.h"
+
+namespace assay::arch::decoder {
+
+const core::Schema& NormConfig::schema() {
+  using core::option;
+  static const core::Schema s = core::declare<NormConfig>(
+      "model", {
+                   option("norm", &NormConfig::norm, "norm of the blocks and of the end").one_of({"layer", "rms"}),
+                   option("norm_eps", &NormConfig::norm_eps, "epsilon of the norms", 0, 1),
+               });
+  return s;
+}
+
+Norm::Norm(const NormConfig& c, const Builder& b, const std::string& name, int64_t n) : config_(c) {
+  gain_.weight = b.params.add(name + ".weight", {n}, tensor::constant(1));
+  if (c.norm == "layer") gain_.bias = b.params.add(name + ".bias", {n}, tensor::constant(0));
+}
+
+Tensor Norm::operator()(const Tensor& x) const {
+  if (config_.norm == "rms") return layers::rms_norm(x, config_.norm_eps) * gain_.weight;
+  return at::layer_norm(x, {x.size(-1)}, gain_.weight, gain_.bias, config_.norm_eps);
+}
+
+}  // namespace assay::arch::decoder

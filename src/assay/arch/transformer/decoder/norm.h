@@ -1,0 +1,26 @@
+#pragma once
+#include "assay/arch/transformer/decoder/part.h"
+
+// The norm of every block and of the end, over the channels of one position.
+//   norm=layer   LN(x) = g (x - mean x) / sqrt(var x + eps) + b,     var of the population
+//   norm=rms     RMS(x) = g x / sqrt(mean x^2 + eps)                  (Zhang & Sennrich 2019)
+namespace assay::arch::decoder {
+
+struct NormConfig {
+  std::string norm = "layer";
+  double norm_eps = 1e-5;
+  static const core::Schema& schema();
+};
+
+class Norm {
+ public:
+  Norm() = default;
+  Norm(const NormConfig& c, const Builder& b, const std::string& name, int64_t n);
+  Tensor operator()(const Tensor& x) const;
+
+ private:
+  NormConfig config_;
+  Affine gain_;
+};
+
+}  // namespace assay::arch::decoder

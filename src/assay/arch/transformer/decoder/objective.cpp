@@ -1,0 +1,42 @@
+#include "assay/arch/transformer/decoder/objective.h"
+
+#include <ATen/ops/logsumexp.h>
+
+#include "assay/layers/loss.h"
+
+namespace assay::arch::decoder {
+
+const core::Schema& ObjectiveConfig::schema() {
+  using core::option;
+  static const core::Schema s = core::declare<ObjectiveConfig>(
+      "model", {
+                   option("loss_first", &ObjectiveConfig::loss_first, "first position that the loss counts; -1 = all", -1, 1 << 20),
+                   option("loss_last", &ObjectiveConfig::loss_last, "last position that the loss counts; -1 = loss_first", -1, 1 << 20),
+                   option("label_smoothing", &ObjectiveConfig::label_smoothing, "share of the target spread over the vocabulary", 0, 1),
+                   option("z_loss", &ObjectiveConfig::z_loss, "weight of the squared log-partition in the training loss", 0, 1),
+               });
+  return s;
+}
+
+void ObjectiveConfig::check() const {
+  if (loss_last >= 0 && loss_last < loss_first)
+    refuse("loss_last=" + std::to_string(loss_last) + " lies before loss_first=" + std::to_string(loss_first));
+}
+
+std::pair<int64_t, int64_t> ObjectiveConfig::scored(int64_t T) const {
+  if (loss_first < 0) return {0, T};
+  return {loss_first, (loss_last < 0 ? loss_first : loss_last) + 1};
+}
+
+Tensor objective(const ObjectiveConfig& c, const Tensor& logits_BTV, const Tensor& targets_BT) {
+  const auto [first, end] = c.scored(targets_BT.size(1));
+  const bool all = first == 0 && end == targets_BT.size(1);
+  const Tensor logits = all ? logits_BTV : logits_BTV.narrow(1, first, end - first);
+  Tensor loss = layers::cross_entropy(logits, all ? targets_BT : targets_BT.narrow(1, first, end - first));
+  if (c.label_smoothing == 0 && c.z_loss == 0) return loss;
+  const Tensor log_partition = at::logsumexp(logits, {-1});
+  if (c.label_smoothing > 0) loss = (1 - c.label_smoothing) * loss + c.label_smoothing * (log_partition - logits.mean(-1)).mean();
+  return c.z_loss > 0 ? loss + c.z_loss * log_partition.square().mean() : loss;
+}
+
+}  // namespace assay::arch::decoder

@@ -1,0 +1,80 @@
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/ones.h>
+#include <doctest/doctest.h>
+
+#include "assay/core/random.h"
+#include "assay/ops/banded_product/banded_product.h"
+#include "ops/op_case.h"
+
+using namespace assay;
+using testing::OpCase;
+using testing::Tensors;
+
+namespace {
+
+Tensor random(const std::vector<int64_t>& shape, uint64_t seed, const char* name) {
+  Tensor t = at::empty(shape, at::TensorOptions().dtype(at::kDouble));
+  const core::Stream stream(seed, name);
+  for (int64_t i = 0; i < t.numel(); ++i) t.data_ptr<double>()[i] = stream.normal(static_cast<uint64_t>(i));
+  return t;
+}
+
+OpCase banded_case(int64_t N, int64_t out, int64_t in, int64_t bandwidth) {
+  OpCase o;
+  o.name =
+      "banded_product N=" + std::to_string(N) + " " + std::to_string(out) + " x " + std::to_string(in) + " b=" + std::to_string(bandwidth);
+  o.inputs = [=](uint64_t seed) {
+    return Tensors{random({N, in}, seed, "x"), random({ops::Band{out, in, bandwidth}.count()}, seed, "values")};
+  };
+  o.op = [=](const Tensors& x) { return ops::banded_product(x[0], x[1], out, bandwidth); };
+  o.op_bf16 = [=](const Tensors& x) { return ops::banded_product(x[0], x[1], out, bandwidth, true); };
+  o.reference = [=](const Tensors& x) { return ops::banded_product_reference(x[0], x[1], out, bandwidth); };
+  return o;
+}
+
+// Both orientations, ratios that are no integers, bandwidth 1 and odd ones, blocks cut short, more rows of x than a piece, a whole matrix,
+// rows without a weight.
+std::vector<OpCase> cases() {
+  return {banded_case(3, 64, 16, 9),  banded_case(3, 16, 64, 9),     banded_case(5, 33, 10, 4),   banded_case(5, 10, 33, 7),
+          banded_case(2, 64, 16, 1),  banded_case(2, 16, 64, 1),     banded_case(7, 7, 7, 3),     banded_case(4, 40, 10, 78),
+          banded_case(4, 10, 40, 80), banded_case(520, 130, 33, 21), banded_case(1, 200, 50, 16), banded_case(1, 50, 200, 16)};
+}
+
+}  // namespace
+
+TEST_CASE("the banded product agrees with its reference on the CPU, values and gradients") {
+  for (const OpCase& c : cases()) testing::check_op(c, at::Device(at::kCPU));
+}
+
+TEST_CASE("the banded product agrees with its reference on CUDA, values and gradients") {
+  const at::Device* cuda = testing::cuda_or_skip();
+  if (cuda == nullptr) return;
+  for (const OpCase& c : cases()) testing::check_op(c, *cuda);
+}
+
+TEST_CASE("a band that covers everything is the dense product, and one row without weights gives zero") {
+  const Tensor x = random({4, 10}, 1, "x"), W = random({40 * 10}, 1, "W");
+  CHECK(at::allclose(ops::banded_product(x, W, 40, 80), x.matmul(W.view({40, 10}).t()), 1e-12, 1e-12));
+  const Tensor few = at::ones({ops::Band{40, 10, 1}.count()}, x.options());
+  const Tensor y = ops::banded_product(x, few, 40, 1);
+  CHECK(ops::Band{40, 10, 1}.row(2).size() == 0);
+  CHECK(y.select(1, 2).abs().max().item().toDouble() == 0);
+  CHECK(at::allclose(y.select(1, 8), x.select(1, 2)));
+}
+
+TEST_CASE("an empty batch gives an empty result") {
+  CHECK(ops::banded_product(at::empty({0, 10}), at::ones({ops::Band{40, 10, 8}.count()}), 40, 8).sizes() == at::IntArrayRef{0, 40});
+}
+
+TEST_CASE("wrong shapes and dtypes are refused by name, and so is a second derivative") {
+  const Tensor x = random({4, 10}, 1, "x"), values = random({ops::Band{40, 10, 8}.count()}, 1, "values");
+  CHECK_THROWS_WITH_AS(ops::banded_product(x, values.narrow(0, 1, 5), 40, 8), doctest::Contains("[banded_product] values must be"),
+                       c10::Error);
+  CHECK_THROWS_WITH_AS(ops::banded_product(x.view({-1}), values, 40, 8), doctest::Contains("x must be [N, in]"), c10::Error);
+  CHECK_THROWS_WITH_AS(ops::banded_product(x.to(at::kFloat), values, 40, 8), doctest::Contains("dtypes differ"), c10::Error);
+  CHECK_THROWS_WITH_AS(ops::banded_product(x, values, 40, 0), doctest::Contains("at least 1"), c10::Error);
+  Tensor leaf = x.clone().requires_grad_(true);
+  CHECK_THROWS_WITH_AS(ops::banded_product_backward(random({4, 40}, 1, "g"), leaf, values, 40, 8, false),
+                       doctest::Contains("second derivatives"), c10::Error);
+}
