@@ -98,7 +98,7 @@ TEST_CASE("properties: a distribution, shift invariant, order preserving, never 
     CHECK(smallest(p) > 0);
     CHECK(largest((p.sum(-1) - 1).abs()) < 1e-14);
     CHECK(largest((layers::shift_max(z + 5, k) - p).abs()) < 1e-13);
-    CHECK((p.argsort(-1) == z.argsort(-1)).all().item().toBool());
+    CHECK((p.argsort(int64_t{-1}) == z.argsort(int64_t{-1})).all().item().toBool());
     CHECK(largest(p.amax(-1) - q.amax(-1)) <= 1e-12);
     const auto entropy = [](const Tensor& d) { return -(d * d.log()).sum(-1); };
     CHECK(smallest(entropy(p.detach()) - entropy(q)) >= -1e-12);
