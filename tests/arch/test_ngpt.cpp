@@ -177,6 +177,37 @@ TEST_CASE("ngpt: derivatives are those of central differences, option by option 
   }
 }
 
+TEST_CASE("ngpt: ten random combinations of the hypotheses are causal, and their derivatives are those of central differences") {
+  const std::vector<std::pair<const char*, std::vector<core::Value>>> choices{
+      {"alpha_schedule", {"none", "linear", "upsidedown_u", "downsideup_u", "early_mid_late"}},
+      {"logit_scale_learnt", {false, true}},
+      {"logit_scale_per_position", {false, true}},
+      {"gate", {"none", "static", "frozen", "dynamic", "dynamic_scalar"}},
+      {"dual_norm", {false, true}},
+      {"activation_radius", {false, true}},
+      {"per_head_alpha", {false, true}},
+      {"hier_norm", {false, true}},
+      {"dropout", {"none", "branch", "state", "path"}},
+      {"project_first", {false, true}},
+      {"alpha_mlp", {0.28, 0.4}}};
+  for (uint64_t combination = 0; combination < 10; ++combination) {
+    const core::Stream stream(31, "combinations", combination);
+    core::Value all = configured({{"n_layer", int64_t{2}}, {"n_head", int64_t{2}}, {"n_embd", int64_t{8}}, {"dropout_p", 0.3}});
+    for (size_t i = 0; i < choices.size(); ++i) all[choices[i].first] = choices[i].second[stream.below(i, choices[i].second.size())];
+    all["asymmetric_schedule"] = !(all.at("alpha_schedule") == core::Value("none")) && all.at("alpha_mlp").as_double() != 0.28;
+    arch::BuildOptions build;
+    build.dtype = at::kDouble;
+    const arch::Built b = arch::build(arch::find_architecture("ngpt"), all, {11, 6}, build);
+    check_derivatives(b, core::to_json(all));
+    Tensor changed = tokens();
+    changed.narrow(1, 4, 2).copy_((changed.narrow(1, 4, 2) + 3).remainder(11));
+    const at::NoGradGuard no_grad;
+    b.model->begin({true, 1, 0});
+    CHECK(at::equal(b.model->forward(tokens()).narrow(1, 0, 4), b.model->forward(changed).narrow(1, 0, 4)));
+    CHECK_FALSE(at::equal(b.model->forward(tokens()), b.model->forward(changed)));
+  }
+}
+
 TEST_CASE("ngpt_official and orthpar: derivatives are those of central differences") {
   check_derivatives(model("ngpt_official", {}, at::kDouble), "standard");
   check_derivatives(model("ngpt_official", {{"rope", "vendor"}}, at::kDouble), "vendor");

@@ -159,6 +159,9 @@ class Gpt2 final : public Model {
   Tensor loss(const Tensor& logits_BTV, const Tensor& targets_BT) override {
     return decoder::objective(config_.objective, logits_BTV, targets_BT);
   }
+  Tensor training_loss(const Tensor& ids_BT, const Tensor& targets_BT) override {
+    return decoder::objective(config_.objective, forward(ids_BT), targets_BT, true);
+  }
   std::pair<int64_t, int64_t> scored(int64_t T) const override { return config_.objective.scored(T); }
   int64_t vocab_size() const override { return config_.vocab_size; }
 

@@ -18,6 +18,7 @@
 #include "assay/layers/attention.h"
 #include "assay/layers/embedding.h"
 #include "assay/layers/keep_mask.h"
+#include "assay/ops/loss_head/loss_head.h"
 
 namespace assay::arch::transformer {
 namespace {
@@ -166,6 +167,11 @@ class Ngpt final : public Model, public GivenMasks {
     const Tensor z_BTC = unit(x_BTC, kEps);
     if (observe != nullptr) (*observe)("final", z_BTC);
     return head(z_BTC);
+  }
+
+  // The gradient takes the place of the logits.
+  Tensor training_loss(const Tensor& ids_BT, const Tensor& targets_BT) override {
+    return ops::loss_head(forward(ids_BT), {}, targets_BT, {.overwrite = true});
   }
 
   Tensor read_out(std::string_view name, const Tensor& state) override { return head(name == "final" ? state : unit(state, kEps)); }

@@ -10,6 +10,7 @@
 #include "assay/layers/attention.h"
 #include "assay/layers/embedding.h"
 #include "assay/layers/rotary.h"
+#include "assay/ops/loss_head/loss_head.h"
 
 namespace assay::arch::transformer {
 namespace {
@@ -90,6 +91,11 @@ class NgptOfficial final : public Model {
     }
     if (observe != nullptr) (*observe)("final", h_BTC);
     return head(h_BTC);
+  }
+
+  // The gradient takes the place of the logits.
+  Tensor training_loss(const Tensor& ids_BT, const Tensor& targets_BT) override {
+    return ops::loss_head(forward(ids_BT), {}, targets_BT, {.overwrite = true});
   }
 
   Tensor read_out(std::string_view, const Tensor& state) override { return head(state); }

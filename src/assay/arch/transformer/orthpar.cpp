@@ -9,6 +9,7 @@
 #include "assay/layers/embedding.h"
 #include "assay/layers/rms_norm.h"
 #include "assay/layers/rotary.h"
+#include "assay/ops/loss_head/loss_head.h"
 
 namespace assay::arch::transformer {
 namespace {
@@ -101,6 +102,11 @@ class Orthpar final : public Model {
     const Tensor z_BTC = norm(norm_f_, x_BTC);
     if (observe != nullptr) (*observe)("final", z_BTC);
     return tensor::linear(z_BTC, U_VC_, {}, precision_);
+  }
+
+  // The gradient takes the place of the logits.
+  Tensor training_loss(const Tensor& ids_BT, const Tensor& targets_BT) override {
+    return ops::loss_head(forward(ids_BT), {}, targets_BT, {.overwrite = true});
   }
 
   Tensor read_out(std::string_view name, const Tensor& state) override {

@@ -1,8 +1,6 @@
 #include "assay/arch/transformer/decoder/objective.h"
 
-#include <ATen/ops/logsumexp.h>
-
-#include "assay/layers/loss.h"
+#include "assay/ops/loss_head/loss_head.h"
 
 namespace assay::arch::decoder {
 
@@ -28,15 +26,10 @@ std::pair<int64_t, int64_t> ObjectiveConfig::scored(int64_t T) const {
   return {loss_first, (loss_last < 0 ? loss_first : loss_last) + 1};
 }
 
-Tensor objective(const ObjectiveConfig& c, const Tensor& logits_BTV, const Tensor& targets_BT) {
+Tensor objective(const ObjectiveConfig& c, const Tensor& logits_BTV, const Tensor& targets_BT, bool overwrite) {
   const auto [first, end] = c.scored(targets_BT.size(1));
-  const bool all = first == 0 && end == targets_BT.size(1);
-  const Tensor logits = all ? logits_BTV : logits_BTV.narrow(1, first, end - first);
-  Tensor loss = layers::cross_entropy(logits, all ? targets_BT : targets_BT.narrow(1, first, end - first));
-  if (c.label_smoothing == 0 && c.z_loss == 0) return loss;
-  const Tensor log_partition = at::logsumexp(logits, {-1});
-  if (c.label_smoothing > 0) loss = (1 - c.label_smoothing) * loss + c.label_smoothing * (log_partition - logits.mean(-1)).mean();
-  return c.z_loss > 0 ? loss + c.z_loss * log_partition.square().mean() : loss;
+  return ops::loss_head(logits_BTV, {}, targets_BT,
+                        {.z_loss = c.z_loss, .smoothing = c.label_smoothing, .first = first, .last = end, .overwrite = overwrite});
 }
 
 }  // namespace assay::arch::decoder

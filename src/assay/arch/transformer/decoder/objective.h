@@ -14,6 +14,7 @@ struct ObjectiveConfig {
   std::pair<int64_t, int64_t> scored(int64_t T) const;
 };
 
-Tensor objective(const ObjectiveConfig& c, const Tensor& logits_BTV, const Tensor& targets_BT);
+// overwrite: the logits' memory receives their gradient; nobody may read them afterwards.
+Tensor objective(const ObjectiveConfig& c, const Tensor& logits_BTV, const Tensor& targets_BT, bool overwrite = false);
 
 }  // namespace assay::arch::decoder
