@@ -77,7 +77,9 @@ fi
 if [ -n "$dry" ]; then
   [ "$arch" = unknown ] && { echo "noise" >&2; echo "[registry] unknown architecture 'unknown'" >&2; exit 2; }
   [ "$arch" = nodevice ] && { echo "[device] no CUDA device" >&2; exit 5; }
-  echo '{"product_backend": "onednn", "vocab_size": 100, "parameters": 7, "training_flops_per_token": 12.5}'
+  [ $mode = poor ] && { echo "[train] train.tokens=$tokens does not pay for one update of 4096 tokens" >&2; exit 2; }
+  [ $mode = odd ] && { echo "[options] fake.mode is 'odd'; wanted another" >&2; exit 2; }
+  echo '{"product_backend": "onednn", "vocab_size": 100, "parameters": 7, "training_flops_per_token": 12.5, "measures": ["val_loss", "train_loss"]}'
   exit 0
 fi
 mkdir -p "$out"

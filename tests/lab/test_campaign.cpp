@@ -180,6 +180,7 @@ TEST_CASE("a refused control leaves nothing to compare with: exit code 1") {
 
 TEST_CASE("seeds that cannot lead to any verdict are refused before anything is created") {
   const Campaign c(sequential("1", "", "5"));
+  c.refused("recipe.toml at line 2, column 1: ");
   c.refused("max_seeds");
   CHECK_FALSE(c.exists("out"));
 }
@@ -291,8 +292,19 @@ TEST_CASE("an arm that the program does not accept is named before anything is c
   const Campaign c("name = \"demo\"\nrule = \"fixed\"\nseeds = 1\ncontrol = \"a\"\ntokens = 1\n[[arm]]\nname = \"a\"\narch = "
                    "\"gpt2\"\n[[arm]]\nname = \"b\"\narch = "
                    "\"unknown\"\n");
-  c.refused("arm 'b': [registry] unknown architecture 'unknown'");
+  c.refused("recipe.toml at line 11, column 1: arm 'b': [registry] unknown architecture 'unknown'");
   CHECK_FALSE(c.exists("out"));
+}
+
+TEST_CASE("what a dry run objects to is shown in the recipe: the budget, an option, a metric that no run measures") {
+  const Campaign budget(recipe("", "fake.mode = \"poor\""));
+  budget.refused("recipe.toml at line 5, column 1: arm 'b': [train] train.tokens=1000 does not pay for one update");
+  const Campaign option(recipe("", "fake.mode = \"odd\""));
+  option.refused("recipe.toml at line 15, column 6: arm 'b': [options] fake.mode");
+  const Campaign metric("metric = \"val_bits_per_byte\"\n" + recipe());
+  metric.refused(
+      "recipe.toml at line 1, column 1: 'metric' is val_bits_per_byte, which no run of arm 'a' measures; it measures val_loss, train_loss");
+  CHECK_FALSE(metric.exists("out"));
 }
 
 TEST_CASE("a missing device keeps its exit code") {
@@ -316,10 +328,52 @@ TEST_CASE("a changed recipe is refused with its first difference; a reformatted 
   c.write("recipe.toml", "# the same\n\n" + recipe());
   CHECK(c.run().exit == Exit::ok);
   c.write("recipe.toml", recipe("", "optim.lr = 0.5"));
-  c.refused("arm.b.optim.lr is absent there and 0.5 here");
+  c.refused("recipe.toml at line 15, column 7: arm.b.optim.lr is 0.5 here and absent in the recipe with which");
   c.write("recipe.toml", recipe("", "", "[1, 2, 3, 4]"));
-  c.refused("seeds is [1,2,3] there and [1,2,3,4] here; give a changed recipe its own directory with --out");
+  c.refused("recipe.toml at line 3, column 1: seeds is [1,2,3,4] here and [1,2,3] in the recipe with which");
   CHECK(c.read("starts") == starts);
+  CHECK_FALSE(c.exists("out/deviations.json"));
+}
+
+TEST_CASE("an accepted edit is recorded with what it asked for, and the campaign goes on as it was frozen") {
+  Campaign c(recipe());
+  const Outcome first = c.run();
+  CHECK(first.results.at("deviations").size() == 0);
+  c.write("recipe.toml", recipe("", "optim.lr = 0.5"));
+  c.request.accept_deviations = true;
+  const std::string starts = c.read("starts");
+  const Outcome o = c.run();
+  CHECK(c.read("starts") == starts);
+  CHECK(o.results.at("arms") == first.results.at("arms"));
+  CHECK(o.results.at("recipe_hash") == first.results.at("recipe_hash"));
+  REQUIRE(o.results.at("deviations").size() == 1);
+  const Value& row = o.results.at("deviations").as_array()[0];
+  CHECK(row.at("option").as_string() == "arm.b.optim.lr");
+  CHECK(row.at("a").is_null());
+  CHECK(row.at("b").as_double() == 0.5);
+  CHECK(row.at("done").as_int() == 6);
+  CHECK_FALSE(row.at("followed").as_bool());
+  CHECK(row.at("at").as_string().size() > 15);
+  c.request.accept_deviations = false;  // what is recorded needs no second permission, and is recorded once
+  CHECK(c.run().results == o.results);
+  CHECK(campaign_status(c.at("out")) == o.results);
+}
+
+TEST_CASE("fewer seeds than were frozen stop a campaign by hand") {
+  Campaign c(sequential("2.99\nfake.mode = \"noisy2\"", "", "8"));
+  const Value whole = c.run().results;
+  CHECK(whole.at("arms").as_array()[1].at("seeds").as_int() == 8);
+  c.write("recipe.toml", sequential("2.99\nfake.mode = \"noisy2\"", "", "7"));
+  c.request.accept_deviations = true;
+  const Outcome o = c.run();
+  CHECK(o.exit == Exit::ok);
+  const Value& b = o.results.at("arms").as_array()[1];
+  CHECK(b.at("verdict").as_string() == "undecided");
+  CHECK(b.at("seeds").as_int() == 7);
+  CHECK(b.at("reason").as_string() == "stopped by hand");
+  CHECK(o.results.at("design").at("max_seeds").as_int() == 8);
+  CHECK(o.results.at("not_needed").as_int() == 2);
+  CHECK(o.results.at("deviations").as_array()[0].at("followed").as_bool());
 }
 
 TEST_CASE("a directory that holds something else is refused and left alone") {

@@ -30,7 +30,7 @@ void check_refusal(const std::string& text, const std::string& wanted) {
   const std::string message = refusal(text);
   INFO(message);
   CHECK(message.find(wanted) != std::string::npos);
-  CHECK(message.find("r.toml") != std::string::npos);
+  CHECK(message.find("r.toml at line ") != std::string::npos);
 }
 
 }  // namespace
@@ -74,6 +74,17 @@ TEST_CASE("an unknown key is refused with the nearest name") {
   check_refusal(head + body + "lr = 0.1\n", "written section.option");
   check_refusal(head + "[common]\nlr = 0.1\n" + body, "[common]: unknown key 'lr'");
   check_refusal(head + "metric = \"vall_loss\"\n" + body, "did you mean 'val_loss'?");
+}
+
+TEST_CASE("a refusal shows line and column of what it is about") {
+  check_refusal(head + "controll = \"a\"\n" + body, "r.toml at line 5, column 1: unknown key 'controll'");
+  check_refusal("seeds = 1\ncontrol = \"a\"\ntokens = 1\n" + body, "r.toml at line 1, column 1: 'name' is missing");
+  check_refusal(head + "[common]\noptim.lr = 0.1\ntrain.seed = 3\n" + body, "r.toml at line 7, column 7: [common]: 'train.seed' is set by");
+  check_refusal(head + body + "[[arm]]\nname = \"b\"\n", "r.toml at line 8, column 1: arm 'b': 'arch' is missing");
+  check_refusal(head + body + "[[arm]]\nname = \"b\"\narch = \"v8\"\n[arm.optim]\nlr = inf\n",
+                "r.toml at line 12, column 1: arm 'b': 'optim.lr' is not finite");
+  check_refusal(head + body + body, "r.toml at line 9, column 1: two arms are named 'a'");
+  check_refusal(head + "futility = true\n" + body, "r.toml at line 5, column 1: 'futility' needs 'smallest_effect'");
 }
 
 TEST_CASE("what is missing is named") {

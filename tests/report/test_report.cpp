@@ -176,6 +176,23 @@ TEST_CASE("the band of equivalence is the margin that all hypotheses share") {
   CHECK(band().size() == 0);
 }
 
+TEST_CASE("later edits of the recipe are told beside the verdicts and listed with the design") {
+  const Scratch dir;
+  make_fixture(dir.path(), {.seeds = 3, .rows = 8});
+  edit(dir.path(), [](Value& v) {
+    Value row = Value::object();
+    row["option"] = "arm.gated.optim.lr";
+    row["b"] = 0.5;
+    row["followed"] = false;
+    row["at"] = "2026-02-01T08:00:00Z";
+    row["done"] = 11;
+    v["deviations"].push_back(row);
+  });
+  const std::string text = html_unescaped(html_of(dir.path()));
+  CHECK(text.find("The recipe was edited after the campaign had begun, in 1 option") != std::string::npos);
+  CHECK(in_order(text, {"arm.gated.optim.lr", "absent", "0.5", "no", "2026-02-01T08:00:00Z", "11"}));
+}
+
 TEST_CASE("an arm's name cannot lead out of the campaign's directory") {
   const Scratch dir;
   FixtureRequest request;
@@ -249,7 +266,9 @@ TEST_CASE("malformed files are refused with file and field") {
   CHECK(contains(with([](Value& v) { v["arms"].as_array()[1]["verdict"] = "best"; }), "'arms[1].verdict': wanted one of better, worse"));
   CHECK(contains(with([](Value& v) { v["arms"].as_array()[1]["interval"] = Value::Array{1.0}; }),
                  "'arms[1].interval': wanted [lower, upper], found 1 values"));
-  CHECK(contains(with([](Value& v) { v["arms"].as_array()[1]["interval"] = Value::Array{2.0, 1.0}; }),
+  CHECK(contains(with([](Value& v) {
+                   v["arms"].as_array()[1]["interval"] = Value::Array{2.0, 1.0};
+                 }),
                  "'arms[1].interval': the lower end lies above"));
   CHECK(contains(with([](Value& v) { v["members"].as_array()[0]["status"] = 3; }), "'members[0].status': wanted a string, found integer"));
   CHECK(contains(with([](Value& v) { v["arms"].as_array()[1]["audit"]["pass"] = 1; }),

@@ -45,6 +45,7 @@ int run_campaign(const std::vector<std::string>& args) {
   line.option("--out", request.directory, "directory of the campaign (runs/<name>)");
   line.option("--jobs", request.jobs, "members at a time (cores / threads of a member)");
   line.flag("--retry-failed", request.retry_failed, "start failed members again");
+  line.flag("--accept-deviations", request.accept_deviations, "of a recipe that was edited: record them, go on as it was frozen");
   line.epilog(
       "Running the command again goes on where it stopped; a finished campaign prints its table. `assay campaign status DIR` shows a\n"
       "campaign in any state. Exit codes: 0 all members done, 7 some failed, 6 stopped or unfinished (the same command goes on).");

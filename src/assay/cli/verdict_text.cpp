@@ -50,6 +50,16 @@ std::string state(const Value& results) {
   return "\nThe campaign has not ended: " + cell(member(results, "done")) + " members are done, " + cell(unfinished) + " are not.\n";
 }
 
+// What later edits of the recipe asked for.
+std::string edits(const Value& results) {
+  const Value& rows = member(results, "deviations");
+  std::string out;
+  for (const Value& row : rows.is_array() ? rows.as_array() : Value::Array())
+    out += "Edited after " + cell(member(row, "done")) + " runs: " + text(row, "option") + " from " + core::to_json(member(row, "a")) +
+           " to " + core::to_json(member(row, "b")) + (member(row, "followed") == Value(true) ? ", followed\n" : ", not followed\n");
+  return out;
+}
+
 std::string control_fault(const Value& results) {
   for (const Value& arm : arms_of(results))
     if (is_control(results, arm) && !text(arm, "reason").empty()) return "The control counts for nothing: " + text(arm, "reason") + "\n";
@@ -90,7 +100,7 @@ std::string render_verdict(const Value& results) {
   std::string out = head(results) + control_fault(results);
   for (const Value& arm : arms_of(results))
     if (!is_control(results, arm)) out += sentence_of(arm) + "\n";
-  return out + "\n" + table_of(results) + state(results);
+  return out + edits(results) + "\n" + table_of(results) + state(results);
 }
 
 }  // namespace assay::cli

@@ -8,6 +8,7 @@
 #include "assay/core/file.h"
 #include "assay/core/log.h"
 #include "assay/lab/comparison.h"
+#include "assay/lab/deviations.h"
 #include "assay/lab/plan.h"
 #include "assay/lab/references.h"
 
@@ -279,31 +280,48 @@ class Runner {
 
 }  // namespace
 
-Outcome run_campaign(const Request& request) {
-  const Recipe recipe = read_recipe(request.recipe);
-  const std::string directory = request.directory.empty() ? "runs/" + recipe.name : request.directory;
-  tell_ignored_environment();
-  const bool begun = holds_campaign(directory);
-  Pinned pinned;
-  if (begun) pinned = read_campaign(directory, recipe);
-  else {
-    require_unused(directory);
-    pinned = plan(recipe, request);
-    core::make_directories(core::real_files(), directory);
+namespace {
+
+// The campaign of the directory, where the recipe that was given still says what was frozen, or its edits are accepted.
+Begun go_on(const Request& request, const std::string& directory, const Recipe& asked) {
+  Begun begun = read_campaign(directory);
+  const Value recorded = read_deviations(directory), rows = new_deviations(begun.recipe, asked, recorded);
+  if (rows.size() > 0) {
+    if (!request.accept_deviations) refuse_deviations(directory, asked, rows);
+    const std::vector<Member> members = members_of(begun.recipe, directory);
+    const auto done = std::count_if(members.begin(), members.end(), [](const Member& m) { return standing_of(m).state == State::done; });
+    record_deviations(directory, recorded, rows, done);
   }
+  follow(begun.recipe, read_deviations(directory));
+  return begun;
+}
+
+void begin(const Request& request, const std::string& directory, const Recipe& recipe) {
+  require_unused(directory);
+  const Pinned pinned = plan(recipe, request);
+  core::make_directories(core::real_files(), directory);
   const core::DirectoryLock lock(directory);
-  if (!begun && holds_campaign(directory)) pinned = read_campaign(directory, recipe);  // another process began it meanwhile
-  else if (!begun) write_campaign(directory, recipe, pinned);
-  return Runner(request, recipe, directory, pinned).run();
+  if (!holds_campaign(directory)) write_campaign(directory, recipe, pinned);  // else another process began it meanwhile
+}
+
+}  // namespace
+
+Outcome run_campaign(const Request& request) {
+  const Recipe asked = read_recipe(request.recipe);
+  const std::string directory = request.directory.empty() ? "runs/" + asked.name : request.directory;
+  tell_ignored_environment();
+  if (!holds_campaign(directory)) begin(request, directory, asked);
+  const core::DirectoryLock lock(directory);
+  const Begun begun = go_on(request, directory, asked);
+  return Runner(request, begun.recipe, directory, begun.pinned).run();
 }
 
 core::Value campaign_status(const std::string& directory) {
   if (!holds_campaign(directory))
     throw core::ConfigError("campaign", directory + ": holds no campaign.json; wanted the directory of a campaign");
-  const Recipe recipe = read_recipe(directory + "/recipe.toml");
-  const Pinned pinned = read_campaign(directory, recipe);
-  const std::vector<Member> members = members_of(recipe, directory);
-  return compare(recipe, read_evidence(recipe, members, directory), pinned);
+  Begun begun = read_campaign(directory);
+  follow(begun.recipe, read_deviations(directory));
+  return compare(begun.recipe, read_evidence(begun.recipe, members_of(begun.recipe, directory), directory), begun.pinned);
 }
 
 }  // namespace assay::lab

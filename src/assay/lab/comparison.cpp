@@ -8,6 +8,7 @@
 #include "assay/core/error.h"
 #include "assay/core/hash.h"
 #include "assay/core/options.h"
+#include "assay/lab/deviations.h"
 #include "assay/lab/references.h"
 #include "assay/lab/rule.h"
 #include "assay/stats/describe.h"
@@ -41,6 +42,7 @@ class Judged {
     const State state = row(arm, seed).standing.state;
     if (rule_->counts(arm, seed)) return name_of(state);
     if (!refused(arm).empty() && state != State::failed) return "refused";
+    if (seed >= recipe_.stop_after && state != State::failed) return "not_needed";
     if (!rule_->wanted(arm, seed) && state != State::failed && decided_without(arm, seed)) return "not_needed";
     return name_of(state);
   }
@@ -243,7 +245,7 @@ Value compare(const Recipe& recipe, const Evidence& evidence, const Pinned& pinn
   v["rule"] = recipe.rule;
   v["design"] = judged.rule().design();
   v["rounds"] = judged.rule().rounds();
-  v["deviations"] = Value::array();
+  v["deviations"] = read_deviations(evidence.directory);
   v["references"] = references_of(recipe, evidence);
   v["arms"] = Value::array();
   for (size_t a = 0; a < recipe.arms.size(); ++a) v["arms"].push_back(arm_document(recipe, evidence, judged, a, pinned));

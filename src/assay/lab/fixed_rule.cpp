@@ -37,7 +37,9 @@ class FixedRule final : public Rule {
     for (size_t i = 0; i < tested.size(); ++i) tests_[tested[i]].p_holm = adjusted[i];
   }
 
-  bool wanted(size_t arm, size_t) const override { return refused(control_).empty() && refused(arm).empty(); }
+  bool wanted(size_t arm, size_t seed) const override {
+    return seed < recipe_.stop_after && refused(control_).empty() && refused(arm).empty();
+  }
   bool counts(size_t arm, size_t seed) const override { return score(arm, seed).kind == Score::Kind::scored; }
   const char* word(size_t arm) const override {
     if (arm == control_) return "control";

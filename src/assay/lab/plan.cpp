@@ -18,9 +18,6 @@ constexpr uint64_t kCampaignLimit = uint64_t{16} << 20;
 
 std::string campaign_path(const std::string& directory) { return directory + "/campaign.json"; }
 
-// As it reads back from a file, so that a number is compared with what its text says.
-Value as_stored(const Value& v) { return core::parse_json(core::to_json(v), "recipe", {.bytes = kCampaignLimit}); }
-
 int64_t threads_of(const Recipe& recipe, const Request& request) {
   if (recipe.threads > 0) return recipe.threads;
   const auto members = static_cast<int64_t>(recipe.arms.size() * recipe.seeds.size());
@@ -28,44 +25,57 @@ int64_t threads_of(const Recipe& recipe, const Request& request) {
   return std::max<int64_t>(1, results::usable_cores() / at_a_time);
 }
 
-[[noreturn]] void refuse(const Arm& arm, const Captured& answer) {
+// Where the recipe says what a dry run objects to: its budget, the option that the message names, else the arm.
+std::string place_of(const Recipe& recipe, const Arm& arm, const std::string& message) {
+  if (message.find("train.tokens") != std::string::npos) return recipe.at({"tokens"});
+  const std::string of_arm = "arm." + arm.name + ".";
+  for (const auto& [option, value] : arm.options.as_object())
+    if (message.find(option) != std::string::npos) return recipe.at_option(of_arm + option);
+  return recipe.at_option(of_arm + "arch");
+}
+
+[[noreturn]] void refuse(const Recipe& recipe, const Arm& arm, const Captured& answer) {
   std::string reason = last_line(answer.err);
   if (reason.empty()) reason = "the dry run was " + ending_text(answer.ending);
-  const std::string message = "arm '" + arm.name + "': " + reason;
+  const std::string message = place_of(recipe, arm, reason) + ": arm '" + arm.name + "': " + reason;
   if (answer.ending.exit_code == static_cast<int>(core::Exit::device)) throw core::DeviceError("campaign", message);
   if (answer.ending.exit_code == static_cast<int>(core::Exit::resource)) throw core::ResourceError("campaign", message);
   throw core::ConfigError("campaign", message);
 }
 
+// A dry run says what its run will measure.
+void require_metric(const Recipe& recipe, const Arm& arm, const Value& plan) {
+  const Value* measures = plan.is_object() ? plan.find("measures") : nullptr;
+  if (!measures || !measures->is_array()) return;
+  std::string all;
+  for (const Value& m : measures->as_array()) {
+    if (m == Value(recipe.metric)) return;
+    all += (all.empty() ? "" : ", ") + m.as_string();
+  }
+  throw core::ConfigError("recipe", recipe.at({"metric"}) + ": 'metric' is " + recipe.metric + ", which no run of arm '" + arm.name +
+                                        "' measures; it measures " + all);
+}
+
 Value dry_run(const Recipe& recipe, const Arm& arm, const Request& request, const Pinned& pinned) {
   const Captured answer = capture(dry_run_words(request.program, arm, recipe.seeds.front(), pinned));
-  if (answer.ending.signal != 0 || answer.ending.exit_code != 0) refuse(arm, answer);
-  return core::parse_json(answer.out, "dry run of arm '" + arm.name + "'");
+  if (answer.ending.signal != 0 || answer.ending.exit_code != 0) refuse(recipe, arm, answer);
+  Value plan = core::parse_json(answer.out, "dry run of arm '" + arm.name + "'");
+  require_metric(recipe, arm, plan);
+  return plan;
 }
 
-std::string difference_text(const Value& row) {
-  const auto side = [](const Value& v) { return v.is_null() ? std::string("absent") : core::to_json(v); };
-  return row.at("option").as_string() + " is " + side(row.at("a")) + " there and " + side(row.at("b")) + " here";
-}
-
-void require_same_recipe(const std::string& directory, const Value& frozen, const Recipe& recipe) {
-  const Value rows = core::difference(frozen, as_stored(recipe.document()));
-  if (rows.size() == 0) return;
-  const std::string more = rows.size() > 1 ? " (and " + std::to_string(rows.size() - 1) + " more)" : "";
-  throw core::ConfigError("campaign", directory + ": was begun with another recipe: " + difference_text(rows.as_array().front()) + more +
-                                          "; give a changed recipe its own directory with --out");
-}
-
-// Nothing known of any member.
-Standings unbegun(const Recipe& recipe) {
-  return {std::vector(recipe.arms.size(), std::vector<Score>(recipe.seeds.size())), std::vector<std::string>(recipe.arms.size()), {}};
+// Refuses a recipe whose seeds cannot lead to a verdict.
+void require_decidable(const Recipe& recipe) try {
+  apply_rule(recipe,
+             {std::vector(recipe.arms.size(), std::vector<Score>(recipe.seeds.size())), std::vector<std::string>(recipe.arms.size()), {}});
+} catch (const core::ConfigError& e) {
+  throw core::ConfigError("recipe", recipe.at({compared_arms(recipe).empty() ? "arm" : "seeds"}) + ": " + e.what());
 }
 
 }  // namespace
 
 Pinned plan(const Recipe& recipe, const Request& request) {
-  apply_rule(recipe, unbegun(recipe));  // refuses a recipe that cannot lead to a verdict
-
+  require_decidable(recipe);
   Pinned pinned{recipe.tokens, threads_of(recipe, request), recipe.product == "auto" ? "" : recipe.product, 0, Value::object()};
   std::string chosen;
   for (const Arm& arm : recipe.arms) {
@@ -105,11 +115,19 @@ void write_campaign(const std::string& directory, const Recipe& recipe, const Pi
   core::write_file(core::real_files(), campaign_path(directory), core::to_json(v, 2) + "\n");
 }
 
-Pinned read_campaign(const std::string& directory, const Recipe& recipe) {
+Begun read_campaign(const std::string& directory) {
   const std::string path = campaign_path(directory);
   const Value v = core::parse_json(core::read_file(path, kCampaignLimit), path, {.bytes = kCampaignLimit});
-  require_same_recipe(directory, v.at("recipe"), recipe);
-  return {recipe.tokens, v.at("threads").as_int(), v.at("product_backend").as_string(), v.at("vocab_size").as_int(), v.at("arms")};
+  Recipe recipe = read_recipe(directory + "/recipe.toml");
+  const Value edits = core::difference(v.at("recipe"), core::parse_json(core::to_json(recipe.document()), path, {.bytes = kCampaignLimit}));
+  if (edits.size() > 0) {
+    const std::string option = edits.as_array().front().at("option").as_string();
+    throw core::ConfigError("campaign",
+                            recipe.at_option(option) + ": " + option + " is not what campaign.json froze; this copy must stay as it is");
+  }
+  const Pinned pinned{recipe.tokens, v.at("threads").as_int(), v.at("product_backend").as_string(), v.at("vocab_size").as_int(),
+                      v.at("arms")};
+  return {std::move(recipe), pinned};
 }
 
 }  // namespace assay::lab

@@ -1,10 +1,12 @@
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "assay/core/toml_places.h"
 #include "assay/core/value.h"
 
 namespace assay::lab {
@@ -32,13 +34,20 @@ struct Recipe {
   std::string audit = "quick";                                  // level of the audit that an arm must pass first; "none"
   std::vector<std::string> baselines = {"ngram:2", "ngram:5"};  // reference lines, trained once on the first seed's windows
   std::string text;                                             // of the file
+  std::string where;                                            // the file, for messages
+  core::TomlPlaces places;                                      // of what it says
+  size_t stop_after = SIZE_MAX;                                 // seeds after which it stops by hand, decided later (lab/deviations.h)
   std::string product = "auto";  // train.product of all members; auto: what the program chooses when the campaign begins
 
   // Everything that can change a result, with [common] folded into the arms: layout and comments of the file do not count.
   core::Value document() const;
+
+  // "r.toml at line 3, column 1": where the file says this, for a message about it.
+  std::string at(const core::TomlPlaces::Path& path) const { return where + " at " + places.of(path); }
+  std::string at_option(const std::string& option) const;  // as `document` names it: "seeds", "arm.v8.optim.lr"
 };
 
-// ConfigError or DataError (both exit 2) naming `where` and the key. Architectures and their options are checked by `assay train` itself.
+// ConfigError or DataError (both exit 2) naming `where`, line and column, and the key. Architectures and their options are checked by `assay train` itself.
 Recipe parse_recipe(std::string_view text, const std::string& where);
 Recipe read_recipe(const std::string& path);
 

@@ -53,7 +53,8 @@ class SequentialRule final : public Rule {
   // Until the first seed at which anything can be decided all members are needed; then one seed is begun beside the one that is looked at,
   // so that no processor waits. What turns out not to be needed does not count.
   bool wanted(size_t arm, size_t seed) const override {
-    if (!decision_.running() || seed >= recipe_.seeds.size() || seed >= std::max(fewest_, frontier_ + 2)) return false;
+    if (!decision_.running() || seed >= std::min(recipe_.stop_after, recipe_.seeds.size()) || seed >= std::max(fewest_, frontier_ + 2))
+      return false;
     if (arm == control_) return true;
     return seed < stopped_at_[arm];
   }
@@ -91,10 +92,19 @@ class SequentialRule final : public Rule {
     if (!decision_.running(static_cast<int64_t>(h))) stopped_at_[arms_[h]] = std::min(stopped_at_[arms_[h]], rounds_fed);
   }
 
+  void stop_by_hand(size_t seed) {
+    for (size_t h = 0; h < arms_.size(); ++h) {
+      if (decision_.running(static_cast<int64_t>(h))) decision_.stop_by_hand(static_cast<int64_t>(h));
+      note_stop(h, seed);
+    }
+  }
+
   // Feeds seed after seed; a seed of which a score is missing is not a round, and one of which a score is awaited is where looking ends.
   void feed() {
     for (size_t s = 0; s < recipe_.seeds.size() && decision_.running(); ++s) {
       frontier_ = s;
+      if (s == recipe_.stop_after) stop_by_hand(s);
+      if (!decision_.running()) return;
       std::vector<stats::Scores> round(arms_.size());
       bool missing = false;
       for (size_t h = 0; h < arms_.size(); ++h) {

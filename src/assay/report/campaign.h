@@ -43,6 +43,14 @@ struct Change {
   std::string option, control, arm;
 };
 
+// What an edit of the recipe asked for after the campaign had begun.
+struct Deviation {
+  Change edit;  // control: as it was frozen; arm: as it was asked for
+  bool followed = false;
+  std::string at;
+  std::optional<int64_t> done;  // runs that were done then
+};
+
 struct Arm {
   std::string name, arch, verdict;  // verdict: "" where none was reached yet
   std::string sentence, reason, effect_method;
@@ -103,7 +111,7 @@ struct Campaign {
   std::optional<int64_t> threads, rounds, not_needed;
   core::Value design;  // an object, without the hypotheses
   std::vector<Hypothesis> hypotheses;
-  std::vector<Change> deviations;
+  std::vector<Deviation> deviations;
   std::vector<Reference> references;
   std::vector<Arm> arms;
   std::vector<Member> members;

@@ -36,6 +36,14 @@ std::vector<Change> changes(const Fields& in, const char* key) {
   return out;
 }
 
+std::vector<Deviation> deviations(const Fields& in) {
+  std::vector<Deviation> out;
+  const std::vector<Change> edits = changes(in, "deviations");
+  for (const Fields& row : in.objects("deviations"))
+    out.push_back({edits[out.size()], row.flag("followed").value_or(false), row.text("at"), row.integer("done")});
+  return out;
+}
+
 std::optional<Audit> audit_of(const Fields& in) {
   const auto found = in.object("audit");
   if (!found) return std::nullopt;
@@ -144,7 +152,7 @@ void read_results(Campaign& c, const Value& v, const std::string& path) {
     c.design = *design;
     c.design.erase("hypotheses");
   }
-  c.deviations = changes(in, "deviations");
+  c.deviations = deviations(in);
   for (const Fields& r : in.objects("references"))
     c.references.push_back({r.required_text("name"), r.text("kind"), r.required_number("value")});
   c.arms.clear();

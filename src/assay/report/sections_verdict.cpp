@@ -63,7 +63,7 @@ void add_notices(Section& s, const Campaign& c) {
     s.blocks.emplace_back(Notice{"This campaign is not finished. Of " + plural(static_cast<int64_t>(c.members.size()), "run") + ": " +
                                  progress(c) + ". Everything below is what it says so far."});
   if (!c.deviations.empty())
-    s.blocks.emplace_back(Notice{"The campaign deviated from its frozen design in " +
+    s.blocks.emplace_back(Notice{"The recipe was edited after the campaign had begun, in " +
                                  plural(static_cast<int64_t>(c.deviations.size()), "option") + ": see Design."});
 }
 

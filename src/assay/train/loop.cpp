@@ -108,6 +108,7 @@ Value Run::plan() const {
   v["precision"] = config_.train.precision;
   v["threads"] = machine_.threads;
   v["product_backend"] = machine_.product;
+  v["measures"] = corpus_.tokenizer ? Value::Array{"val_loss", "train_loss", "val_bits_per_byte"} : Value::Array{"val_loss", "train_loss"};
   v["fingerprint"] = counters_.fingerprint;
   return v;
 }
