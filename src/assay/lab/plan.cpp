@@ -7,6 +7,8 @@
 #include "assay/core/hash.h"
 #include "assay/core/log.h"
 #include "assay/core/options.h"
+#include "assay/lab/budget.h"
+#include "assay/lab/dry_run.h"
 #include "assay/lab/rule.h"
 
 namespace assay::lab {
@@ -25,45 +27,6 @@ int64_t threads_of(const Recipe& recipe, const Request& request) {
   return std::max<int64_t>(1, results::usable_cores() / at_a_time);
 }
 
-// Where the recipe says what a dry run objects to: its budget, the option that the message names, else the arm.
-std::string place_of(const Recipe& recipe, const Arm& arm, const std::string& message) {
-  if (message.find("train.tokens") != std::string::npos) return recipe.at({"tokens"});
-  const std::string of_arm = "arm." + arm.name + ".";
-  for (const auto& [option, value] : arm.options.as_object())
-    if (message.find(option) != std::string::npos) return recipe.at_option(of_arm + option);
-  return recipe.at_option(of_arm + "arch");
-}
-
-[[noreturn]] void refuse(const Recipe& recipe, const Arm& arm, const Captured& answer) {
-  std::string reason = last_line(answer.err);
-  if (reason.empty()) reason = "the dry run was " + ending_text(answer.ending);
-  const std::string message = place_of(recipe, arm, reason) + ": arm '" + arm.name + "': " + reason;
-  if (answer.ending.exit_code == static_cast<int>(core::Exit::device)) throw core::DeviceError("campaign", message);
-  if (answer.ending.exit_code == static_cast<int>(core::Exit::resource)) throw core::ResourceError("campaign", message);
-  throw core::ConfigError("campaign", message);
-}
-
-// A dry run says what its run will measure.
-void require_metric(const Recipe& recipe, const Arm& arm, const Value& plan) {
-  const Value* measures = plan.is_object() ? plan.find("measures") : nullptr;
-  if (!measures || !measures->is_array()) return;
-  std::string all;
-  for (const Value& m : measures->as_array()) {
-    if (m == Value(recipe.metric)) return;
-    all += (all.empty() ? "" : ", ") + m.as_string();
-  }
-  throw core::ConfigError("recipe", recipe.at({"metric"}) + ": 'metric' is " + recipe.metric + ", which no run of arm '" + arm.name +
-                                        "' measures; it measures " + all);
-}
-
-Value dry_run(const Recipe& recipe, const Arm& arm, const Request& request, const Pinned& pinned) {
-  const Captured answer = capture(dry_run_words(request.program, arm, recipe.seeds.front(), pinned));
-  if (answer.ending.signal != 0 || answer.ending.exit_code != 0) refuse(recipe, arm, answer);
-  Value plan = core::parse_json(answer.out, "dry run of arm '" + arm.name + "'");
-  require_metric(recipe, arm, plan);
-  return plan;
-}
-
 // Refuses a recipe whose seeds cannot lead to a verdict.
 void require_decidable(const Recipe& recipe) try {
   apply_rule(recipe,
@@ -76,17 +39,22 @@ void require_decidable(const Recipe& recipe) try {
 
 Pinned plan(const Recipe& recipe, const Request& request) {
   require_decidable(recipe);
-  Pinned pinned{recipe.tokens, threads_of(recipe, request), recipe.product == "auto" ? "" : recipe.product, 0, Value::object()};
+  Pinned pinned;
+  pinned.tokens = recipe.tokens;
+  pinned.seconds = recipe.seconds;
+  pinned.threads = threads_of(recipe, request);
+  pinned.product = recipe.product == "auto" ? "" : recipe.product;
+  pinned.arms = Value::object();
   std::string chosen;
   for (const Arm& arm : recipe.arms) {
     const Value answer = dry_run(recipe, arm, request, pinned);
-    const Value* backend = answer.is_object() ? answer.find("product_backend") : nullptr;
-    if (chosen.empty() && backend && backend->is_string()) chosen = backend->as_string();
-    const Value* vocab = answer.is_object() ? answer.find("vocab_size") : nullptr;
-    if (vocab && vocab->is_int()) pinned.vocab_size = std::max(pinned.vocab_size, vocab->as_int());
+    const Value backend = said(answer, "product_backend"), vocab = said(answer, "vocab_size");
+    if (chosen.empty() && backend.is_string()) chosen = backend.as_string();
+    if (vocab.is_int()) pinned.vocab_size = std::max(pinned.vocab_size, vocab.as_int());
     pinned.arms[arm.name] = answer;
   }
   if (pinned.product.empty()) pinned.product = chosen;
+  match_budgets(recipe, request, pinned);
   return pinned;
 }
 
@@ -109,6 +77,7 @@ void write_campaign(const std::string& directory, const Recipe& recipe, const Pi
   v["product_backend"] = pinned.product;
   v["vocab_size"] = pinned.vocab_size;
   v["arms"] = pinned.arms;
+  v["set"] = pinned.set;
   v["created"] = core::utc_now();
   v["recipe"] = document;
   core::write_file(core::real_files(), directory + "/recipe.toml", recipe.text);
@@ -125,8 +94,9 @@ Begun read_campaign(const std::string& directory) {
     throw core::ConfigError("campaign",
                             recipe.at_option(option) + ": " + option + " is not what campaign.json froze; this copy must stay as it is");
   }
-  const Pinned pinned{recipe.tokens, v.at("threads").as_int(), v.at("product_backend").as_string(), v.at("vocab_size").as_int(),
-                      v.at("arms")};
+  Pinned pinned{recipe.tokens, v.at("threads").as_int(), recipe.seconds, v.at("product_backend").as_string(), v.at("vocab_size").as_int(),
+                v.at("arms")};
+  if (const Value* set = v.find("set")) pinned.set = *set;
   return {std::move(recipe), pinned};
 }
 

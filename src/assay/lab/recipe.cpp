@@ -15,6 +15,8 @@ using core::Value;
 
 constexpr int64_t kMaxSeeds = 10000;
 constexpr size_t kMaxName = 64;
+constexpr size_t kFewestValues = 3;   // of a grid: the best of two is always at an edge
+constexpr size_t kMostTrials = 1000;  // of an arm
 constexpr uint64_t kMaxBytes = uint64_t{1} << 20;
 
 // Options of `train` that a campaign sets itself, and the recipe key to use instead.
@@ -22,13 +24,15 @@ struct Owned {
   const char* option;
   const char* instead;
 };
-constexpr Owned kOwned[] = {{"train.seed", "'seeds'"},     {"train.tokens", "'tokens'"},   {"train.steps", "'tokens'"},
-                            {"train.seconds", "'tokens'"}, {"train.threads", "'threads'"}, {"train.product", "'product'"}};
+constexpr Owned kOwned[] = {{"train.seed", "'seeds'"},      {"train.tokens", "'tokens'"},   {"train.steps", "'tokens'"},
+                            {"train.seconds", "'seconds'"}, {"train.threads", "'threads'"}, {"train.product", "'product'"}};
 
-const std::vector<std::string> kTopKeys = {"name",      "question",   "seeds",           "control",          "metric",   "tokens",
-                                           "rule",      "error_rate", "smallest_effect", "escape_threshold", "futility", "audit",
-                                           "baselines", "threads",    "product",         "common",           "arm"};
-const std::vector<std::string> kArmKeys = {"name", "arch"};
+const std::vector<std::string> kTopKeys = {"name",     "question", "seeds",     "control",    "metric",          "tokens",
+                                           "seconds",  "match",    "rule",      "error_rate", "smallest_effect", "escape_threshold",
+                                           "futility", "audit",    "baselines", "threads",    "product",         "tune",
+                                           "common",   "arm",      "rung"};
+const std::vector<std::string> kArmKeys = {"name", "arch", "change", "solve", "solve_multiple", "tune"};
+const std::vector<std::string> kMatches = {"tokens", "flops", "parameters"};
 const std::vector<std::string> kRules = {"sequential", "fixed"};
 const std::vector<std::string> kAudits = {"quick", "full", "none"};
 const std::vector<std::string> kMetrics = {"val_loss", "val_bits_per_byte", "train_loss"};
@@ -73,7 +77,11 @@ class Table {
   }
   const Value::Object& members() const { return object_.as_object(); }
   const std::string& context() const { return context_; }
-  Table table(const std::string& key, const std::string& context) const { return {wanted(key), path_ + key, context, recipe_}; }
+  Table table(const std::string& key, const std::string& context) const {
+    const Value& v = wanted(key);
+    if (!v.is_object()) fail(key, "'" + key + "' is " + article(v) + "; wanted a table");
+    return {v, path_ + key, context, recipe_};
+  }
 
   void require_known(const std::vector<std::string>& known) const {
     for (const auto& [key, value] : members())
@@ -114,6 +122,18 @@ class Table {
     const Value& v = wanted(key);
     if (!v.is_number() || !std::isfinite(v.as_double())) fail(key, "'" + key + "' is " + article(v) + "; wanted a finite number");
     return v.as_double();
+  }
+
+  std::vector<std::string> words(const std::string& key) const {
+    const Value& v = wanted(key);
+    std::vector<std::string> out;
+    if (!v.is_array()) fail(key, "'" + key + "' is " + article(v) + "; wanted a list such as [\"arch\", \"model.n_layer\"]");
+    for (const Value& e : v.as_array()) {
+      if (!e.is_string() || !is_word(e.as_string(), "."))
+        fail(key, "'" + key + "' holds " + core::to_json(e) + "; wanted names such as \"model.n_layer\"");
+      out.push_back(e.as_string());
+    }
+    return out;
   }
 
   bool flag(const std::string& key) const {
@@ -163,7 +183,7 @@ class Parser {
     r_.name = top_.name("name");
     if (top_.find("question")) r_.question = top_.text("question");
     r_.seeds = top_.seeds("seeds");
-    r_.tokens = top_.positive("tokens");
+    read_budget();
     if (top_.find("threads")) r_.threads = top_.positive("threads");
     read_rule();
     r_.metric = top_.choice("metric", kMetrics, r_.metric);
@@ -171,9 +191,97 @@ class Parser {
     read_arms();
     r_.control = top_.text("control");
     require_control();
+    read_tuning();
+    require_solvable();
   }
 
  private:
+  void read_budget() {
+    if (top_.find("tokens") && top_.find("seconds")) top_.fail("seconds", "'seconds' and 'tokens' are both there; wanted one budget");
+    if (top_.find("seconds")) {
+      r_.seconds = top_.number("seconds");
+      if (!(r_.seconds > 0)) top_.fail("seconds", "'seconds' is " + core::to_json(top_.wanted("seconds")) + "; wanted a number above 0");
+    } else {
+      r_.tokens = top_.positive("tokens");
+    }
+    r_.match = top_.choice("match", kMatches, r_.match);
+    if (r_.match == "flops" && r_.tokens == 0) top_.fail("match", "'match' is flops; wanted 'tokens', the control's, and not 'seconds'");
+  }
+
+  // Each arm but the control needs an option to solve for where parameters are matched, and none elsewhere.
+  void require_solvable() const {
+    for (const Arm& a : r_.arms) {
+      const bool wanted = r_.match == "parameters" && a.base != r_.control;
+      if (wanted == !a.solve.empty()) continue;
+      const Path arm = {"arm", std::to_string(a.place)};
+      throw core::ConfigError("recipe", r_.at(arm + "solve") + ": arm '" + a.name + "': " +
+                                            (wanted ? "'solve' is missing: the option that matches its parameters to the control's"
+                                                    : "'solve' is only for arms other than the control, with match = \"parameters\""));
+    }
+  }
+
+  void read_tuning() {
+    if (!top_.find("tune")) {
+      for (const Arm& a : r_.arms)
+        if (!a.grids.empty())
+          throw core::ConfigError("recipe", r_.at({"arm", std::to_string(a.place), "tune"}) + ": arm '" + a.name +
+                                                "': a grid without the table [tune], which names its seeds");
+      return;
+    }
+    const Table t = top_.table("tune", "[tune]: ");
+    r_.tune.seeds = t.seeds("seeds");
+    for (const int64_t s : r_.tune.seeds)
+      if (std::find(r_.seeds.begin(), r_.seeds.end(), s) != r_.seeds.end())
+        t.fail("seeds", "'seeds' holds " + std::to_string(s) + ", a seed of the comparison; wanted others");
+    if (t.find("tokens")) r_.tune.tokens = t.positive("tokens");
+    const std::vector<Grid> shared = grids(t, {"seeds", "tokens"});
+    size_t trials = 0;
+    for (Arm& a : r_.arms) {
+      const size_t own = add_shared(a, shared);
+      if (&a == &r_.arms.front()) trials = own;
+      if (own == 0 || own > kMostTrials || own != trials)
+        throw core::ConfigError("recipe", r_.at({"arm", std::to_string(a.place), "tune"}) + ": arm '" + a.name +
+                                              "': " + std::to_string(own) + " trials; wanted the same number for every arm (arm '" +
+                                              r_.arms[0].name + "' has " + std::to_string(trials) + "), 1 to " +
+                                              std::to_string(kMostTrials));
+    }
+  }
+
+  // Adds the grids that the arm does not have itself; the number of its trials.
+  static size_t add_shared(Arm& arm, const std::vector<Grid>& shared) {
+    for (const Grid& g : shared)
+      if (std::none_of(arm.grids.begin(), arm.grids.end(), [&](const Grid& own) { return own.option == g.option; })) arm.grids.push_back(g);
+    size_t trials = arm.grids.empty() ? 0 : 1;
+    for (const Grid& g : arm.grids) trials = std::min(trials * g.values.size(), kMostTrials + 1);
+    return trials;
+  }
+
+  static std::vector<Grid> grids(const Table& t, const std::vector<std::string>& own) {
+    std::vector<Grid> out;
+    for (const auto& [section, v] : t.members()) {
+      if (std::find(own.begin(), own.end(), section) != own.end()) continue;
+      if (!v.is_object()) t.fail(section, core::unknown_name("key", section, own) + " (grids are written section.option = [...])");
+      const Table inner = t.table(section, t.context());
+      for (const auto& [key, values] : v.as_object()) out.push_back(grid(section + "." + key, key, values, inner));
+    }
+    return out;
+  }
+
+  static Grid grid(const std::string& option, const std::string& key, const Value& v, const Table& t) {
+    Grid out{option, {}};
+    for (const Owned& o : kOwned)
+      if (option == o.option) t.fail(key, "'" + option + "' is set by the campaign and cannot be tuned");
+    const bool numbers = v.is_array() && std::all_of(v.as_array().begin(), v.as_array().end(),
+                                                     [](const Value& e) { return e.is_number() && std::isfinite(e.as_double()); });
+    if (!numbers || v.size() < kFewestValues)
+      t.fail(key, "'" + option + "' is " + core::to_json(v) + "; wanted a list of at least " + std::to_string(kFewestValues) +
+                      " numbers, so that the best one can lie inside");
+    for (const Value& e : v.as_array()) out.values.push_back(e.as_double());
+    std::sort(out.values.begin(), out.values.end());
+    if (std::adjacent_find(out.values.begin(), out.values.end()) != out.values.end()) t.fail(key, "'" + option + "' holds a value twice");
+    return out;
+  }
+
   void read_rule() {
     r_.rule = top_.choice("rule", kRules, r_.rule);
     r_.audit = top_.choice("audit", kAudits, r_.audit);
@@ -209,30 +317,75 @@ class Parser {
 
   void read_arms() {
     Value common = Value::object();
-    if (const Value* v = top_.find("common")) {
-      if (!v->is_object()) top_.fail("common", "'common' is " + article(*v) + "; wanted a table [common]");
-      add_sections(common, top_.table("common", "[common]: "), {});
-    }
+    if (top_.find("common")) add_sections(common, top_.table("common", "[common]: "), {});
     const Value& list = top_.wanted("arm");
     if (!list.is_array() || list.size() == 0) top_.fail("arm", "'arm' is " + article(list) + "; wanted tables [[arm]]");
+    std::vector<Arm> written;
+    for (size_t i = 0; i < list.size(); ++i) written.push_back(arm(list.as_array()[i], common, i));
+    if (top_.find("rung")) climb(written);
+    else r_.arms = std::move(written);
     std::set<std::string> names;
+    for (const Arm& a : r_.arms)
+      if (!names.insert(a.name).second)
+        throw core::ConfigError("recipe", r_.at({"arm", std::to_string(a.place), "name"}) + ": two arms are named '" + a.name + "'");
+  }
+
+  // Every arm on every rung, with the rung's options over its own.
+  void climb(const std::vector<Arm>& written) {
+    const Value& list = top_.wanted("rung");
+    if (!list.is_array() || list.size() == 0) top_.fail("rung", "'rung' is " + article(list) + "; wanted tables [[rung]]");
     for (size_t i = 0; i < list.size(); ++i) {
-      r_.arms.push_back(arm(list.as_array()[i], common, i));
-      if (!names.insert(r_.arms.back().name).second)
-        throw core::ConfigError("recipe", r_.at({"arm", std::to_string(i), "name"}) + ": two arms are named '" + r_.arms.back().name + "'");
+      const Path path = {"rung", std::to_string(i)};
+      const Value& v = list.as_array()[i];
+      if (!v.is_object()) throw core::ConfigError("recipe", r_.at(path) + ": is " + article(v) + "; wanted a table [[rung]]");
+      const std::string name = Table(v, path, "[[rung]] " + std::to_string(i + 1) + ": ", r_).name("name");
+      const Table t(v, path, "rung '" + name + "': ", r_);
+      if (std::find(r_.rungs.begin(), r_.rungs.end(), name) != r_.rungs.end()) t.fail("name", "another rung has this name");
+      r_.rungs.push_back(name);
+      for (const Arm& a : written) r_.arms.push_back(on_rung(a, name, i, t));
+      if (t.find("arm"))
+        for (const auto& [arm, options] : t.table("arm", t.context()).members())
+          if (std::none_of(written.begin(), written.end(), [&](const Arm& a) { return a.name == arm; }))
+            t.fail("arm", "'arm." + core::printable(arm, kMaxName) + "' names no arm");
     }
+  }
+
+  Arm on_rung(const Arm& written, const std::string& rung, size_t place, const Table& t) const {
+    Arm out = written;
+    out.name = written.name + "-" + rung;
+    out.rung = rung;
+    out.rung_place = place;
+    add_sections(out.options, t, {"name", "arm"});
+    if (!t.find("arm")) return out;
+    const Table arms = t.table("arm", t.context());
+    if (arms.find(written.name)) add_sections(out.options, arms.table(written.name, t.context()), {});
+    return out;
   }
 
   Arm arm(const Value& v, const Value& common, size_t i) const {
     const Path path = {"arm", std::to_string(i)};
     const std::string position = "[[arm]] " + std::to_string(i + 1) + ": ";
     if (!v.is_object()) throw core::ConfigError("recipe", r_.at(path) + ": " + position + "is " + article(v) + "; wanted a table [[arm]]");
-    Arm out{Table(v, path, position, r_).name("name"), "", common};
+    Arm out;
+    out.name = out.base = Table(v, path, position, r_).name("name");
+    out.options = common;
+    out.place = i;
     const Table t(v, path, "arm '" + out.name + "': ", r_);
     out.arch = t.text("arch");
     if (!is_word(out.arch, "-.+:"))
       t.fail("arch", "'arch' is '" + core::printable(out.arch, kMaxName) + "'; wanted the name of an architecture");
     add_sections(out.options, t, kArmKeys);
+    if (t.find("change")) out.change = t.words("change");
+    if (t.find("solve")) out.solve = option_name(t, "solve");
+    if (t.find("solve_multiple")) out.solve_multiple = t.positive("solve_multiple");
+    if (t.find("tune")) out.grids = grids(t.table("tune", t.context()), {});
+    return out;
+  }
+
+  static std::string option_name(const Table& t, const std::string& key) {
+    std::string out = t.text(key);
+    if (!is_word(out, ".") || std::count(out.begin(), out.end(), '.') != 1)
+      t.fail(key, "'" + key + "' is '" + core::printable(out, kMaxName) + "'; wanted section.option, such as model.n_embd");
     return out;
   }
 
@@ -270,7 +423,7 @@ class Parser {
 
   void require_control() const {
     std::vector<std::string> names;
-    for (const Arm& a : r_.arms) names.push_back(a.name);
+    for (const Arm& a : r_.arms) names.push_back(a.base);
     if (std::find(names.begin(), names.end(), r_.control) == names.end())
       top_.fail("control", "'control' names no arm: " + core::unknown_name("arm", r_.control, names));
   }
@@ -302,11 +455,33 @@ Value Recipe::document() const {
   for (const std::string& b : baselines) lines.push_back(b);
   out["baselines"] = std::move(lines);
   out["product"] = product;
+  if (seconds > 0) out["seconds"] = seconds;  // what is absent was not asked for: older campaigns keep their hash
+  if (match != "tokens") out["match"] = match;
+  for (const std::string& r : rungs) out["rungs"].push_back(r);
+  if (!tune.seeds.empty()) {
+    Value tuned = Value::array();
+    for (int64_t s : tune.seeds) tuned.push_back(s);
+    out["tune.seeds"] = std::move(tuned);
+    out["tune.tokens"] = tune.tokens;
+  }
   Value all = Value::object();
   for (const Arm& a : arms) {
     Value one = Value::object();
     one["arch"] = a.arch;
     for (const auto& [path, value] : a.options.as_object()) one[path] = value;
+    if (a.change) {
+      one["change"] = Value::array();
+      for (const std::string& c : *a.change) one["change"].push_back(c);
+    }
+    if (!a.solve.empty()) {
+      one["solve"] = a.solve;
+      one["solve_multiple"] = a.solve_multiple;
+    }
+    for (const Grid& g : a.grids) {
+      Value values = Value::array();
+      for (double x : g.values) values.push_back(x);
+      one["tune." + g.option] = std::move(values);
+    }
     all[a.name] = std::move(one);
   }
   out["arm"] = std::move(all);
@@ -314,17 +489,24 @@ Value Recipe::document() const {
 }
 
 std::string Recipe::at_option(const std::string& option) const {
-  for (size_t i = 0; i < arms.size(); ++i) {
-    const std::string prefix = "arm." + arms[i].name + ".";
+  const auto inside = [](Path path, const std::string& dotted) {
+    for (size_t start = 0, end = 0; end != std::string::npos; start = end + 1) {
+      end = dotted.find('.', start);
+      path.push_back(dotted.substr(start, end == std::string::npos ? end : end - start));
+    }
+    return path;
+  };
+  for (const Arm& a : arms) {
+    const std::string prefix = "arm." + a.name + ".";
     if (!option.starts_with(prefix)) continue;
-    const std::string path = option.substr(prefix.size());
-    const size_t dot = path.find('.');
-    const Path arm = {"arm", std::to_string(i)};
-    if (dot == std::string::npos) return at(arm + path);
-    const Path own = arm + path.substr(0, dot) + path.substr(dot + 1), common = {"common", own[2], own[3]};
-    return at(!places.has(own) && places.has(common) ? common : own);
+    const std::string inner = option.substr(prefix.size());
+    const Path own = inside({"arm", std::to_string(a.place)}, inner), rung = {"rung", std::to_string(a.rung_place)};
+    const Path shared = inside(inner.starts_with("tune.") ? Path{} : Path{"common"}, inner);
+    for (const Path& path : {inside(rung + "arm" + a.base, inner), inside(rung, inner), own, shared})
+      if (places.has(path)) return at(path);
+    return at(own);
   }
-  return at(Path{option});
+  return at(inside({}, option));
 }
 
 Recipe parse_recipe(std::string_view text, const std::string& where) {

@@ -11,10 +11,29 @@
 
 namespace assay::lab {
 
+// An option that is tuned, with the values that are tried, in ascending order.
+struct Grid {
+  std::string option;
+  std::vector<double> values;
+};
+
 // One architecture with its settings inside a comparison.
 struct Arm {
   std::string name, arch;
   core::Value options;  // {"optim.lr": 0.003, ...}: those of [common], then the arm's own; a later one replaces an earlier one
+  std::optional<std::vector<std::string>> change;  // what is to differ from the control: options, sections, "arch"
+  std::string solve;                               // the integer option that is solved for where parameters are matched
+  int64_t solve_multiple = 1;                      // of which its value must be
+  std::vector<Grid> grids;                         // of [tune], replaced by the arm's own
+  // On a ladder of sizes every [[arm]] is one arm a rung, "gpt2-small", compared with the control of its rung; else base is the name.
+  std::string base, rung;
+  size_t place = 0, rung_place = 0;  // among the [[arm]] and [[rung]] of the file
+};
+
+// What is trained to choose the values of the tuned options, before the comparison and on other seeds.
+struct Tuning {
+  std::vector<int64_t> seeds;  // none: nothing is tuned
+  int64_t tokens = 0;          // of a trial; 0: as in the comparison
 };
 
 // A campaign as people write it (docs/campaign.md): arms x seeds under one token budget, each arm compared with the control by seed.
@@ -22,8 +41,12 @@ struct Recipe {
   std::string name, question, control;
   std::string metric = "val_loss";  // lower is better
   std::vector<int64_t> seeds;
-  std::vector<Arm> arms;
-  int64_t tokens = 0;   // training tokens of a member
+  std::vector<Arm> arms;           // on a ladder rung by rung
+  std::vector<std::string> rungs;  // names; none: no ladder
+  int64_t tokens = 0;              // training tokens of a member; 0: limited by seconds
+  double seconds = 0;              // training seconds of a member; 0: limited by tokens
+  std::string match = "tokens";    // what all arms have in common beside: "flops" of the training, "parameters"
+  Tuning tune;
   int64_t threads = 0;  // of a member; 0: chosen from the number of cores
   // How the comparison ends (lab/rule.h), frozen with the rest.
   std::string rule = "sequential";                              // or "fixed": all seeds, then fixed-n tests

@@ -135,15 +135,6 @@ Section design_section(const Campaign& c) {
   return s;
 }
 
-Section difference_section(const Campaign& c) {
-  Section s{"differences", "How the arms differ", {}};
-  Table t{"changes", "Options in which an arm differs from the control", {{"arm"}, {"option"}, {c.control}, {"arm's"}}, {}};
-  for (const Arm& a : c.arms)
-    for (const Change& change : a.change) t.rows.push_back({a.name, change.option, or_absent(change.control), or_absent(change.arm)});
-  add_unless_empty(s, std::move(t));
-  return s;
-}
-
 Section setting_section(const Campaign& c) {
   Section s{"settings", "Settings", {}};
   ByOption by_option(c.arms.size());

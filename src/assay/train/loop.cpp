@@ -110,6 +110,7 @@ Value Run::plan() const {
   v["product_backend"] = machine_.product;
   v["measures"] = corpus_.tokenizer ? Value::Array{"val_loss", "train_loss", "val_bits_per_byte"} : Value::Array{"val_loss", "train_loss"};
   v["fingerprint"] = counters_.fingerprint;
+  v["config"] = config_.to_document();
   return v;
 }
 

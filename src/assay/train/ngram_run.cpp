@@ -154,6 +154,7 @@ core::Value dry_run_ngram(RunConfig& config) {
   v["training_flops_per_token"] = 0.0;
   v["measures"] = corpus.tokenizer ? core::Value::Array{"val_loss", "val_bits_per_byte"} : core::Value::Array{"val_loss"};
   v["fingerprint"] = config.fingerprint();
+  v["config"] = config.to_document();
   return v;
 }
 
