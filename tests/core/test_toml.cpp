@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "assay/core/toml_places.h"
 #include "assay/core/value.h"
 #include "core/refusal.h"
 #include "core/small_stack.h"
@@ -223,4 +224,22 @@ TEST_CASE("what TOML cannot say is an error of the writer") {
   CHECK(contains(test::refusal<core::ConfigError>([&] { core::to_toml(with_bytes); }), "UTF-8"));
   CHECK(contains(test::refusal<core::ConfigError>([&] { core::to_toml(with_key); }), "UTF-8"));
   CHECK(contains(test::refusal<core::ConfigError>([] { core::to_toml(Value(1)); }), "integer came"));
+}
+
+TEST_CASE("every member of a text has its place, also those of dotted keys, headers and lists") {
+  assay::core::TomlPlaces places;
+  const Value v = assay::core::parse_toml("a = 1\n  b.c = 2\n[t]\nx = [1,\n 2]\n[[arm]]\nname = \"p\"\n[[arm]]\n[arm.optim]\nlr = 3\n",
+                                          "p.toml", places);
+  CHECK(v.at("b").at("c").as_int() == 2);
+  CHECK(places.of({"a"}) == "line 1, column 1");
+  CHECK(places.of({"b", "c"}) == "line 2, column 5");
+  CHECK(places.of({"t"}) == "line 3, column 2");
+  CHECK(places.of({"t", "x", "1"}) == "line 5, column 2");
+  CHECK(places.of({"arm", "0"}) == "line 6, column 1");
+  CHECK(places.of({"arm", "1"}) == "line 8, column 1");
+  CHECK(places.of({"arm", "1", "optim", "lr"}) == "line 10, column 1");
+  CHECK(places.of({"arm", "1", "optim", "beta"}) == places.of({"arm", "1", "optim"}));  // the nearest that the text has
+  CHECK(places.of({"absent"}) == "line 1, column 1");
+  CHECK(places.has({"t", "x"}));
+  CHECK_FALSE(places.has({"absent"}));
 }

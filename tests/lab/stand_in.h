@@ -53,12 +53,14 @@ here=)sh" + path +
            R"sh(
 echo "$*" >> "$here/starts"
 env > "$here/environment"
-arch= seed= out= resume= dry= mode=ok base=2 tokens=0
+arch= seed= out= resume= dry= mode=ok base=2 tokens=0 width= flops=12.5 lr=1 best= salt= config=null
 read_words() {
   while [ $# -gt 0 ]; do
     case "$1" in
       --arch) arch=$2; shift;; --seed) seed=$2; shift;; --out) out=$2; shift;; --resume) resume=$2; shift;;
       --dry-run) dry=1;; fake.mode=*) mode=${1#*=};; fake.base=*) base=${1#*=};; train.tokens=*) tokens=${1#*=};;
+      fake.width=*) width=${1#*=};; fake.flops=*) flops=${1#*=};; fake.best=*) best=${1#*=};; train.init_salt=*) salt=${1#*=};; optim.lr=*) lr=${1#*=};;
+      fake.clip=*) config="{\"optim\": {\"clip\": ${1#*=}}}";;
     esac
     shift
   done
@@ -77,7 +79,13 @@ fi
 if [ -n "$dry" ]; then
   [ "$arch" = unknown ] && { echo "noise" >&2; echo "[registry] unknown architecture 'unknown'" >&2; exit 2; }
   [ "$arch" = nodevice ] && { echo "[device] no CUDA device" >&2; exit 5; }
-  echo '{"product_backend": "onednn", "vocab_size": 100, "parameters": 7, "training_flops_per_token": 12.5}'
+  [ $mode = poor ] && { echo "[train] train.tokens=$tokens does not pay for one update of 4096 tokens" >&2; exit 2; }
+  [ $mode = odd ] && { echo "[options] fake.mode is 'odd'; wanted another" >&2; exit 2; }
+  [ $mode = even ] && [ $((width % 2)) = 1 ] && { echo "[options] fake.width is odd" >&2; exit 2; }
+  parameters=7
+  [ -n "$width" ] && parameters=$((width * width * 10 + 7))
+  echo "{\"product_backend\": \"onednn\", \"vocab_size\": 100, \"parameters\": $parameters, \"training_flops_per_token\": $flops,
+    \"tokens_per_step\": 10, \"total_steps\": $((tokens / 10)), \"measures\": [\"val_loss\", \"train_loss\"], \"config\": $config}"
   exit 0
 fi
 mkdir -p "$out"
@@ -88,9 +96,13 @@ summary() {  # status exit_code error val_loss
 "precision":"fp32","threads":1,"product_backend":"onednn","entropy":%s}\n' "$1" "$2" "$3" "$arch" "$seed" "$tokens" "$4" "$entropy" > "$out/summary.json"
 }
 entropy=null
+[ -n "$best" ] && base=$(awk "BEGIN { d = log($lr / $best); print $base + d * d / 10 }")  # as if the learning rate mattered
 case $mode in
   beats) entropy='{"symbols":100,"model_nats":100,"generator_nats":200,"threshold":13.8,"entropy":2,"refuted":true}';;
   noisy2) base=$(awk "BEGIN { print $base + sin($seed * 78.233) / 3 }");;
+  plateau) base=$(awk "BEGIN { print 1 + $base + sin($seed * 37.719) / 20 }");;
+  salted) summary done 0 "" "$(awk "BEGIN { print 2.5 + sin($seed * 78.233 + (\"$salt\" == \"b\" ? 40 : 0)) / 20 }")"; exit 0;;
+  diverge_late) [ $seed -lt 20 ] && { summary failed 3 "[train] step 7: loss is not finite" null; exit 3; };;
   noisy) base=$(awk "BEGIN { print $base + sin($seed * 12.9898) / 3 }");;
   diverge) summary failed 3 "[train] step 7: loss is not finite" null; exit 3;;
   crash) kill -SEGV $$;;

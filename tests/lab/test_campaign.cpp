@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <string>
 
 #include "assay/core/file.h"
@@ -180,6 +181,7 @@ TEST_CASE("a refused control leaves nothing to compare with: exit code 1") {
 
 TEST_CASE("seeds that cannot lead to any verdict are refused before anything is created") {
   const Campaign c(sequential("1", "", "5"));
+  c.refused("recipe.toml at line 2, column 1: ");
   c.refused("max_seeds");
   CHECK_FALSE(c.exists("out"));
 }
@@ -291,8 +293,19 @@ TEST_CASE("an arm that the program does not accept is named before anything is c
   const Campaign c("name = \"demo\"\nrule = \"fixed\"\nseeds = 1\ncontrol = \"a\"\ntokens = 1\n[[arm]]\nname = \"a\"\narch = "
                    "\"gpt2\"\n[[arm]]\nname = \"b\"\narch = "
                    "\"unknown\"\n");
-  c.refused("arm 'b': [registry] unknown architecture 'unknown'");
+  c.refused("recipe.toml at line 11, column 1: arm 'b': [registry] unknown architecture 'unknown'");
   CHECK_FALSE(c.exists("out"));
+}
+
+TEST_CASE("what a dry run objects to is shown in the recipe: the budget, an option, a metric that no run measures") {
+  const Campaign budget(recipe("", "fake.mode = \"poor\""));
+  budget.refused("recipe.toml at line 5, column 1: arm 'b': [train] train.tokens=1000 does not pay for one update");
+  const Campaign option(recipe("", "fake.mode = \"odd\""));
+  option.refused("recipe.toml at line 15, column 6: arm 'b': [options] fake.mode");
+  const Campaign metric("metric = \"val_bits_per_byte\"\n" + recipe());
+  metric.refused(
+      "recipe.toml at line 1, column 1: 'metric' is val_bits_per_byte, which no run of arm 'a' measures; it measures val_loss, train_loss");
+  CHECK_FALSE(metric.exists("out"));
 }
 
 TEST_CASE("a missing device keeps its exit code") {
@@ -316,10 +329,52 @@ TEST_CASE("a changed recipe is refused with its first difference; a reformatted 
   c.write("recipe.toml", "# the same\n\n" + recipe());
   CHECK(c.run().exit == Exit::ok);
   c.write("recipe.toml", recipe("", "optim.lr = 0.5"));
-  c.refused("arm.b.optim.lr is absent there and 0.5 here");
+  c.refused("recipe.toml at line 15, column 7: arm.b.optim.lr is 0.5 here and absent in the recipe with which");
   c.write("recipe.toml", recipe("", "", "[1, 2, 3, 4]"));
-  c.refused("seeds is [1,2,3] there and [1,2,3,4] here; give a changed recipe its own directory with --out");
+  c.refused("recipe.toml at line 3, column 1: seeds is [1,2,3,4] here and [1,2,3] in the recipe with which");
   CHECK(c.read("starts") == starts);
+  CHECK_FALSE(c.exists("out/deviations.json"));
+}
+
+TEST_CASE("an accepted edit is recorded with what it asked for, and the campaign goes on as it was frozen") {
+  Campaign c(recipe());
+  const Outcome first = c.run();
+  CHECK(first.results.at("deviations").size() == 0);
+  c.write("recipe.toml", recipe("", "optim.lr = 0.5"));
+  c.request.accept_deviations = true;
+  const std::string starts = c.read("starts");
+  const Outcome o = c.run();
+  CHECK(c.read("starts") == starts);
+  CHECK(o.results.at("arms") == first.results.at("arms"));
+  CHECK(o.results.at("recipe_hash") == first.results.at("recipe_hash"));
+  REQUIRE(o.results.at("deviations").size() == 1);
+  const Value& row = o.results.at("deviations").as_array()[0];
+  CHECK(row.at("option").as_string() == "arm.b.optim.lr");
+  CHECK(row.at("a").is_null());
+  CHECK(row.at("b").as_double() == 0.5);
+  CHECK(row.at("done").as_int() == 6);
+  CHECK_FALSE(row.at("followed").as_bool());
+  CHECK(row.at("at").as_string().size() > 15);
+  c.request.accept_deviations = false;  // what is recorded needs no second permission, and is recorded once
+  CHECK(c.run().results == o.results);
+  CHECK(campaign_status(c.at("out")) == o.results);
+}
+
+TEST_CASE("fewer seeds than were frozen stop a campaign by hand") {
+  Campaign c(sequential("2.99\nfake.mode = \"noisy2\"", "", "8"));
+  const Value whole = c.run().results;
+  CHECK(whole.at("arms").as_array()[1].at("seeds").as_int() == 8);
+  c.write("recipe.toml", sequential("2.99\nfake.mode = \"noisy2\"", "", "7"));
+  c.request.accept_deviations = true;
+  const Outcome o = c.run();
+  CHECK(o.exit == Exit::ok);
+  const Value& b = o.results.at("arms").as_array()[1];
+  CHECK(b.at("verdict").as_string() == "undecided");
+  CHECK(b.at("seeds").as_int() == 7);
+  CHECK(b.at("reason").as_string() == "stopped by hand");
+  CHECK(o.results.at("design").at("max_seeds").as_int() == 8);
+  CHECK(o.results.at("not_needed").as_int() == 2);
+  CHECK(o.results.at("deviations").as_array()[0].at("followed").as_bool());
 }
 
 TEST_CASE("a directory that holds something else is refused and left alone") {
@@ -436,4 +491,179 @@ TEST_CASE("an edited copy of the recipe, and a damaged campaign.json, are refuse
     c.write("out/campaign.json", text);
     CHECK_THROWS_AS(c.run(), assay::core::Error);
   }
+}
+
+TEST_CASE("what differs beside the declared change is told with the verdict") {
+  const std::string arm = "change = [\"arch\", \"optim.lr\"]\noptim.lr = 2\noptim.beta = 3\n";
+  const Campaign c(recipe("", arm));
+  const Outcome o = c.run();
+  const Value& b = o.results.at("arms").as_array()[1];
+  const auto options = [](const Value& rows) {
+    std::string out;
+    for (const Value& row : rows.as_array()) out += row.at("option").as_string() + " ";
+    return out;
+  };
+  CHECK(options(b.at("change")) == "arch optim.lr ");
+  CHECK(options(b.at("undeclared")) == "fake.base optim.beta ");
+  CHECK(b.at("sentence")
+            .as_string()
+            .find("; beyond the declared change it differs in fake.base (1.5, the control 2), optim.beta (3, the control none).") !=
+        std::string::npos);
+  const Campaign undeclared(recipe("", "optim.lr = 2\noptim.beta = 3\n"));  // without `change` the recipe's own words are the declaration
+  const Outcome all = undeclared.run();
+  CHECK(options(all.results.at("arms").as_array()[1].at("change")) == "arch fake.base optim.beta optim.lr ");
+  CHECK(all.results.at("arms").as_array()[1].at("undeclared").size() == 0);
+}
+
+TEST_CASE("a difference that no recipe wrote is found in the resolved configurations, and what follows from a change is listed") {
+  const Campaign c(recipe("fake.clip = 1\nfake.width = 2", "fake.clip = 2\nfake.width = 3"));  // the stand-in resolves optim.clip from it
+  const Value b = c.run().results.at("arms").as_array()[1];
+  REQUIRE(b.at("undeclared").size() == 1);
+  CHECK(b.at("undeclared").as_array()[0].at("option").as_string() == "optim.clip");
+  CHECK(b.at("undeclared").as_array()[0].at("a").as_int() == 1);
+  REQUIRE(b.at("derived").size() == 1);
+  CHECK(b.at("derived").as_array()[0].at("option").as_string() == "parameters");
+  CHECK(b.at("derived").as_array()[0].at("b").as_int() == 97);
+}
+
+TEST_CASE("equal floating-point operations: an arm gets the updates that cost what the control's cost") {
+  const Campaign c("match = \"flops\"\n" + recipe("fake.flops = 30", "fake.flops = 70"));
+  const Value results = c.run().results;
+  const Value& b = results.at("arms").as_array()[1].at("budget");
+  CHECK(b.at("tokens").as_int() == 430);  // 1000 * 30 / 70, whole updates of 10 tokens
+  CHECK(b.at("solved").at("train.tokens").as_int() == 430);
+  CHECK(b.at("mismatch").as_double() == doctest::Approx(430 * 70 / 30000.0 - 1));
+  CHECK(results.at("arms").as_array()[0].at("budget").at("mismatch").as_double() == 0);
+  CHECK(c.starts("--seed 2 --out " + c.at("out/members/b-s2") + " --quiet fake.base=1.5 fake.flops=70 train.tokens=430") == 1);
+  CHECK(c.starts("--seed 2 --out " + c.at("out/members/a-s2") + " --quiet fake.base=2 fake.flops=30 train.tokens=1000") == 1);
+  CHECK(c.run().exit == Exit::ok);  // members are recognised with their own budgets
+  const Campaign dear("match = \"flops\"\n" + recipe("fake.flops = 1", "fake.flops = 5000"));
+  dear.refused("recipe.toml at line 14, column 1: arm 'b': one update takes more floating-point operations than the whole training");
+}
+
+TEST_CASE("equal parameters: the declared option is solved for, with what remains of the difference") {
+  const std::string arm = "solve = \"fake.width\"\nfake.width = 3";
+  const Campaign c("match = \"parameters\"\n" + recipe("fake.width = 50", arm));
+  const Value equal = c.run().results.at("arms").as_array()[1].at("budget");
+  CHECK(equal.at("solved").at("fake.width").as_int() == 50);
+  CHECK(equal.at("mismatch").as_double() == 0);
+  CHECK(c.starts("--out " + c.at("out/members/b-s1") + " --quiet fake.base=1.5 fake.width=50 train.tokens=1000") == 1);
+  CHECK(c.starts("fake.width=3 ") == 1);
+
+  const Campaign coarse("match = \"parameters\"\n" + recipe("fake.width = 50", arm + "\nsolve_multiple = 8"));
+  const Value rounded = coarse.run().results.at("arms").as_array()[1].at("budget");
+  CHECK(rounded.at("solved").at("fake.width").as_int() == 48);
+  CHECK(rounded.at("mismatch").as_double() == doctest::Approx((48.0 * 48 * 10 + 7) / (50.0 * 50 * 10 + 7) - 1));
+
+  const Campaign even("match = \"parameters\"\n" +
+                      recipe("fake.width = 51", "solve = \"fake.width\"\nfake.width = 4\nfake.mode = \"even\""));
+  const Value nearest = even.run().results.at("arms").as_array()[1].at("budget");  // odd widths are refused by the program
+  CHECK(nearest.at("solved").at("fake.width").as_int() % 2 == 0);
+  CHECK(std::abs(nearest.at("mismatch").as_double()) < 0.05);
+
+  const Campaign fewer("match = \"parameters\"\n" + recipe("", arm));  // a control of 7 parameters: the smallest arm has more
+  CHECK(fewer.run().results.at("arms").as_array()[1].at("budget").at("solved").at("fake.width").as_int() == 1);
+}
+
+TEST_CASE("a budget of seconds limits every member by time") {
+  std::string text = recipe();
+  text.replace(text.find("tokens = 1000"), 13, "seconds = 2.5");
+  const Campaign c(text);
+  const Value results = c.run().results;
+  CHECK(c.starts("train.seconds=2.5") == 2 + 2 + 6);
+  CHECK(c.starts("train.tokens=") == 0);
+  CHECK(results.at("arms").as_array()[1].at("budget").at("seconds").as_double() == 2.5);
+}
+
+// The control `a` and the arm `b`, tuned over one grid; the best learning rates are given.
+std::string tuned(const std::string& best_a, const std::string& best_b, const std::string& more = "") {
+  return "name = \"demo\"\nseeds = 8\ncontrol = \"a\"\ntokens = 1000\n[tune]\nseeds = [21, 22]\ntokens = 500\noptim.lr = [0.01, 0.03, "
+         "0.1]\n"
+         "[common]\nfake.mode = \"noisy\"\n[[arm]]\nname = \"a\"\narch = \"gpt2\"\nfake.base = 3\nfake.best = " +
+         best_a + "\n[[arm]]\nname = \"b\"\narch = \"v8\"\nfake.base = 2.5\nfake.best = " + best_b + "\n" + more;
+}
+
+TEST_CASE("tuning gives every arm the same trials on seeds of its own and trains with the best values") {
+  const Campaign c(tuned("0.03", "0.03"));
+  const Outcome o = c.run();
+  CHECK(o.exit == Exit::ok);
+  CHECK(c.starts("out/tune/") == 2 * 3 * 2);
+  CHECK(c.starts("--seed 21") == 6);
+  CHECK(c.starts("train.tokens=500") == 12);
+  CHECK(c.starts("out/members/b-s1 --quiet fake.mode=noisy fake.base=2.5 fake.best=0.03 train.tokens=1000") == 1);
+  const Value& b = o.results.at("arms").as_array()[1];
+  CHECK(b.at("options").at("optim.lr").as_double() == 0.03);
+  CHECK(b.at("tuning").at("chosen").at("optim.lr").as_double() == 0.03);
+  CHECK(b.at("tuning").at("edge").as_string() == "");
+  REQUIRE(b.at("tuning").at("trials").size() == 3);
+  CHECK(b.at("tuning").at("trials").as_array()[0].at("scores").size() == 2);
+  CHECK(b.at("tuning").at("trials").as_array()[0].at("mean").as_double() >
+        b.at("tuning").at("trials").as_array()[1].at("mean").as_double());
+  CHECK(b.at("undeclared").size() == 0);
+  const std::string starts = c.read("starts");
+  CHECK(c.run().results == o.results);
+  CHECK(c.read("starts") == starts);
+  CHECK(campaign_status(c.at("out")) == o.results);
+}
+
+TEST_CASE("an arm that is tuned at the edge of its grid gets no verdict and trains no member") {
+  const Campaign c(tuned("0.03", "0.1"));
+  const Outcome o = c.run();
+  const Value& b = o.results.at("arms").as_array()[1];
+  CHECK(b.at("verdict").as_string() == "refused");
+  CHECK(b.at("reason").as_string() == "tuned at the edge of its grid: optim.lr = 0.1 is the largest of its values");
+  CHECK(c.starts("out/members/b-s1") == 0);
+  const Campaign both(tuned("0.01", "0.03"));
+  const Outcome control = both.run();
+  CHECK(control.exit == Exit::check_failed);
+  CHECK(control.results.at("arms").as_array()[1].at("reason").as_string().find(
+            "the control is refused: tuned at the edge of its grid: optim.lr = 0.01 is the smallest") == 0);
+}
+
+TEST_CASE("an arm's own grid replaces the shared one, and a trial that diverges scores the cap") {
+  const Campaign c(tuned("0.03", "0.3", "tune.optim.lr = [0.1, 0.3, 1]\n"));
+  CHECK(c.run().results.at("arms").as_array()[1].at("tuning").at("chosen").at("optim.lr").as_double() == 0.3);
+  const Campaign diverging(tuned("0.03", "0.03", "fake.mode = \"diverge\"\n"));
+  const Value b = diverging.run().results.at("arms").as_array()[1];
+  CHECK(b.at("tuning").at("trials").as_array()[2].at("mean").as_double() == doctest::Approx(std::log(100.0)));
+  CHECK(b.at("verdict").as_string() == "refused");  // all values are alike, so that the first one, at the edge, is taken
+}
+
+TEST_CASE("a tuning that is stopped goes on with the trials that are missing") {
+  Campaign c(tuned("0.03", "0.03"));
+  c.run();
+  std::filesystem::remove_all(c.at("out/members"));
+  std::filesystem::remove_all(c.at("out/tune/b-t2-s22"));
+  const int before = c.starts("out/tune/");
+  CHECK(campaign_status(c.at("out")).at("arms").as_array()[1].at("tuning").at("chosen").is_null());
+  CHECK(c.run().exit == Exit::ok);
+  CHECK(c.starts("out/tune/") == before + 1);
+}
+
+TEST_CASE("a ladder compares every arm with the control of its size, each size a hypothesis of its own") {
+  const Campaign c("name = \"demo\"\nseeds = 14\ncontrol = \"a\"\ntokens = 1000\n[[rung]]\nname = \"small\"\nfake.width = "
+                   "2\narm.b.fake.base = 2.2\n[[rung]]\n"
+                   "name = \"large\"\nfake.width = 4\narm.b.fake.base = 3.01\narm.b.fake.mode = \"noisy2\"\n[[arm]]\nname = \"a\"\narch = "
+                   "\"gpt2\"\nfake.base = "
+                   "3\nfake.mode = \"noisy\"\n[[arm]]\nname = \"b\"\narch = \"v8\"\n");
+  const Outcome o = c.run();
+  CHECK(o.exit == Exit::ok);
+  REQUIRE(o.results.at("arms").size() == 4);
+  const auto& arms = o.results.at("arms").as_array();
+  CHECK(arms[0].at("name").as_string() == "a-small");
+  CHECK(arms[0].at("verdict").as_string() == "control");
+  CHECK(arms[1].at("name").as_string() == "b-small");
+  CHECK(arms[1].at("verdict").as_string() == "better");
+  CHECK(arms[1].at("control").as_string() == "a-small");
+  CHECK(arms[1].at("rung").as_string() == "small");
+  CHECK(arms[1].at("sentence").as_string().find("b-small beats a-small by") == 0);
+  CHECK(arms[3].at("verdict").as_string() == "undecided");
+  CHECK(arms[3].at("control").as_string() == "a-large");
+  CHECK(arms[3].at("seeds").as_int() == 14);
+  CHECK(o.results.at("design").at("m").as_int() == 2);
+  CHECK(arms[0].at("parameters").as_int() != arms[2].at("budget").at("parameters").as_int());
+  CHECK(c.starts("out/members/a-small-s14") == 0);  // the small control stops with the arm that was compared with it
+  CHECK(c.starts("out/members/a-large-s14") == 1);
+  CHECK(c.starts("out/members/b-large-s1 --quiet fake.width=4 fake.base=3.01 fake.mode=noisy2") == 1);
+  CHECK(render(o.results, {}).find("b-small") != std::string::npos);
 }

@@ -30,7 +30,7 @@ void check_refusal(const std::string& text, const std::string& wanted) {
   const std::string message = refusal(text);
   INFO(message);
   CHECK(message.find(wanted) != std::string::npos);
-  CHECK(message.find("r.toml") != std::string::npos);
+  CHECK(message.find("r.toml at line ") != std::string::npos);
 }
 
 }  // namespace
@@ -74,6 +74,17 @@ TEST_CASE("an unknown key is refused with the nearest name") {
   check_refusal(head + body + "lr = 0.1\n", "written section.option");
   check_refusal(head + "[common]\nlr = 0.1\n" + body, "[common]: unknown key 'lr'");
   check_refusal(head + "metric = \"vall_loss\"\n" + body, "did you mean 'val_loss'?");
+}
+
+TEST_CASE("a refusal shows line and column of what it is about") {
+  check_refusal(head + "controll = \"a\"\n" + body, "r.toml at line 5, column 1: unknown key 'controll'");
+  check_refusal("seeds = 1\ncontrol = \"a\"\ntokens = 1\n" + body, "r.toml at line 1, column 1: 'name' is missing");
+  check_refusal(head + "[common]\noptim.lr = 0.1\ntrain.seed = 3\n" + body, "r.toml at line 7, column 7: [common]: 'train.seed' is set by");
+  check_refusal(head + body + "[[arm]]\nname = \"b\"\n", "r.toml at line 8, column 1: arm 'b': 'arch' is missing");
+  check_refusal(head + body + "[[arm]]\nname = \"b\"\narch = \"v8\"\n[arm.optim]\nlr = inf\n",
+                "r.toml at line 12, column 1: arm 'b': 'optim.lr' is not finite");
+  check_refusal(head + body + body, "r.toml at line 9, column 1: two arms are named 'a'");
+  check_refusal(head + "futility = true\n" + body, "r.toml at line 5, column 1: 'futility' needs 'smallest_effect'");
 }
 
 TEST_CASE("what is missing is named") {
@@ -124,6 +135,61 @@ TEST_CASE("options that the campaign sets itself point to the recipe's own key")
   for (const char* option :
        {"train.seed = 3", "train.tokens = 3", "train.steps = 3", "train.seconds = 3", "train.threads = 3", "train.product = \"aten\""})
     check_refusal(head + "[common]\n" + option + "\n" + body, "at the top of the recipe");
+}
+
+TEST_CASE("a budget is tokens or seconds, and what is matched has what it needs") {
+  const std::string no_budget = "name = \"d\"\nseeds = 1\ncontrol = \"a\"\n";
+  CHECK(parse_recipe(no_budget + "seconds = 2.5\n" + body, "r.toml").seconds == 2.5);
+  check_refusal(head + "seconds = 3\n" + body, "r.toml at line 5, column 1: 'seconds' and 'tokens' are both there");
+  check_refusal(no_budget + "seconds = 0\n" + body, "'seconds' is 0; wanted a number above 0");
+  check_refusal(no_budget + "seconds = 3\nmatch = \"flops\"\n" + body, "r.toml at line 5, column 1: 'match' is flops; wanted 'tokens'");
+  check_refusal(head + "match = \"flop\"\n" + body, "did you mean 'flops'?");
+  check_refusal(head + "match = \"parameters\"\n" + body + "[[arm]]\nname = \"b\"\narch = \"v8\"\n",
+                "r.toml at line 9, column 1: arm 'b': 'solve' is missing");
+  check_refusal(head + body + "solve = \"model.n_embd\"\n",
+                "r.toml at line 8, column 1: arm 'a': 'solve' is only for arms other than the control");
+  check_refusal(head + body + "solve = \"n_embd\"\n", "wanted section.option");
+}
+
+TEST_CASE("tuning has seeds of its own, grids that can have a best value inside, and equal trials") {
+  const std::string tune = "[tune]\nseeds = [7, 8]\noptim.lr = [0.3, 0.1, 0.2]\n";
+  const Recipe r = parse_recipe(head + tune + body, "r.toml");
+  CHECK(r.tune.seeds == std::vector<int64_t>{7, 8});
+  REQUIRE(r.arms[0].grids.size() == 1);
+  CHECK(r.arms[0].grids[0].option == "optim.lr");
+  CHECK(r.arms[0].grids[0].values == std::vector<double>{0.1, 0.2, 0.3});
+  check_refusal(head + "[tune]\nseeds = [2, 3]\noptim.lr = [1, 2, 3]\n" + body,
+                "r.toml at line 6, column 1: [tune]: 'seeds' holds 2, a seed of the comparison");
+  check_refusal(head + "[tune]\nseeds = [7]\noptim.lr = [1, 2]\n" + body, "wanted a list of at least 3 numbers");
+  check_refusal(head + "[tune]\nseeds = [7]\noptim.lr = [1, 2, 1]\n" + body, "holds a value twice");
+  check_refusal(head + "[tune]\nseeds = [7]\ntrain.seed = [1, 2, 3]\n" + body, "cannot be tuned");
+  check_refusal(head + "[tune]\nseeds = [7]\n" + body, "arm 'a': 0 trials");
+  check_refusal(head + tune + body + "[[arm]]\nname = \"b\"\narch = \"v8\"\ntune.optim.lr = [1, 2, 3, 4]\n",
+                "r.toml at line 14, column 1: arm 'b': 4 trials; wanted the same number for every arm (arm 'a' has 3)");
+  check_refusal(head + body + "tune.optim.lr = [1, 2, 3]\n", "a grid without the table [tune]");
+  check_refusal(head + "tune = 3\n" + body, "'tune' is an integer; wanted a table");
+  check_refusal(head + body + "change = \"arch\"\n", "wanted a list such as");
+}
+
+TEST_CASE("a ladder multiplies the arms; a rung's options come over an arm's own, and what is for one arm over both") {
+  const std::string two = body + "model.n_layer = 1\n[[arm]]\nname = \"b\"\narch = \"v8\"\n";
+  const std::string rungs =
+      "[[rung]]\nname = \"s\"\nmodel.n_layer = 2\n[[rung]]\nname = \"l\"\nmodel.n_layer = 4\narm.b.model.n_layer = 5\n";
+  const Recipe r = parse_recipe(head + two + rungs, "r.toml");
+  REQUIRE(r.arms.size() == 4);
+  CHECK(r.rungs == std::vector<std::string>{"s", "l"});
+  CHECK(r.arms[0].name == "a-s");
+  CHECK(r.arms[0].options.at("model.n_layer").as_int() == 2);
+  CHECK(r.arms[3].name == "b-l");
+  CHECK(r.arms[3].options.at("model.n_layer").as_int() == 5);
+  CHECK(r.at_option("arm.b-l.model.n_layer") == "r.toml at line 18, column 13");
+  CHECK(r.at_option("arm.a-l.model.n_layer") == "r.toml at line 17, column 7");
+  CHECK(r.at_option("arm.b-l.arch") == "r.toml at line 11, column 1");
+  check_refusal(head + two + rungs + rungs, "rung 's': another rung has this name");
+  check_refusal(head + two + rungs + "arm.c.model.n_layer = 5\n", "'arm.c' names no arm");
+  check_refusal(head + "rung = 3\n" + body, "wanted tables [[rung]]");
+  check_refusal(head + two + rungs + "[[arm]]\nname = \"a-s\"\narch = \"x\"\n[[arm]]\nname = \"a\"\narch = \"x\"\n",
+                "two arms are named 'a-s'");
 }
 
 TEST_CASE("names that could be a path, a flag or a control sequence are refused") {

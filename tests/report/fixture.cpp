@@ -258,6 +258,8 @@ class Maker {
     a["seeds"] = static_cast<int64_t>(d.size());
     a["stated_rate"] = 0.05;
     a["pairing"] = object({{"rho", 0.93 - 4 * s.noise}, {"sd_difference", sd}, {"seeds_ratio", 0.08 + 4 * s.noise}});
+    a["validation_noise"] = object(
+        {{"seeds", static_cast<int64_t>(d.size())}, {"blocks", 64}, {"seed_sd", 0.8 * sd}, {"text_sd", 0.1 * sd}, {"residual_sd", sd}});
     a["reason"] = s.verdict == "undecided" ? "the seeds that the recipe allows are used up" : "";
     a["sentence"] = sentence(a, s, static_cast<int64_t>(d.size()), std::exp(log_e));
   }
@@ -299,9 +301,28 @@ class Maker {
     a["peak_bytes"] = 180e6 + 40 * s.parameters;
     a["seconds"] = kTokens / s.speed;
     a["change"] = Value::array();
+    a["undeclared"] = Value::array();
+    a["derived"] = Value::array();
+    a["budget"] = object({{"match", "tokens"},
+                          {"tokens", static_cast<int64_t>(kTokens)},
+                          {"training_flops", 6.3 * s.parameters * kTokens},
+                          {"mismatch", 0.0},
+                          {"solved", Value::object()}});
+    a["tuning"] = tuning(s);
     if (s.option.empty()) return;
     if (s.arch != "gpt2") a["change"].push_back(object({{"option", "arch"}, {"a", "gpt2"}, {"b", s.arch}}));
     a["change"].push_back(object({{"option", s.option}, {"a", Value()}, {"b", s.value}}));
+  }
+
+  // Three learning rates, the middle one the best.
+  static Value tuning(const Sketch& s) {
+    Value v = object({{"trials", Value::array()}, {"chosen", object({{"optim.lr", 0.003}})}, {"edge", ""}});
+    for (const double lr : {0.001, 0.003, 0.01}) {
+      const double off = std::log(lr / 0.003), mean = 1.9 + 0.05 * off * off + 1e-8 * s.parameters;
+      v["trials"].push_back(
+          object({{"values", object({{"optim.lr", lr}})}, {"scores", Value::Array{mean - 0.01, mean + 0.01}}, {"mean", mean}}));
+    }
+    return v;
   }
 
   static Value hypothesis(const Value& arm) {
@@ -316,12 +337,18 @@ class Maker {
     for (int64_t seed = 1; seed <= request_.seeds; ++seed) seeds.push_back(seed);
     Value r = object({{"name", "small-changes"}, {"question", request_.question}, {"control", "gpt2"}, {"metric", "val_loss"}});
     r["tokens"] = static_cast<int64_t>(kTokens);
+    r["match"] = "tokens";
     r["seeds"] = seeds;
     r["threads"] = 1;
     r["product_backend"] = "aten";
     r["recipe_hash"] = "3b1f6f0e55d2c8a94d07c1e2a9b4f610";
     r["created"] = "2026-01-31T11:58:12Z";
     r["deviations"] = Value::array();
+    r["calibration"] = object({{"stated_rate", 0.05},
+                               {"false_rate", 0.0387},
+                               {"noise", "two-mode +-1"},
+                               {"campaigns", 10000},
+                               {"command", "assay calibrate --seed 1"}});
     r["rule"] = "sequential";
     r["rounds"] = request_.seeds;
     r["design"] =

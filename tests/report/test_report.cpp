@@ -6,7 +6,9 @@
 
 #include "assay/core/error.h"
 #include "assay/core/file.h"
+#include "assay/report/charts.h"
 #include "assay/report/forms.h"
+#include "assay/report/ladder.h"
 #include "assay/report/report.h"
 #include "core/scratch.h"
 #include "report/fixture.h"
@@ -53,9 +55,9 @@ TEST_CASE("a report has its sections in the order in which they are read, and ev
   const Value results = make_fixture(dir.path());
   const std::string html = html_of(dir.path());
   CHECK(in_order(html, {"<section id=\"verdicts\"", "<section id=\"effects\"", "<section id=\"pairs\"", "<section id=\"curves\"",
-                        "<section id=\"agreement\"", "<section id=\"audits\"", "<section id=\"costs\"", "<section id=\"pairing\"",
-                        "<section id=\"runs\"", "<section id=\"design\"", "<section id=\"differences\"", "<section id=\"settings\"",
-                        "<section id=\"environment\"", "<section id=\"repeat\"", "<section id=\"data\""}));
+                        "<section id=\"agreement\"", "<section id=\"audits\"", "<section id=\"costs\"", "<section id=\"fairness\"",
+                        "<section id=\"pairing\"", "<section id=\"runs\"", "<section id=\"design\"", "<section id=\"differences\"",
+                        "<section id=\"settings\"", "<section id=\"environment\"", "<section id=\"repeat\"", "<section id=\"data\""}));
   const std::string text = html_unescaped(html.substr(html.find("<main")));
   for (const Value& arm : results.at("arms").as_array()) {
     if (arm.at("verdict").as_string() == "control") continue;
@@ -176,6 +178,77 @@ TEST_CASE("the band of equivalence is the margin that all hypotheses share") {
   CHECK(band().size() == 0);
 }
 
+TEST_CASE("later edits of the recipe are told beside the verdicts and listed with the design") {
+  const Scratch dir;
+  make_fixture(dir.path(), {.seeds = 3, .rows = 8});
+  edit(dir.path(), [](Value& v) {
+    Value row = Value::object();
+    row["option"] = "arm.gated.optim.lr";
+    row["b"] = 0.5;
+    row["followed"] = false;
+    row["at"] = "2026-02-01T08:00:00Z";
+    row["done"] = 11;
+    v["deviations"].push_back(row);
+  });
+  const std::string text = html_unescaped(html_of(dir.path()));
+  CHECK(text.find("The recipe was edited after the campaign had begun, in 1 option") != std::string::npos);
+  CHECK(in_order(text, {"arm.gated.optim.lr", "absent", "0.5", "no", "2026-02-01T08:00:00Z", "11"}));
+}
+
+TEST_CASE("undeclared differences are told before the declared ones, and budgets, trials and edges have their tables") {
+  const Scratch dir;
+  make_fixture(dir.path(), {.seeds = 3, .rows = 8});
+  edit(dir.path(), [](Value& v) {
+    Value& arm = v["arms"].as_array().at(1);
+    Value row = Value::object();
+    row["option"] = "optim.clip";
+    row["a"] = 1;
+    row["b"] = 2;
+    arm["undeclared"].push_back(row);
+    arm["tuning"]["edge"] = "tuned at the edge";
+    arm["budget"]["solved"]["model.n_embd"] = 96;
+    arm["budget"]["mismatch"] = -0.0123;
+  });
+  const std::string text = html_unescaped(html_of(dir.path()));
+  CHECK(
+      in_order(text, {"model.n_embd = 96", "at the edge", "beyond the declared change", "optim.clip", "Options in which an arm differs"}));
+  CHECK(text.find("-1.2300 %") != std::string::npos);
+  const Value chart = report::tuning_chart(report::read_campaign(dir.path()), "optim.lr");
+  CHECK(chart.at("encoding").at("x").at("axis").at("title").as_string() == "optim.lr");
+  const auto& rows = chart.at("data").at("values").as_array();
+  CHECK(rows.size() % 3 == 0);
+  CHECK(rows[1].at("chosen").as_bool());
+  CHECK_FALSE(rows[0].at("chosen").as_bool());
+}
+
+TEST_CASE("a ladder of sizes has a figure of effect against size, and its sections once for each size") {
+  const Scratch dir;
+  make_fixture(dir.path(), {.seeds = 3, .rows = 8});
+  edit(dir.path(), [](Value& v) {  // the first four arms as two sizes of one comparison
+    auto& arms = v["arms"].as_array();
+    arms.resize(4);
+    const char* names[] = {"gpt2-small", "wide-small", "gpt2-large", "wide-large"};
+    for (size_t i = 0; i < 4; ++i) {
+      arms[i]["name"] = names[i];
+      arms[i]["rung"] = i < 2 ? "small" : "large";
+      arms[i]["verdict"] = i % 2 == 0 ? "control" : "better";
+      arms[i]["parameters"] = i < 2 ? 1e5 : 1e6;
+      arms[i]["effect"] = i % 2 == 0 ? Value() : Value(0.1 * static_cast<double>(i));
+    }
+    v["control"] = "gpt2";
+    v["members"] = Value::array();
+  });
+  const report::Campaign c = report::read_campaign(dir.path());
+  const std::string html = report::html_form(report::document_of(c));
+  CHECK(in_order(html, {"id=\"verdicts\"", "id=\"ladder\"", "id=\"effects-small\"", "id=\"chart-effects-small\"", "id=\"effects-large\"",
+                        "id=\"chart-effects-large\"", "id=\"costs\""}));
+  const Value chart = report::ladder_chart(c);
+  REQUIRE(chart.at("data").at("values").size() == 2);
+  CHECK(chart.at("data").at("values").as_array()[0].at("arm").as_string() == "wide");
+  CHECK(chart.at("data").at("values").as_array()[1].at("size").as_double() == 1e6);
+  CHECK(report::on_rung(c, "large").control == "gpt2-large");
+}
+
 TEST_CASE("an arm's name cannot lead out of the campaign's directory") {
   const Scratch dir;
   FixtureRequest request;
@@ -249,7 +322,9 @@ TEST_CASE("malformed files are refused with file and field") {
   CHECK(contains(with([](Value& v) { v["arms"].as_array()[1]["verdict"] = "best"; }), "'arms[1].verdict': wanted one of better, worse"));
   CHECK(contains(with([](Value& v) { v["arms"].as_array()[1]["interval"] = Value::Array{1.0}; }),
                  "'arms[1].interval': wanted [lower, upper], found 1 values"));
-  CHECK(contains(with([](Value& v) { v["arms"].as_array()[1]["interval"] = Value::Array{2.0, 1.0}; }),
+  CHECK(contains(with([](Value& v) {
+                   v["arms"].as_array()[1]["interval"] = Value::Array{2.0, 1.0};
+                 }),
                  "'arms[1].interval': the lower end lies above"));
   CHECK(contains(with([](Value& v) { v["members"].as_array()[0]["status"] = 3; }), "'members[0].status': wanted a string, found integer"));
   CHECK(contains(with([](Value& v) { v["arms"].as_array()[1]["audit"]["pass"] = 1; }),

@@ -1,10 +1,13 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <sstream>
 #include <string>
 
 #include "assay/core/error.h"
+#include "assay/core/file.h"
 #include "assay/stats/calibrate.h"
+#include "assay/stats/measured_rate.h"
 #include "assay/stats/power.h"
 
 using namespace assay::stats;
@@ -125,4 +128,35 @@ TEST_CASE("the question of a hypothesis is in units of its standard deviation, a
   CHECK(q.log_threshold == doctest::Approx(std::log(40)));
   CHECK(power_question(design, design.hypotheses[1], 0.01, 0.005).log_threshold == doctest::Approx(std::log(79)));
   CHECK_THROWS_AS(power_question(design, design.hypotheses[0], 0.01, 0), ConfigError);
+}
+
+TEST_CASE("the measured rate that verdicts carry is the largest of the covered shapes in docs/statistics.md") {
+  const std::string page = assay::core::read_file(std::string(ASSAY_SOURCE_DIR) + "/docs/statistics.md");
+  const size_t start = page.find("| Gaussian | "), end = page.find("| *exponential");
+  REQUIRE(start != std::string::npos);
+  REQUIRE(end != std::string::npos);
+  std::istringstream table(page.substr(start, end - start));
+  double at_five = 0, at_one = 0;
+  std::string noise_at_five, noise_at_one;
+  for (std::string line; std::getline(table, line);) {
+    std::istringstream cells(line);
+    std::string cell, noise;
+    std::getline(cells, cell, '|');
+    std::getline(cells, noise, '|');
+    const auto keep = [&](double& largest, std::string& name) {
+      std::getline(cells, cell, '|');
+      if (std::stod(cell) <= largest) return;
+      largest = std::stod(cell);
+      name = noise.substr(1, noise.size() - 2);
+    };
+    keep(at_five, noise_at_five);
+    keep(at_one, noise_at_one);
+  }
+  CHECK(measured_rate(0.05).false_rate == doctest::Approx(at_five / 100));
+  CHECK(measured_rate(0.05).noise == noise_at_five);
+  CHECK(measured_rate(0.01).false_rate == doctest::Approx(at_one / 100));
+  CHECK(measured_rate(0.01).noise == noise_at_one);
+  CHECK(measured_rate(0.1).stated_rate == 0.05);
+  CHECK(measured_rate(0.001).stated_rate == 0.01);
+  CHECK(document_of(measured_rate(0.05)).at("campaigns").as_int() == 10000);
 }

@@ -35,7 +35,6 @@ ParityReport replay_model(const Vectors& v, const ParityOptions& options) {
   for (const auto& e : built.params->entries())
     if (v.has("grad/" + e.name)) r.deviations.push_back(v.compare("grad/" + e.name, built.params->view(built.params->grads(), e), bound));
   if (v.names("state_after/").empty()) return r;
-  const at::NoGradGuard no_grad;
   built.model->after_update({});
   for (const auto& s : built.params->states())
     if (v.has("state_after/" + s.name))

@@ -1,5 +1,4 @@
 #include <cstdio>
-#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -8,6 +7,7 @@
 #include "assay/core/error.h"
 #include "assay/core/log.h"
 #include "assay/lab/campaign.h"
+#include "assay/lab/executor.h"
 #include "assay/lab/table.h"
 
 namespace assay::cli {
@@ -27,14 +27,6 @@ int run_status(const std::vector<std::string>& args) {
   return 0;
 }
 
-// Members run the program that runs the campaign, whatever the PATH says.
-std::string this_program() {
-  std::error_code error;
-  const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
-  if (error) throw core::ResourceError("campaign", "/proc/self/exe: " + error.message());
-  return path.string();
-}
-
 }  // namespace
 
 int run_campaign(const std::vector<std::string>& args) {
@@ -45,6 +37,7 @@ int run_campaign(const std::vector<std::string>& args) {
   line.option("--out", request.directory, "directory of the campaign (runs/<name>)");
   line.option("--jobs", request.jobs, "members at a time (cores / threads of a member)");
   line.flag("--retry-failed", request.retry_failed, "start failed members again");
+  line.flag("--accept-deviations", request.accept_deviations, "of a recipe that was edited: record them, go on as it was frozen");
   line.epilog(
       "Running the command again goes on where it stopped; a finished campaign prints its table. `assay campaign status DIR` shows a\n"
       "campaign in any state. Exit codes: 0 all members done, 7 some failed, 6 stopped or unfinished (the same command goes on).");
@@ -52,7 +45,7 @@ int run_campaign(const std::vector<std::string>& args) {
   if (line.given("--jobs") && request.jobs < 1)
     throw core::ConfigError("campaign", "--jobs is " + std::to_string(request.jobs) + "; wanted at least 1");
   core::set_quiet(line.quiet);
-  request.program = this_program();
+  request.program = lab::this_program();
   const lab::Outcome outcome = lab::run_campaign(request);
   print(outcome.results, line.json);
   return static_cast<int>(outcome.exit);

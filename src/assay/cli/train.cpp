@@ -26,6 +26,7 @@ std::string default_directory(train::RunConfig& config) {
 
 void print_plan(const core::Value& plan) {
   for (const auto& [key, value] : plan.as_object()) {
+    if (value.is_object()) continue;  // the whole configuration, for programs
     const std::string text = value.is_string() ? value.as_string() : core::to_json(value);
     std::printf("%-26s %s\n", key.c_str(), text.c_str());
   }

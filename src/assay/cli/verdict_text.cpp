@@ -1,5 +1,7 @@
 #include "assay/cli/verdict_text.h"
 
+#include <cstdio>
+
 #include "assay/cli/text_table.h"
 #include "assay/core/error.h"
 
@@ -50,6 +52,26 @@ std::string state(const Value& results) {
   return "\nThe campaign has not ended: " + cell(member(results, "done")) + " members are done, " + cell(unfinished) + " are not.\n";
 }
 
+// What later edits of the recipe asked for.
+std::string edits(const Value& results) {
+  const Value& rows = member(results, "deviations");
+  std::string out;
+  for (const Value& row : rows.is_array() ? rows.as_array() : Value::Array())
+    out += "Edited after " + cell(member(row, "done")) + " runs: " + text(row, "option") + " from " + core::to_json(member(row, "a")) +
+           " to " + core::to_json(member(row, "b")) + (member(row, "followed") == Value(true) ? ", followed\n" : ", not followed\n");
+  return out;
+}
+
+std::string calibration(const Value& results) {
+  const Value& k = member(results, "calibration");
+  if (!k.is_object()) return "";
+  char line[300];
+  std::snprintf(line, sizeof line, "measured: %.3g %% false verdicts at a stated %.3g %% (%s noise, %lld simulated campaigns; %s)\n",
+                100 * k.at("false_rate").as_double(), 100 * k.at("stated_rate").as_double(), text(k, "noise").c_str(),
+                static_cast<long long>(k.at("campaigns").as_int()), text(k, "command").c_str());
+  return line;
+}
+
 std::string control_fault(const Value& results) {
   for (const Value& arm : arms_of(results))
     if (is_control(results, arm) && !text(arm, "reason").empty()) return "The control counts for nothing: " + text(arm, "reason") + "\n";
@@ -90,7 +112,7 @@ std::string render_verdict(const Value& results) {
   std::string out = head(results) + control_fault(results);
   for (const Value& arm : arms_of(results))
     if (!is_control(results, arm)) out += sentence_of(arm) + "\n";
-  return out + "\n" + table_of(results) + state(results);
+  return out + edits(results) + "\n" + table_of(results) + calibration(results) + state(results);
 }
 
 }  // namespace assay::cli

@@ -23,6 +23,7 @@ struct BrokenAssumption {};
 
 #include "assay/core/error.h"
 #include "assay/core/text_position.h"
+#include "assay/core/toml_places.h"
 #include "assay/core/toml_scan.h"
 #include "assay/core/value.h"
 
@@ -81,6 +82,23 @@ class Converter {
   int limit_;
 };
 
+void collect(const toml::node& node, TomlPlaces::Path& path, TomlPlaces& places) {
+  if (const auto* table = node.as_table())
+    for (const auto& [key, member] : *table) {
+      path.emplace_back(key.str());
+      places.add(path, position(key.source()));
+      collect(member, path, places);
+      path.pop_back();
+    }
+  if (const auto* list = node.as_array())
+    for (size_t i = 0; i < list->size(); ++i) {
+      path.push_back(std::to_string(i));
+      places.add(path, position((*list)[i].source()));
+      collect((*list)[i], path, places);
+      path.pop_back();
+    }
+}
+
 bool breaks_assumption(std::string_view text) {
   try {
     (void)toml::parse(text);
@@ -99,18 +117,34 @@ size_t broken_line(std::string_view text) {
   return end == ends.begin() ? 0 : *std::prev(end);
 }
 
-}  // namespace
-
-Value parse_toml(std::string_view text, std::string_view where, ParseLimits limits) {
+Value parse(std::string_view text, std::string_view where, ParseLimits limits, TomlPlaces* places) {
   check_size(text, "toml", where, limits);
   if (const auto fault = scan_toml(text, limits.depth)) fail(where, text_position(text, fault->offset), fault->what);
   try {
-    return Converter(where, limits.depth).value(toml::parse(text), 1);
+    const toml::table document = toml::parse(text);
+    Value v = Converter(where, limits.depth).value(document, 1);
+    TomlPlaces::Path path;
+    if (places) collect(document, path, *places);
+    return v;
   } catch (const toml::parse_error& e) {
     fail(where, position(e.source()), std::string(e.description()));
   } catch (const BrokenAssumption&) {
     fail(where, text_position(text, broken_line(text)), "this line is not well-formed");
   }
+}
+
+}  // namespace
+
+std::string TomlPlaces::of(Path path) const {
+  for (; !path.empty(); path.pop_back())
+    if (const auto at = places_.find(path); at != places_.end()) return at->second;
+  return "line 1, column 1";
+}
+
+Value parse_toml(std::string_view text, std::string_view where, ParseLimits limits) { return parse(text, where, limits, nullptr); }
+
+Value parse_toml(std::string_view text, std::string_view where, TomlPlaces& places, ParseLimits limits) {
+  return parse(text, where, limits, &places);
 }
 
 }  // namespace assay::core

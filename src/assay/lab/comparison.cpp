@@ -3,14 +3,19 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 #include <optional>
 
 #include "assay/core/error.h"
 #include "assay/core/hash.h"
-#include "assay/core/options.h"
+#include "assay/lab/budget.h"
+#include "assay/lab/changes.h"
+#include "assay/lab/deviations.h"
 #include "assay/lab/references.h"
 #include "assay/lab/rule.h"
+#include "assay/lab/validation_noise.h"
 #include "assay/stats/describe.h"
+#include "assay/stats/measured_rate.h"
 #include "assay/stats/paired.h"
 #include "assay/stats/planning.h"
 
@@ -28,9 +33,17 @@ class Judged {
   Judged(const Recipe& recipe, const Evidence& evidence, const Pinned& pinned)
       : recipe_(recipe),
         evidence_(evidence),
-        standings_(standings_of(recipe, evidence.rows, evidence.audits, pinned)),
-        rule_(apply_rule(recipe, standings_)),
-        control_(control_arm(recipe)) {}
+        standings_(standings_of(recipe, evidence.rows, evidence.audits, evidence.tuned, pinned)),
+        rule_(apply_rule(recipe, standings_)) {
+    for (const size_t arm : compared_arms(recipe)) {
+      if (recipe.metric != "val_loss") continue;  // what the losses of documents are in
+      std::vector<std::pair<const Member*, const Member*>> runs;
+      for (size_t s = 0; s < recipe.seeds.size(); ++s)
+        if (both_count(arm, s)) runs.emplace_back(row(control(arm), s).member, row(arm, s).member);
+      noise_[arm] = validation_noise(runs);
+      if (noise_[arm]) rule_->set_text_sd(arm, noise_[arm]->text_sd);
+    }
+  }
 
   const Rule& rule() const { return *rule_; }
   const std::string& refused(size_t arm) const { return standings_.refused[arm]; }
@@ -41,6 +54,7 @@ class Judged {
     const State state = row(arm, seed).standing.state;
     if (rule_->counts(arm, seed)) return name_of(state);
     if (!refused(arm).empty() && state != State::failed) return "refused";
+    if (seed >= recipe_.stop_after && state != State::failed) return "not_needed";
     if (!rule_->wanted(arm, seed) && state != State::failed && decided_without(arm, seed)) return "not_needed";
     return name_of(state);
   }
@@ -56,26 +70,30 @@ class Judged {
   // Both values of the seeds at which both count.
   std::vector<std::array<double, 2>> pairs(size_t arm, std::vector<size_t>* seeds) const {
     std::vector<std::array<double, 2>> out;
-    for (const auto& [s, value] : values(arm))
-      if (rule_->counts(control_, s) && row(control_, s).value) {
-        out.push_back({*row(control_, s).value, value});
+    for (size_t s = 0; s < recipe_.seeds.size(); ++s)
+      if (both_count(arm, s)) {
+        out.push_back({*row(control(arm), s).value, *row(arm, s).value});
         seeds->push_back(s);
       }
     return out;
   }
-  size_t control() const { return control_; }
+  const std::optional<ValidationNoise>& noise(size_t arm) const { return noise_.at(arm); }
+  size_t control(size_t arm) const { return control_of(recipe_, arm); }
+  bool is_control(size_t arm) const { return lab::is_control(recipe_, arm); }
 
  private:
+  bool both_count(size_t arm, size_t seed) const {
+    return rule_->counts(arm, seed) && rule_->counts(control(arm), seed) && row(arm, seed).value && row(control(arm), seed).value;
+  }
+
   // Under the sequential rule seeds far ahead are not wanted yet; only an arm that stopped does without them.
   bool decided_without(size_t arm, size_t seed) const {
-    const std::string word = rule_->word(arm == control_ ? first_compared() : arm);
-    if (arm != control_) return word != "undecided" || seed < static_cast<size_t>(rule_->rounds()) || !running();
-    return !running();
+    if (is_control(arm)) return !running(arm);
+    return std::string(rule_->word(arm)) != "undecided" || seed < static_cast<size_t>(rule_->rounds()) || !running(control(arm));
   }
-  size_t first_compared() const { return compared_arms(recipe_).empty() ? control_ : compared_arms(recipe_).front(); }
-  bool running() const {
+  bool running(size_t control) const {
     for (size_t s = 0; s < recipe_.seeds.size(); ++s)
-      if (rule_->wanted(control_, s)) return true;
+      if (rule_->wanted(control, s)) return true;
     return false;
   }
 
@@ -83,7 +101,7 @@ class Judged {
   const Evidence& evidence_;
   Standings standings_;
   std::unique_ptr<Rule> rule_;
-  size_t control_;
+  std::map<size_t, std::optional<ValidationNoise>> noise_;  // of the compared arms
 };
 
 int64_t tokens_of(const Row& row) {
@@ -105,6 +123,16 @@ Value member_document(const Row& row, const std::string& status) {
   v["exit_code"] = summary ? Value(summary->exit_code) : Value();
   v["error"] = summary ? core::printable(summary->error) : "";
   v["directory"] = row.member->directory;
+  return v;
+}
+
+// null: nothing was to be tuned.
+Value tuning_document(const Recipe& recipe, const Tuned& tuned) {
+  if (recipe.tune.seeds.empty()) return {};
+  Value v = Value::object();
+  v["trials"] = tuned.trials;
+  v["chosen"] = tuned.chosen.size() > 0 ? tuned.chosen : Value();
+  v["edge"] = tuned.refusal;
   return v;
 }
 
@@ -142,12 +170,19 @@ void add_cost(Value& v, const Recipe& recipe, const Judged& judged, size_t arm, 
   v["tokens_per_s"] = rates.empty() ? Value() : number_or_null(stats::quantile(rates, 0.5));
   v["peak_bytes"] = peak > 0 ? Value(peak) : Value();
   v["seconds"] = seconds;
+  v["budget"] = budget_of(recipe, recipe.arms[arm], pinned);
 }
 
-Value configuration(const Arm& arm) {
-  Value v = arm.options;
-  v["arch"] = arm.arch;
-  return v;
+void add_changes(Value& v, const Changes& changes) {
+  v["change"] = changes.declared;
+  v["undeclared"] = changes.undeclared;
+  v["derived"] = changes.derived;
+  const std::string more = undeclared_text(changes);
+  const Value* sentence = v.find("sentence");
+  if (more.empty() || !sentence || !sentence->is_string() || sentence->as_string().empty()) return;
+  std::string text = sentence->as_string();
+  if (text.back() == '.') text.pop_back();
+  v["sentence"] = text + "; " + more + ".";
 }
 
 void add_pairs(Value& v, const Recipe& recipe, const Judged& judged, size_t arm) {
@@ -166,6 +201,7 @@ void add_pairs(Value& v, const Recipe& recipe, const Judged& judged, size_t arm)
   }
   v["mean_difference"] = number_or_null(stats::mean_sd(differences).mean);
   v["sd_difference"] = number_or_null(stats::mean_sd(differences).sd);
+  v["validation_noise"] = document_of(judged.noise(arm));
   v["pairing"] = Value();
   if (pairs.size() < 2) return;
   const stats::Pairing p = stats::pairing(control, own);
@@ -181,6 +217,8 @@ Value arm_document(const Recipe& recipe, const Evidence& evidence, const Judged&
   v["name"] = a.name;
   v["arch"] = a.arch;
   v["options"] = a.options;
+  if (const Value* set = pinned.set.find(a.name))
+    for (const auto& [option, value] : set->as_object()) v["options"][option] = value;
   std::vector<double> values;
   v["values"] = Value::array();
   for (const auto& [s, value] : judged.values(arm)) {
@@ -195,15 +233,19 @@ Value arm_document(const Recipe& recipe, const Evidence& evidence, const Judged&
   v["mean"] = number_or_null(m.mean);
   v["sd"] = number_or_null(m.sd);
   v["audit"] = audit_document(evidence.audits[arm]);
-  if (arm == judged.control() && !judged.refused(arm).empty()) v["reason"] = judged.refused(arm);
+  v["tuning"] = tuning_document(recipe, evidence.tuned[arm]);
+  v["control"] = recipe.arms[judged.control(arm)].name;
+  v["rung"] = a.rung.empty() ? Value() : Value(a.rung);
+  if (judged.is_control(arm) && !judged.refused(arm).empty()) v["reason"] = judged.refused(arm);
   add_cost(v, recipe, judged, arm, pinned);
-  if (arm != judged.control()) {
+  if (!judged.is_control(arm)) {
     add_pairs(v, recipe, judged, arm);
-    v["change"] = core::difference(configuration(recipe.arms[judged.control()]), configuration(a));
+    add_changes(v, changes_of(recipe.arms[judged.control(arm)], a, pinned));
     return v;
   }
-  for (const char* key : {"differences", "change"}) v[key] = Value::array();
-  for (const char* key : {"mean_difference", "sd_difference", "interval", "p_value", "e_value", "effect", "pairing"}) v[key] = Value();
+  for (const char* key : {"differences", "change", "undeclared", "derived"}) v[key] = Value::array();
+  for (const char* key : {"mean_difference", "sd_difference", "interval", "p_value", "e_value", "effect", "pairing", "validation_noise"})
+    v[key] = Value();
   return v;
 }
 
@@ -220,15 +262,18 @@ struct Counts {
 
 }  // namespace
 
-Evidence read_evidence(const Recipe& recipe, const std::vector<Member>& members, const std::string& directory) {
+Evidence read_evidence(const Recipe& recipe, const std::vector<Member>& members, const std::string& directory, const Pinned& pinned) {
   Evidence e;
   e.directory = directory;
   for (const Member& m : members) e.rows.push_back(row_of(m, recipe.metric));
   for (const Arm& arm : recipe.arms) e.audits.push_back(read_audit(directory, arm));
+  e.tuned = read_tuning(recipe, trials_of(recipe, directory), pinned);
   return e;
 }
 
-Value compare(const Recipe& recipe, const Evidence& evidence, const Pinned& pinned) {
+Value compare(const Recipe& recipe, const Evidence& evidence, const Pinned& begun) {
+  Pinned pinned = begun;
+  set_chosen(recipe, evidence.tuned, pinned);
   const Judged judged(recipe, evidence, pinned);
   Value v = Value::object();
   v["name"] = recipe.name;
@@ -236,6 +281,7 @@ Value compare(const Recipe& recipe, const Evidence& evidence, const Pinned& pinn
   v["control"] = recipe.control;
   v["metric"] = recipe.metric;
   v["tokens"] = recipe.tokens;
+  v["match"] = recipe.match;
   v["threads"] = pinned.threads;
   v["product_backend"] = pinned.product;
   v["seeds"] = recipe.document().at("seeds");
@@ -243,7 +289,8 @@ Value compare(const Recipe& recipe, const Evidence& evidence, const Pinned& pinn
   v["rule"] = recipe.rule;
   v["design"] = judged.rule().design();
   v["rounds"] = judged.rule().rounds();
-  v["deviations"] = Value::array();
+  v["calibration"] = recipe.rule == "sequential" ? stats::document_of(stats::measured_rate(recipe.error_rate)) : Value();
+  v["deviations"] = read_deviations(evidence.directory);
   v["references"] = references_of(recipe, evidence);
   v["arms"] = Value::array();
   for (size_t a = 0; a < recipe.arms.size(); ++a) v["arms"].push_back(arm_document(recipe, evidence, judged, a, pinned));

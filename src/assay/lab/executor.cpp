@@ -11,6 +11,7 @@
 #include <cmath>
 #include <cstring>
 #include <ctime>
+#include <filesystem>
 
 #include "assay/core/error.h"
 #include "assay/core/reference_environment.h"
@@ -232,6 +233,13 @@ Captured capture(const Words& words) {
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
   result.ending = ending_of("", status);
   return result;
+}
+
+std::string this_program() {
+  std::error_code error;
+  const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) throw core::ResourceError("campaign", "/proc/self/exe: " + error.message());
+  return path.string();
 }
 
 std::vector<std::string> child_environment(std::vector<std::string>* ignored) {

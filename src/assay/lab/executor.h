@@ -78,6 +78,8 @@ struct Captured {
 };
 Captured capture(const Words& words);
 
+std::string this_program();  // the path of what runs, whatever the PATH says
+
 // This process's environment without the reference names; `ignored` (may be null) gets the names left out.
 std::vector<std::string> child_environment(std::vector<std::string>* ignored);
 

@@ -21,7 +21,7 @@ Value or_null(double v) { return std::isfinite(v) ? Value(v) : Value(); }
 // are there nothing is computed, so that nobody can look and stop when he likes what he sees.
 class FixedRule final : public Rule {
  public:
-  FixedRule(const Recipe& recipe, const Standings& standings) : recipe_(recipe), standings_(standings), control_(control_arm(recipe)) {
+  FixedRule(const Recipe& recipe, const Standings& standings) : recipe_(recipe), standings_(standings) {
     std::vector<double> p;
     std::vector<size_t> tested;
     for (const size_t arm : compared_arms(recipe)) {
@@ -37,10 +37,12 @@ class FixedRule final : public Rule {
     for (size_t i = 0; i < tested.size(); ++i) tests_[tested[i]].p_holm = adjusted[i];
   }
 
-  bool wanted(size_t arm, size_t) const override { return refused(control_).empty() && refused(arm).empty(); }
+  bool wanted(size_t arm, size_t seed) const override {
+    return seed < recipe_.stop_after && refused(control_of(recipe_, arm)).empty() && refused(arm).empty();
+  }
   bool counts(size_t arm, size_t seed) const override { return score(arm, seed).kind == Score::Kind::scored; }
   const char* word(size_t arm) const override {
-    if (arm == control_) return "control";
+    if (is_control(recipe_, arm)) return "control";
     if (!refused(arm).empty()) return "refused";
     const Test& t = tests_.at(arm);
     if (!t.complete || t.p_holm > recipe_.error_rate) return "undecided";
@@ -67,8 +69,8 @@ class FixedRule final : public Rule {
   Value verdict(size_t arm) const override {
     Value v = Value::object();
     v["verdict"] = word(arm);
-    v["seeds"] = arm == control_ ? static_cast<int64_t>(rounds()) : static_cast<int64_t>(tests_.at(arm).differences.size());
-    if (arm == control_) return v;
+    v["seeds"] = is_control(recipe_, arm) ? static_cast<int64_t>(rounds()) : static_cast<int64_t>(tests_.at(arm).differences.size());
+    if (is_control(recipe_, arm)) return v;
     const Test& t = tests_.at(arm);
     const bool shown = t.complete && t.summary.n >= 2;
     v["effect"] = shown ? or_null(t.summary.mean) : Value();
@@ -103,8 +105,9 @@ class FixedRule final : public Rule {
   std::vector<double> differences(size_t arm) const {
     std::vector<double> out;
     for (size_t s = 0; s < recipe_.seeds.size(); ++s) {
-      if (!counts(arm, s) || !counts(control_, s)) continue;
-      const double d = capped(score(control_, s).value) - capped(score(arm, s).value);
+      const size_t control = control_of(recipe_, arm);
+      if (!counts(arm, s) || !counts(control, s)) continue;
+      const double d = capped(score(control, s).value) - capped(score(arm, s).value);
       if (std::isfinite(d)) out.push_back(d);
     }
     return out;
@@ -127,13 +130,12 @@ class FixedRule final : public Rule {
     if (verdict == "undecided") return fmt::format("Not decided after {} paired seeds: {}, {}.", t.summary.n, figures, reason(arm));
     return fmt::format(
         "{} {} {} by {} after {} paired seeds (paired t, p = {:.2g} after Holm's correction over {} arms; family-wise error rate {:g}).",
-        name, verdict == "better" ? "beats" : "loses to", recipe_.control, figures, t.summary.n, t.p_holm, tests_.size(),
-        recipe_.error_rate);
+        name, verdict == "better" ? "beats" : "loses to", recipe_.arms[control_of(recipe_, arm)].name, figures, t.summary.n, t.p_holm,
+        tests_.size(), recipe_.error_rate);
   }
 
   const Recipe& recipe_;
   const Standings standings_;
-  size_t control_;
   std::map<size_t, Test> tests_;
 };
 

@@ -15,10 +15,8 @@ constexpr uint64_t kConfigLimit = uint64_t{1} << 20;
 constexpr size_t kLogTail = 16 << 10;
 
 void add_options(Words& words, const Arm& arm, const Pinned& pinned) {
-  for (const auto& [path, value] : arm.options.as_object()) words.push_back(path + "=" + option_text(value));
-  words.push_back("train.tokens=" + std::to_string(pinned.tokens));
-  words.push_back("train.threads=" + std::to_string(pinned.threads));
-  if (!pinned.product.empty()) words.push_back("train.product=" + pinned.product);
+  const Value settings = settings_of(arm, pinned);  // the temporary must outlive the loop
+  for (const auto& [path, value] : settings.as_object()) words.push_back(path + "=" + option_text(value));
 }
 
 bool same_path(const std::string& a, const std::string& b) {
@@ -81,6 +79,23 @@ std::vector<Member> members_of(const Recipe& recipe, const std::string& director
   return out;
 }
 
+Value settings_of(const Arm& arm, const Pinned& pinned) {
+  Value out = arm.options;
+  if (pinned.tokens > 0) out["train.tokens"] = pinned.tokens;
+  if (pinned.seconds > 0) out["train.seconds"] = pinned.seconds;
+  out["train.threads"] = pinned.threads;
+  if (!pinned.product.empty()) out["train.product"] = pinned.product;
+  if (const Value* set = pinned.set.find(arm.name))
+    for (const auto& [path, value] : set->as_object()) out[path] = value;
+  return out;
+}
+
+int64_t tokens_of(const Arm& arm, const Pinned& pinned) {
+  const Value settings = settings_of(arm, pinned);
+  const Value* tokens = settings.find("train.tokens");
+  return tokens ? tokens->as_int() : 0;
+}
+
 const char* name_of(State s) {
   static constexpr const char* names[] = {"waiting", "unfinished", "interrupted", "done", "failed"};
   return names[static_cast<int>(s)];
@@ -118,11 +133,13 @@ Words audit_words(const std::string& program, const Arm& arm, const std::string&
 }
 
 Words baseline_words(const std::string& program, const std::string& baseline, const Arm& control, int64_t seed,
-                     const std::string& directory, const Pinned& pinned) {
+                     const std::string& directory, const Pinned& pinned, int64_t tokens) {
   Words words = {program, "train", "--arch", baseline, "--seed", std::to_string(seed), "--out", directory, "--quiet"};
-  for (const auto& [path, value] : control.options.as_object())
+  Value settings = settings_of(control, pinned);
+  for (const char* own : {"train.tokens", "train.seconds", "train.threads", "train.product", "train.device"}) settings.erase(own);
+  for (const auto& [path, value] : settings.as_object())
     if (path.starts_with("data.") || path.starts_with("train.")) words.push_back(path + "=" + option_text(value));
-  words.push_back("train.tokens=" + std::to_string(pinned.tokens));
+  words.push_back("train.tokens=" + std::to_string(tokens));
   words.push_back("train.device=cpu");
   return words;
 }
@@ -140,9 +157,9 @@ void require_same_settings(const Member& m, const results::Summary& summary, con
   const std::string path = m.directory + "/config.toml";
   if (!core::file_exists(path)) return;
   const Value config = core::parse_toml(core::read_file(path, kConfigLimit), path);
-  for (const auto& [option, value] : m.arm->options.as_object()) require_option(m, config, option, value);
-  require_option(m, config, "train.tokens", pinned.tokens);
-  require_option(m, config, "train.threads", pinned.threads);
+  Value settings = settings_of(*m.arm, pinned);
+  settings.erase("train.product");  // a word of the machine, which the summary has
+  for (const auto& [option, value] : settings.as_object()) require_option(m, config, option, value);
 }
 
 void prepare(const Member& m, bool again) {

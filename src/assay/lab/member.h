@@ -32,16 +32,22 @@ int64_t tokens_so_far(const Member& m);  // of a running member, from its metric
 
 // What all members of a campaign share, so that nothing but arm and seed can differ (kept in campaign.json).
 struct Pinned {
-  int64_t tokens = 0, threads = 0;
-  std::string product;     // of CPU products; "" leaves it to the program
-  int64_t vocab_size = 0;  // of the data; 0: not known
-  core::Value arms;        // {name: what the arm's dry run said: parameters, training_flops_per_token, ...}
+  int64_t tokens = 0, threads = 0;          // tokens: of the control
+  double seconds = 0;                       // of training, instead of tokens
+  std::string product;                      // of CPU products; "" leaves it to the program
+  int64_t vocab_size = 0;                   // of the data; 0: not known
+  core::Value arms;                         // {name: what the arm's dry run said: parameters, training_flops_per_token, ...}
+  core::Value set = core::Value::object();  // {name: {option: value}}: what was solved or tuned for the arm, over its own options
 };
+
+// Every option with which a member of the arm is trained, but its seed: the arm's, what was set for it, the budget, threads and products.
+core::Value settings_of(const Arm& arm, const Pinned& pinned);
+int64_t tokens_of(const Arm& arm, const Pinned& pinned);  // of a member; 0: limited by seconds
 
 // `assay audit` for an arm, and `assay train` for a reference line on the windows of the control's first seed.
 Words audit_words(const std::string& program, const Arm& arm, const std::string& level, const Pinned& pinned);
 Words baseline_words(const std::string& program, const std::string& baseline, const Arm& control, int64_t seed,
-                     const std::string& directory, const Pinned& pinned);
+                     const std::string& directory, const Pinned& pinned, int64_t tokens);
 
 // `assay train` for this member; a directory with checkpoints goes on with the settings that it holds.
 Words train_words(const std::string& program, const Member& m, const Pinned& pinned);

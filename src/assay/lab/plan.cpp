@@ -7,6 +7,8 @@
 #include "assay/core/hash.h"
 #include "assay/core/log.h"
 #include "assay/core/options.h"
+#include "assay/lab/budget.h"
+#include "assay/lab/dry_run.h"
 #include "assay/lab/rule.h"
 
 namespace assay::lab {
@@ -18,9 +20,6 @@ constexpr uint64_t kCampaignLimit = uint64_t{16} << 20;
 
 std::string campaign_path(const std::string& directory) { return directory + "/campaign.json"; }
 
-// As it reads back from a file, so that a number is compared with what its text says.
-Value as_stored(const Value& v) { return core::parse_json(core::to_json(v), "recipe", {.bytes = kCampaignLimit}); }
-
 int64_t threads_of(const Recipe& recipe, const Request& request) {
   if (recipe.threads > 0) return recipe.threads;
   const auto members = static_cast<int64_t>(recipe.arms.size() * recipe.seeds.size());
@@ -28,55 +27,34 @@ int64_t threads_of(const Recipe& recipe, const Request& request) {
   return std::max<int64_t>(1, results::usable_cores() / at_a_time);
 }
 
-[[noreturn]] void refuse(const Arm& arm, const Captured& answer) {
-  std::string reason = last_line(answer.err);
-  if (reason.empty()) reason = "the dry run was " + ending_text(answer.ending);
-  const std::string message = "arm '" + arm.name + "': " + reason;
-  if (answer.ending.exit_code == static_cast<int>(core::Exit::device)) throw core::DeviceError("campaign", message);
-  if (answer.ending.exit_code == static_cast<int>(core::Exit::resource)) throw core::ResourceError("campaign", message);
-  throw core::ConfigError("campaign", message);
-}
-
-Value dry_run(const Recipe& recipe, const Arm& arm, const Request& request, const Pinned& pinned) {
-  const Captured answer = capture(dry_run_words(request.program, arm, recipe.seeds.front(), pinned));
-  if (answer.ending.signal != 0 || answer.ending.exit_code != 0) refuse(arm, answer);
-  return core::parse_json(answer.out, "dry run of arm '" + arm.name + "'");
-}
-
-std::string difference_text(const Value& row) {
-  const auto side = [](const Value& v) { return v.is_null() ? std::string("absent") : core::to_json(v); };
-  return row.at("option").as_string() + " is " + side(row.at("a")) + " there and " + side(row.at("b")) + " here";
-}
-
-void require_same_recipe(const std::string& directory, const Value& frozen, const Recipe& recipe) {
-  const Value rows = core::difference(frozen, as_stored(recipe.document()));
-  if (rows.size() == 0) return;
-  const std::string more = rows.size() > 1 ? " (and " + std::to_string(rows.size() - 1) + " more)" : "";
-  throw core::ConfigError("campaign", directory + ": was begun with another recipe: " + difference_text(rows.as_array().front()) + more +
-                                          "; give a changed recipe its own directory with --out");
-}
-
-// Nothing known of any member.
-Standings unbegun(const Recipe& recipe) {
-  return {std::vector(recipe.arms.size(), std::vector<Score>(recipe.seeds.size())), std::vector<std::string>(recipe.arms.size()), {}};
+// Refuses a recipe whose seeds cannot lead to a verdict.
+void require_decidable(const Recipe& recipe) try {
+  apply_rule(recipe,
+             {std::vector(recipe.arms.size(), std::vector<Score>(recipe.seeds.size())), std::vector<std::string>(recipe.arms.size()), {}});
+} catch (const core::ConfigError& e) {
+  throw core::ConfigError("recipe", recipe.at({compared_arms(recipe).empty() ? "arm" : "seeds"}) + ": " + e.what());
 }
 
 }  // namespace
 
 Pinned plan(const Recipe& recipe, const Request& request) {
-  apply_rule(recipe, unbegun(recipe));  // refuses a recipe that cannot lead to a verdict
-
-  Pinned pinned{recipe.tokens, threads_of(recipe, request), recipe.product == "auto" ? "" : recipe.product, 0, Value::object()};
+  require_decidable(recipe);
+  Pinned pinned;
+  pinned.tokens = recipe.tokens;
+  pinned.seconds = recipe.seconds;
+  pinned.threads = threads_of(recipe, request);
+  pinned.product = recipe.product == "auto" ? "" : recipe.product;
+  pinned.arms = Value::object();
   std::string chosen;
   for (const Arm& arm : recipe.arms) {
     const Value answer = dry_run(recipe, arm, request, pinned);
-    const Value* backend = answer.is_object() ? answer.find("product_backend") : nullptr;
-    if (chosen.empty() && backend && backend->is_string()) chosen = backend->as_string();
-    const Value* vocab = answer.is_object() ? answer.find("vocab_size") : nullptr;
-    if (vocab && vocab->is_int()) pinned.vocab_size = std::max(pinned.vocab_size, vocab->as_int());
+    const Value backend = said(answer, "product_backend"), vocab = said(answer, "vocab_size");
+    if (chosen.empty() && backend.is_string()) chosen = backend.as_string();
+    if (vocab.is_int()) pinned.vocab_size = std::max(pinned.vocab_size, vocab.as_int());
     pinned.arms[arm.name] = answer;
   }
   if (pinned.product.empty()) pinned.product = chosen;
+  match_budgets(recipe, request, pinned);
   return pinned;
 }
 
@@ -99,17 +77,27 @@ void write_campaign(const std::string& directory, const Recipe& recipe, const Pi
   v["product_backend"] = pinned.product;
   v["vocab_size"] = pinned.vocab_size;
   v["arms"] = pinned.arms;
+  v["set"] = pinned.set;
   v["created"] = core::utc_now();
   v["recipe"] = document;
   core::write_file(core::real_files(), directory + "/recipe.toml", recipe.text);
   core::write_file(core::real_files(), campaign_path(directory), core::to_json(v, 2) + "\n");
 }
 
-Pinned read_campaign(const std::string& directory, const Recipe& recipe) {
+Begun read_campaign(const std::string& directory) {
   const std::string path = campaign_path(directory);
   const Value v = core::parse_json(core::read_file(path, kCampaignLimit), path, {.bytes = kCampaignLimit});
-  require_same_recipe(directory, v.at("recipe"), recipe);
-  return {recipe.tokens, v.at("threads").as_int(), v.at("product_backend").as_string(), v.at("vocab_size").as_int(), v.at("arms")};
+  Recipe recipe = read_recipe(directory + "/recipe.toml");
+  const Value edits = core::difference(v.at("recipe"), core::parse_json(core::to_json(recipe.document()), path, {.bytes = kCampaignLimit}));
+  if (edits.size() > 0) {
+    const std::string option = edits.as_array().front().at("option").as_string();
+    throw core::ConfigError("campaign",
+                            recipe.at_option(option) + ": " + option + " is not what campaign.json froze; this copy must stay as it is");
+  }
+  Pinned pinned{recipe.tokens, v.at("threads").as_int(), recipe.seconds, v.at("product_backend").as_string(), v.at("vocab_size").as_int(),
+                v.at("arms")};
+  if (const Value* set = v.find("set")) pinned.set = *set;
+  return {std::move(recipe), pinned};
 }
 
 }  // namespace assay::lab

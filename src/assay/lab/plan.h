@@ -17,7 +17,11 @@ bool holds_campaign(const std::string& directory);
 void require_unused(const std::string& directory);
 // Writes recipe.toml, then campaign.json, which makes the directory a campaign.
 void write_campaign(const std::string& directory, const Recipe& recipe, const Pinned& pinned);
-// Reads campaign.json. ConfigError where its recipe differs from this one, naming the first difference.
-Pinned read_campaign(const std::string& directory, const Recipe& recipe);
+// A campaign as it was begun. ConfigError where recipe.toml is no longer what campaign.json froze.
+struct Begun {
+  Recipe recipe;
+  Pinned pinned;
+};
+Begun read_campaign(const std::string& directory);
 
 }  // namespace assay::lab

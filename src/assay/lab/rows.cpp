@@ -23,12 +23,6 @@ bool diverged(const Row& r) {
   return r.standing.state == State::failed && r.standing.summary && r.standing.summary->exit_code == static_cast<int>(core::Exit::diverged);
 }
 
-Score score_of(const Row& r) {
-  if (r.value) return {Score::Kind::scored, *r.value};
-  if (diverged(r)) return {Score::Kind::scored, std::numeric_limits<double>::quiet_NaN()};
-  return {r.standing.state == State::failed ? Score::Kind::missing : Score::Kind::waiting, 0};
-}
-
 std::string beats_entropy(const Row& r) {
   if (!r.standing.summary || !r.standing.summary->entropy || !r.standing.summary->entropy->refuted()) return "";
   const stats::EntropyRule& e = *r.standing.summary->entropy;
@@ -42,6 +36,17 @@ std::string beats_entropy(const Row& r) {
 size_t index_of_arm(const Recipe& recipe, const Row& r) { return static_cast<size_t>(r.member->arm - recipe.arms.data()); }
 
 }  // namespace
+
+Score score_of(const Row& r) {
+  if (r.value) return {Score::Kind::scored, *r.value};
+  if (diverged(r)) return {Score::Kind::scored, std::numeric_limits<double>::quiet_NaN()};
+  return {r.standing.state == State::failed ? Score::Kind::missing : Score::Kind::waiting, 0};
+}
+
+std::optional<double> cap_of(const Recipe& recipe, const Pinned& pinned) {
+  if (pinned.vocab_size <= 1 || recipe.metric == "val_bits_per_byte") return std::nullopt;
+  return std::log(static_cast<double>(pinned.vocab_size));
+}
 
 Row row_of(const Member& m, const std::string& metric) {
   Row row{&m, standing_of(m), std::nullopt};
@@ -69,12 +74,15 @@ std::string refusal_by_audit(const Value& audit) {
   return "audit failed";
 }
 
-Standings standings_of(const Recipe& recipe, const std::vector<Row>& rows, const std::vector<Value>& audits, const Pinned& pinned) {
+Standings standings_of(const Recipe& recipe, const std::vector<Row>& rows, const std::vector<Value>& audits,
+                       const std::vector<Tuned>& tuned, const Pinned& pinned) {
   Standings s{std::vector(recipe.arms.size(), std::vector<Score>(recipe.seeds.size())), std::vector<std::string>(recipe.arms.size()), {}};
-  if (pinned.vocab_size > 1 && recipe.metric != "val_bits_per_byte") s.cap = std::log(static_cast<double>(pinned.vocab_size));
+  s.cap = cap_of(recipe, pinned);
   std::vector<int64_t> failures(recipe.arms.size());
   std::vector<size_t> next(recipe.arms.size());
   for (size_t a = 0; a < audits.size(); ++a) s.refused[a] = refusal_by_audit(audits[a]);
+  for (size_t a = 0; a < tuned.size(); ++a)
+    if (s.refused[a].empty()) s.refused[a] = tuned[a].refusal;
   for (const Row& r : rows) {  // seed by seed, so that the first reason in the order of seeds is the one that is given
     const size_t a = index_of_arm(recipe, r);
     const Score score = score_of(r);

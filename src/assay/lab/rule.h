@@ -34,14 +34,16 @@ class Rule {
   virtual const char* word(size_t arm) const = 0;          // of the verdict
   virtual int64_t rounds() const = 0;                      // seeds of which everything that was needed is there
   virtual core::Value design() const = 0;                  // what was frozen
+  virtual void set_text_sd(size_t, double) {}              // of the arm's mean difference, from the validation text alone
 };
 
 // The rule of the recipe, applied. ConfigError where the recipe's seeds cannot lead to any verdict.
 std::unique_ptr<Rule> apply_rule(const Recipe& recipe, const Standings& standings);
 
-// Indices of the arms that are compared with the control, in the recipe's order, and of the control.
+// Indices of the arms that are compared with a control, in the recipe's order; the control of an arm, which is itself for a control.
 std::vector<size_t> compared_arms(const Recipe& recipe);
-size_t control_arm(const Recipe& recipe);
+size_t control_of(const Recipe& recipe, size_t arm);
+bool is_control(const Recipe& recipe, size_t arm);
 
 std::unique_ptr<Rule> fixed_rule(const Recipe& recipe, const Standings& standings);       // fixed_rule.cpp
 std::unique_ptr<Rule> sequential_rule(const Recipe& recipe, const Standings& standings);  // sequential_rule.cpp

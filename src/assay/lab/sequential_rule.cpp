@@ -15,7 +15,7 @@ stats::Design design_of(const Recipe& recipe, const std::optional<double>& cap) 
   for (const size_t arm : compared_arms(recipe)) {
     stats::Hypothesis h;
     h.arm = recipe.arms[arm].name;
-    h.control = recipe.control;
+    h.control = recipe.arms[control_of(recipe, arm)].name;
     h.metric = recipe.metric;
     h.unit = recipe.metric == "val_bits_per_byte" ? "bits a byte" : "nats";
     h.margin = recipe.smallest_effect;
@@ -35,13 +35,12 @@ class SequentialRule final : public Rule {
   SequentialRule(const Recipe& recipe, const Standings& standings)
       : recipe_(recipe),
         standings_(standings),
-        control_(control_arm(recipe)),
         arms_(compared_arms(recipe)),
         decision_(design_of(recipe, standings.cap)),
         stopped_at_(recipe.arms.size(), std::numeric_limits<size_t>::max()) {
     for (size_t h = 0; h < arms_.size(); ++h) {
-      const std::string& reason =
-          standings.refused[control_].empty() ? standings.refused[arms_[h]] : "the control is refused: " + standings.refused[control_];
+      const std::string& of_control = standings.refused[control(h)];
+      const std::string reason = of_control.empty() ? standings.refused[arms_[h]] : "the control is refused: " + of_control;
       if (!reason.empty()) decision_.refuse(static_cast<int64_t>(h), reason);
       note_stop(h, 0);
     }
@@ -53,22 +52,23 @@ class SequentialRule final : public Rule {
   // Until the first seed at which anything can be decided all members are needed; then one seed is begun beside the one that is looked at,
   // so that no processor waits. What turns out not to be needed does not count.
   bool wanted(size_t arm, size_t seed) const override {
-    if (!decision_.running() || seed >= recipe_.seeds.size() || seed >= std::max(fewest_, frontier_ + 2)) return false;
-    if (arm == control_) return true;
-    return seed < stopped_at_[arm];
+    if (!decision_.running() || seed >= std::min(recipe_.stop_after, recipe_.seeds.size()) || seed >= std::max(fewest_, frontier_ + 2))
+      return false;
+    return runs_at(arm, seed);
   }
 
-  bool counts(size_t arm, size_t seed) const override {
-    if (fed_.count(seed) == 0) return false;
-    return arm == control_ || seed < stopped_at_[arm];
-  }
+  bool counts(size_t arm, size_t seed) const override { return fed_.count(seed) != 0 && runs_at(arm, seed); }
 
-  const char* word(size_t arm) const override { return arm == control_ ? "control" : stats::name_of(decision_.word(hypothesis(arm))); }
+  const char* word(size_t arm) const override {
+    return is_control(recipe_, arm) ? "control" : stats::name_of(decision_.word(hypothesis(arm)));
+  }
   int64_t rounds() const override { return decision_.rounds(); }
   Value design() const override { return stats::document_of(decision_.design()); }
 
+  void set_text_sd(size_t arm, double sd) override { decision_.set_document_sd(hypothesis(arm), sd); }
+
   Value verdict(size_t arm) const override {
-    if (arm == control_) {
+    if (is_control(recipe_, arm)) {
       Value v = Value::object();
       v["verdict"] = "control";
       v["seeds"] = decision_.rounds();
@@ -85,24 +85,43 @@ class SequentialRule final : public Rule {
   }
 
  private:
+  size_t control(size_t h) const { return control_of(recipe_, arms_[h]); }
+
+  // Whether the arm had not stopped before this seed; a control runs while any arm that is compared with it runs.
+  bool runs_at(size_t arm, size_t seed) const {
+    if (!is_control(recipe_, arm)) return seed < stopped_at_[arm];
+    for (size_t h = 0; h < arms_.size(); ++h)
+      if (control(h) == arm && seed < stopped_at_[arms_[h]]) return true;
+    return false;
+  }
+
   int64_t hypothesis(size_t arm) const { return std::find(arms_.begin(), arms_.end(), arm) - arms_.begin(); }
 
   void note_stop(size_t h, size_t rounds_fed) {
     if (!decision_.running(static_cast<int64_t>(h))) stopped_at_[arms_[h]] = std::min(stopped_at_[arms_[h]], rounds_fed);
   }
 
+  void stop_by_hand(size_t seed) {
+    for (size_t h = 0; h < arms_.size(); ++h) {
+      if (decision_.running(static_cast<int64_t>(h))) decision_.stop_by_hand(static_cast<int64_t>(h));
+      note_stop(h, seed);
+    }
+  }
+
   // Feeds seed after seed; a seed of which a score is missing is not a round, and one of which a score is awaited is where looking ends.
   void feed() {
     for (size_t s = 0; s < recipe_.seeds.size() && decision_.running(); ++s) {
       frontier_ = s;
+      if (s == recipe_.stop_after) stop_by_hand(s);
+      if (!decision_.running()) return;
       std::vector<stats::Scores> round(arms_.size());
       bool missing = false;
       for (size_t h = 0; h < arms_.size(); ++h) {
         if (!decision_.running(static_cast<int64_t>(h))) continue;
-        const Score &control = standings_.scores[control_][s], &arm = standings_.scores[arms_[h]][s];
-        if (control.kind == Score::Kind::waiting || arm.kind == Score::Kind::waiting) return;
-        missing = missing || control.kind == Score::Kind::missing || arm.kind == Score::Kind::missing;
-        round[h] = {control.value, arm.value};
+        const Score &reference = standings_.scores[control(h)][s], &arm = standings_.scores[arms_[h]][s];
+        if (reference.kind == Score::Kind::waiting || arm.kind == Score::Kind::waiting) return;
+        missing = missing || reference.kind == Score::Kind::missing || arm.kind == Score::Kind::missing;
+        round[h] = {reference.value, arm.value};
       }
       if (missing) continue;
       decision_.feed(round);
@@ -114,7 +133,6 @@ class SequentialRule final : public Rule {
 
   const Recipe& recipe_;
   const Standings standings_;
-  size_t control_;
   std::vector<size_t> arms_;
   stats::Decision decision_;
   std::vector<size_t> stopped_at_;  // [arm of the recipe]: first seed that it does not need

@@ -116,7 +116,9 @@ std::string head(const Value& results, const Page& page) {
                        page, 2);
 }
 
-bool is_control(const Value& results, const Value& arm) { return arm.at("name").as_string() == results.at("control").as_string(); }
+bool is_control(const Value& results, const Value& arm) {
+  return arm.at("verdict") == Value("control") || arm.at("name") == results.at("control");
+}
 
 // The sentences that one may quote, first.
 std::string sentences(const Value& results, const Page& page) {

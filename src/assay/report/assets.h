@@ -12,6 +12,8 @@ std::string_view forest_chart();
 std::string_view slope_chart();
 std::string_view curve_chart();
 std::string_view agreement_chart();
+std::string_view tuning_chart();
+std::string_view ladder_chart();
 std::string_view svg_program();  // Python: makes SVG files of specs
 
 }  // namespace assay::report::assets

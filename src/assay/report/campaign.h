@@ -38,12 +38,52 @@ struct Pairing {
   Number rho, sd_difference, seeds_ratio;
 };
 
+// What the spread of an arm's differences comes from.
+struct ValidationNoise {
+  Number seed_sd, text_sd, residual_sd;
+  std::optional<int64_t> seeds, blocks;
+};
+
+// How often the rule erred when it was tried on arms that do not differ.
+struct Calibration {
+  double stated_rate = 0, false_rate = 0;
+  std::string noise, command;
+  std::optional<int64_t> campaigns;
+};
+
 // An option that two configurations disagree about; "" where one of them does not have it.
 struct Change {
   std::string option, control, arm;
 };
 
+// What one run of the arm may spend, and how far that is from the control's in what is matched.
+struct Budget {
+  Number tokens, seconds, training_flops, mismatch;
+  std::vector<std::pair<std::string, std::string>> solved;  // options
+};
+
+// One combination of tuned options, and what its runs scored.
+struct Trial {
+  std::vector<std::pair<std::string, double>> values;
+  std::vector<double> scores;
+  Number mean;
+};
+struct Tuning {
+  std::vector<Trial> trials;
+  std::vector<std::pair<std::string, double>> chosen;  // none yet: empty
+  std::string edge;                                    // why the arm is refused, ""
+};
+
+// What an edit of the recipe asked for after the campaign had begun.
+struct Deviation {
+  Change edit;  // control: as it was frozen; arm: as it was asked for
+  bool followed = false;
+  std::string at;
+  std::optional<int64_t> done;  // runs that were done then
+};
+
 struct Arm {
+  std::string rung;                 // of a ladder of sizes, ""
   std::string name, arch, verdict;  // verdict: "" where none was reached yet
   std::string sentence, reason, effect_method;
   Number effect, level, e_value, log_e, p_value, p_holm, mean_difference, hodges_lehmann, stated_rate;
@@ -56,7 +96,10 @@ struct Arm {
   std::optional<Audit> audit;
   Number parameters, training_flops_per_token, tokens_per_s, peak_bytes, seconds;
   std::optional<Pairing> pairing;
-  std::vector<Change> change;
+  std::vector<Change> change, undeclared, derived;
+  std::optional<Budget> budget;
+  std::optional<Tuning> tuning;
+  std::optional<ValidationNoise> validation_noise;
 };
 
 struct Point {
@@ -97,13 +140,14 @@ struct Fragment {
 };
 
 struct Campaign {
-  std::string directory, name, question, control, metric, rule, recipe_hash, created, product_backend, recipe;
+  std::string directory, name, question, control, metric, match, rule, recipe_hash, created, product_backend, recipe;
   Number tokens;
   std::vector<int64_t> seeds;  // all that the recipe allows
   std::optional<int64_t> threads, rounds, not_needed;
   core::Value design;  // an object, without the hypotheses
   std::vector<Hypothesis> hypotheses;
-  std::vector<Change> deviations;
+  std::optional<Calibration> calibration;
+  std::vector<Deviation> deviations;
   std::vector<Reference> references;
   std::vector<Arm> arms;
   std::vector<Member> members;
@@ -114,7 +158,7 @@ struct Campaign {
   int64_t count(const std::string& status) const;
   Number margin() const;  // below which differences are equivalent: the design's, or that of all hypotheses
   bool finished() const;  // no member waits, runs or can go on, and every arm has its verdict
-  bool is_control(const Arm& arm) const { return arm.name == control; }
+  bool is_control(const Arm& arm) const { return arm.name == control || arm.verdict == "control"; }
   std::string unit() const;  // of the metric: "nats", "bits per byte"
 };
 

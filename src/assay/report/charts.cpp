@@ -238,6 +238,37 @@ Value agreement_chart(const Campaign& c, const std::vector<Series>& bands) {
   return spec;
 }
 
+Value tuning_chart(const Campaign& c, const std::string& option) {
+  Value spec = spec_of(assets::tuning_chart(), "tuning chart");
+  Value rows = Value::array();
+  bool positive = true;
+  for (const Arm& a : c.arms) {
+    std::map<double, double> best;  // over the values of other options
+    double chosen = std::numeric_limits<double>::quiet_NaN();
+    if (!a.tuning) continue;
+    for (const Trial& t : a.tuning->trials)
+      for (const auto& [name, x] : t.values) {
+        if (name != option || !t.mean) continue;
+        const auto at = best.emplace(x, *t.mean).first;
+        at->second = std::min(at->second, *t.mean);
+        if (t.values == a.tuning->chosen) chosen = x;
+      }
+    for (const auto& [x, loss] : best) {
+      positive = positive && x > 0;
+      rows.push_back(object({{"arm", a.name}, {"x", x}, {"loss", drawn(loss)}, {"chosen", x == chosen}}));
+    }
+  }
+  set_data(spec, std::move(rows));
+  Value& encoding = spec["encoding"];
+  if (!positive) encoding["x"]["scale"]["type"] = "linear";
+  encoding["x"]["axis"]["title"] = option;
+  encoding["y"]["axis"]["title"] = c.metric;
+  const Value names = arm_names(c);
+  encoding["color"]["scale"]["domain"] = names;
+  layer(spec, 0)["encoding"]["strokeDash"]["scale"]["domain"] = names;
+  return spec;
+}
+
 Value theme(const std::string& name) { return spec_of(assets::themes(), "themes").at(name); }
 
 Value standalone(Value spec, int64_t width) {

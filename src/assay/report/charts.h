@@ -11,7 +11,8 @@ core::Value forest_chart(const Campaign& c);                 // effects with the
 core::Value slope_chart(const Campaign& c, const Arm& arm);  // control to arm, one line a seed
 core::Value curve_chart(const Campaign& c, const std::vector<Series>& bands, std::vector<Point> Member::*curve, const std::string& title);
 core::Value agreement_chart(const Campaign& c, const std::vector<Series>& bands);
-core::Value theme(const std::string& name);  // "light", "dark": a Vega-Lite config
+core::Value tuning_chart(const Campaign& c, const std::string& option);  // one line an arm
+core::Value theme(const std::string& name);                              // "light", "dark": a Vega-Lite config
 
 // The spec as a picture of its own, `width` pixels wide, in the light theme: what a paper takes.
 core::Value standalone(core::Value spec, int64_t width);

@@ -5,6 +5,7 @@
 #include "assay/core/hash.h"
 #include "assay/report/charts.h"
 #include "assay/report/format.h"
+#include "assay/report/ladder.h"
 #include "assay/report/sections.h"
 
 namespace assay::report {
@@ -39,10 +40,23 @@ Document document_of(const Campaign& c) {
     const auto n = std::count_if(c.arms.begin(), c.arms.end(), [&](const Arm& a) { return !c.is_control(a) && shown_verdict(a) == word; });
     if (n > 0) d.tally.emplace_back(word, n);
   }
-  for (const auto make : {verdict_section, effect_section, pair_section, curve_section, agreement_section, audit_section, cost_section,
-                          pairing_section, member_section, design_section, difference_section, setting_section, environment_section,
-                          repeat_section, data_section, register_section})
-    if (Section s = make(c); !s.blocks.empty()) d.sections.push_back(std::move(s));
+  const auto add = [&](Section s) {
+    if (!s.blocks.empty()) d.sections.push_back(std::move(s));
+  };
+  const auto measured = {effect_section, pair_section, curve_section, agreement_section};
+  add(verdict_section(c));
+  if (const std::vector<std::string> rungs = rungs_of(c); rungs.empty()) {
+    for (const auto make : measured) add(make(c));
+  } else {
+    add(ladder_section(c));
+    for (const std::string& rung : rungs) {
+      const Campaign one = on_rung(c, rung);
+      for (const auto make : measured) add(on_rung(make(one), rung));
+    }
+  }
+  for (const auto make : {audit_section, cost_section, fairness_section, pairing_section, member_section, design_section,
+                          difference_section, setting_section, environment_section, repeat_section, data_section, register_section})
+    add(make(c));
   return d;
 }
 

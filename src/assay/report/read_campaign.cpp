@@ -36,6 +36,14 @@ std::vector<Change> changes(const Fields& in, const char* key) {
   return out;
 }
 
+std::vector<Deviation> deviations(const Fields& in) {
+  std::vector<Deviation> out;
+  const std::vector<Change> edits = changes(in, "deviations");
+  for (const Fields& row : in.objects("deviations"))
+    out.push_back({edits[out.size()], row.flag("followed").value_or(false), row.text("at"), row.integer("done")});
+  return out;
+}
+
 std::optional<Audit> audit_of(const Fields& in) {
   const auto found = in.object("audit");
   if (!found) return std::nullopt;
@@ -83,10 +91,43 @@ void read_costs(Arm& arm, const Fields& in) {
     arm.pairing = Pairing{pairing->number("rho"), pairing->number("sd_difference"), pairing->number("seeds_ratio")};
 }
 
+std::vector<std::pair<std::string, double>> values_in(const Fields& in, const char* key) {
+  std::vector<std::pair<std::string, double>> out;
+  if (const auto found = in.object(key))
+    for (const auto& [option, value] : in.find(key)->as_object()) out.emplace_back(option, found->required_number(option.c_str()));
+  return out;
+}
+
+std::optional<Budget> budget_of(const Fields& in) {
+  const auto found = in.object("budget");
+  if (!found) return std::nullopt;
+  Budget out{found->number("tokens"), found->number("seconds"), found->number("training_flops"), found->number("mismatch"), {}};
+  if (found->object("solved"))
+    for (const auto& [option, value] : found->find("solved")->as_object()) out.solved.emplace_back(option, value_text(value));
+  return out;
+}
+
+std::optional<Tuning> tuning_of(const Fields& in) {
+  const auto found = in.object("tuning");
+  if (!found) return std::nullopt;
+  Tuning out;
+  for (const Fields& row : found->objects("trials")) {
+    Trial t{values_in(row, "values"), {}, row.number("mean")};
+    if (const Value* scores = row.find("scores"))
+      for (const Value& s : scores->is_array() ? scores->as_array() : Value::Array())
+        if (s.is_number()) t.scores.push_back(s.as_double());
+    out.trials.push_back(std::move(t));
+  }
+  out.chosen = values_in(*found, "chosen");
+  out.edge = found->text("edge");
+  return out;
+}
+
 Arm arm_of(const Fields& in) {
   Arm arm;
   arm.name = in.required_text("name");
   arm.arch = in.text("arch");
+  arm.rung = in.text("rung");
   read_verdict(arm, in);
   read_costs(arm, in);
   arm.n = in.integer("n").value_or(0);
@@ -96,6 +137,13 @@ Arm arm_of(const Fields& in) {
   arm.differences = seed_values(in, "differences", "difference");
   arm.audit = audit_of(in);
   arm.change = changes(in, "change");
+  arm.undeclared = changes(in, "undeclared");
+  arm.derived = changes(in, "derived");
+  arm.budget = budget_of(in);
+  arm.tuning = tuning_of(in);
+  if (const auto noise = in.object("validation_noise"))
+    arm.validation_noise = ValidationNoise{noise->number("seed_sd"), noise->number("text_sd"), noise->number("residual_sd"),
+                                           noise->integer("seeds"), noise->integer("blocks")};
   return arm;
 }
 
@@ -134,6 +182,7 @@ void read_results(Campaign& c, const Value& v, const std::string& path) {
   const Fields in(v, path);
   read_head(c, in);
   c.rule = in.text("rule");
+  c.match = in.text("match");
   c.rounds = in.integer("rounds");
   c.not_needed = in.integer("not_needed");
   if (const Value* design = in.find("design")) {
@@ -144,7 +193,10 @@ void read_results(Campaign& c, const Value& v, const std::string& path) {
     c.design = *design;
     c.design.erase("hypotheses");
   }
-  c.deviations = changes(in, "deviations");
+  if (const auto found = in.object("calibration"))
+    c.calibration = Calibration{found->required_number("stated_rate"), found->required_number("false_rate"), found->text("noise"),
+                                found->text("command"), found->integer("campaigns")};
+  c.deviations = deviations(in);
   for (const Fields& r : in.objects("references"))
     c.references.push_back({r.required_text("name"), r.text("kind"), r.required_number("value")});
   c.arms.clear();

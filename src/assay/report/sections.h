@@ -11,6 +11,7 @@ Section curve_section(const Campaign& c);
 Section agreement_section(const Campaign& c);
 Section audit_section(const Campaign& c);
 Section cost_section(const Campaign& c);
+Section fairness_section(const Campaign& c);
 Section pairing_section(const Campaign& c);
 Section member_section(const Campaign& c);
 Section design_section(const Campaign& c);

@@ -192,10 +192,24 @@ Section pairing_section(const Campaign& c) {
   for (const Arm& a : c.arms)
     if (a.pairing)
       t.rows.push_back({a.name, correlation_text(a.pairing->rho), loss_text(a.pairing->sd_difference), ratio_text(a.pairing->seeds_ratio)});
+  Table noise{"validation-noise",
+              "What the spread of differences comes from, nats a token: the text's part stays with any number of seeds",
+              {{"arm"},
+               {"sd over seeds", true},
+               {"sd of the mean from the text", true},
+               {"residual sd of a block", true},
+               {"seeds", true},
+               {"blocks of text", true}},
+              {}};
+  for (const Arm& a : c.arms)
+    if (const auto& n = a.validation_noise)
+      noise.rows.push_back({a.name, loss_text(n->seed_sd), loss_text(n->text_sd), loss_text(n->residual_sd),
+                            n->seeds ? std::to_string(*n->seeds) : "-", n->blocks ? std::to_string(*n->blocks) : "-"});
   if (t.rows.empty()) return s;
   s.blocks.emplace_back(Paragraph{"Runs with one seed see the same tokens in the same order. The more their losses go together, the fewer "
                                   "seeds a verdict needs; above 1 pairing costs seeds, though never validity."});
   s.blocks.emplace_back(std::move(t));
+  if (!noise.rows.empty()) s.blocks.emplace_back(std::move(noise));
   return s;
 }
 

@@ -124,18 +124,14 @@ Section design_section(const Campaign& c) {
     if (!s.blocks.empty()) s.blocks.emplace_back(Paragraph{"No deviation from the frozen design is recorded."});
     return s;
   }
-  Table d{"deviations", "Deviations from the frozen design", {{"option"}, {"frozen"}, {"as it ran"}}, {}};
-  for (const Change& change : c.deviations) d.rows.push_back({change.option, or_absent(change.control), or_absent(change.arm)});
+  Table d{"deviations",
+          "Deviations: what later edits of the recipe asked for. Only an early stop is followed; all else ran as it was frozen",
+          {{"option"}, {"frozen"}, {"asked for"}, {"followed"}, {"when"}, {"runs done then", true}},
+          {}};
+  for (const Deviation& v : c.deviations)
+    d.rows.push_back({v.edit.option, or_absent(v.edit.control), or_absent(v.edit.arm), v.followed ? "yes" : "no", v.at.empty() ? "-" : v.at,
+                      v.done ? std::to_string(*v.done) : "-"});
   s.blocks.emplace_back(std::move(d));
-  return s;
-}
-
-Section difference_section(const Campaign& c) {
-  Section s{"differences", "How the arms differ", {}};
-  Table t{"changes", "Options in which an arm differs from the control", {{"arm"}, {"option"}, {c.control}, {"arm's"}}, {}};
-  for (const Arm& a : c.arms)
-    for (const Change& change : a.change) t.rows.push_back({a.name, change.option, or_absent(change.control), or_absent(change.arm)});
-  add_unless_empty(s, std::move(t));
   return s;
 }
 

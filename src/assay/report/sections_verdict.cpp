@@ -62,8 +62,12 @@ void add_notices(Section& s, const Campaign& c) {
   else if (!c.finished())
     s.blocks.emplace_back(Notice{"This campaign is not finished. Of " + plural(static_cast<int64_t>(c.members.size()), "run") + ": " +
                                  progress(c) + ". Everything below is what it says so far."});
+  for (const Arm& a : c.arms)
+    if (!a.undeclared.empty())
+      s.blocks.emplace_back(Notice{a.name + " differs from " + c.control + " beyond the declared change, in " +
+                                   plural(static_cast<int64_t>(a.undeclared.size()), "option") + ": see How the arms differ."});
   if (!c.deviations.empty())
-    s.blocks.emplace_back(Notice{"The campaign deviated from its frozen design in " +
+    s.blocks.emplace_back(Notice{"The recipe was edited after the campaign had begun, in " +
                                  plural(static_cast<int64_t>(c.deviations.size()), "option") + ": see Design."});
 }
 
@@ -74,6 +78,14 @@ std::string control_text(const Campaign& c) {
   if (!control || !control->mean) return out;
   return out + " Over " + plural(control->n, "run") + " the control " + c.control + " has the mean " + loss_text(control->mean) +
          (control->sd ? " and the standard deviation " + loss_text(control->sd) : "") + ".";
+}
+
+std::string calibration_text(const Calibration& k) {
+  return fmt::format(
+      "How often this rule errs: of {} simulated campaigns whose arms do not differ, {:.3g} % ended with a false verdict at a "
+      "stated rate of {:.3g} %, under the least favourable noise that the guarantee covers ({}). {} repeats the measurement.",
+      count_text(k.campaigns ? Number(static_cast<double>(*k.campaigns)) : std::nullopt), 100 * k.false_rate, 100 * k.stated_rate, k.noise,
+      k.command);
 }
 
 std::string said(const Arm& a) {
@@ -167,6 +179,7 @@ Section verdict_section(const Campaign& c) {
     if (!c.is_control(a)) claims.all.push_back(claim_of(c, a));
   if (!claims.all.empty()) s.blocks.emplace_back(std::move(claims));
   s.blocks.emplace_back(Paragraph{control_text(c)});
+  if (c.calibration) s.blocks.emplace_back(Paragraph{calibration_text(*c.calibration)});
   return s;
 }
 

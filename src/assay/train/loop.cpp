@@ -108,7 +108,9 @@ Value Run::plan() const {
   v["precision"] = config_.train.precision;
   v["threads"] = machine_.threads;
   v["product_backend"] = machine_.product;
+  v["measures"] = corpus_.tokenizer ? Value::Array{"val_loss", "train_loss", "val_bits_per_byte"} : Value::Array{"val_loss", "train_loss"};
   v["fingerprint"] = counters_.fingerprint;
+  v["config"] = config_.to_document();
   return v;
 }
 

@@ -152,7 +152,9 @@ core::Value dry_run_ngram(RunConfig& config) {
   v["total_steps"] = config.total_steps();
   v["tokens_per_step"] = config.tokens_per_step();
   v["training_flops_per_token"] = 0.0;
+  v["measures"] = corpus.tokenizer ? core::Value::Array{"val_loss", "val_bits_per_byte"} : core::Value::Array{"val_loss"};
   v["fingerprint"] = config.fingerprint();
+  v["config"] = config.to_document();
   return v;
 }
 

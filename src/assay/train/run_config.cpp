@@ -30,6 +30,8 @@ const core::Schema& TrainConfig::schema() {
           option("batch_tokens", &C::batch_tokens, "tokens of an update, instead of batch; 0 = batch * seq_len * accumulation", 0, many)
               .env("TRAIN_BATCH_TOKENS"),
           option("seed", &C::seed, "of initial values, data order and noise", 0, many).env("SEED"),
+          option("init_salt", &C::init_salt,
+                 "another text: other initial values with the same data, to compare an architecture with itself"),
           option("device", &C::device, "cpu, cuda or cuda:N"),
           option("precision", &C::precision, "operands of matrix products; all else stays fp32").one_of({"fp32", "bf16"}),
           option("threads", &C::threads, "CPU threads; 0 = all cores", 0, 4096),

@@ -10,6 +10,7 @@ struct TrainConfig {
   double seconds = 0;
   int64_t batch = 8, seq_len = 128, accumulation = 1, batch_tokens = 0;
   int64_t seed = 1337;
+  std::string init_salt;  // "": the initial values of the seed
   std::string device = "cpu", precision = "fp32", product = "auto", nonfinite = "stop";
   bool capture = true;
   int64_t threads = 0;

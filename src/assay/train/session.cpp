@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "assay/core/hash.h"
 #include "assay/data/loader.h"
 #include "assay/results/run_directory.h"
 #include "assay/tensor/device.h"
@@ -28,6 +29,7 @@ arch::Built build_model(const RunConfig& config, const Machine& machine, int64_t
   options.device = machine.device;
   options.precision = tensor::precision_from(config.train.precision);
   options.seed = static_cast<uint64_t>(config.train.seed);
+  if (!config.train.init_salt.empty()) options.seed = core::hash64(config.train.init_salt, options.seed);
   return arch::build(*config.architecture, config.model_options(), {data_vocab, config.train.seq_len}, options);
 }
 
