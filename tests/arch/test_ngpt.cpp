@@ -137,7 +137,8 @@ TEST_CASE("ngpt: each option at its neutral setting is the plain model, bit for 
 
 TEST_CASE("ngpt: a gate that starts at 0 halves the step, and so does the frozen one: the control at 0.14 has the same logits") {
   const Tensor control = logits(model("ngpt", {{"alpha_attn", 0.14}, {"alpha_mlp", 0.14}}));
-  for (const char* kind : {"static", "frozen", "dynamic", "dynamic_scalar"}) CHECK(apart(logits(model("ngpt", {{"gate", kind}})), control) < 1e-6);
+  for (const char* kind : {"static", "frozen", "dynamic", "dynamic_scalar"})
+    CHECK(apart(logits(model("ngpt", {{"gate", kind}})), control) < 1e-6);
   CHECK(apart(logits(model("ngpt", {})), control) > 1e-3);
 }
 
@@ -165,9 +166,17 @@ TEST_CASE("ngpt: derivatives are those of central differences, option by option 
       {"radius, heads", configured({{"activation_radius", true}, {"per_head_alpha", true}})},
       {"hierarchical", configured({{"hier_norm", true}})},
       {"state dropout", configured({{"dropout", "state"}, {"dropout_p", 0.2}})},
-      {"together", configured({{"logit_scale_learnt", true}, {"gate", "dynamic_scalar"}, {"dual_norm", true}, {"activation_radius", true},
-                               {"per_head_alpha", true}, {"hier_norm", true}, {"dropout", "path"}, {"dropout_p", 0.5},
-                               {"alpha_schedule", "linear"}, {"alpha_mlp", 0.35}, {"asymmetric_schedule", true}})}};
+      {"together", configured({{"logit_scale_learnt", true},
+                               {"gate", "dynamic_scalar"},
+                               {"dual_norm", true},
+                               {"activation_radius", true},
+                               {"per_head_alpha", true},
+                               {"hier_norm", true},
+                               {"dropout", "path"},
+                               {"dropout_p", 0.5},
+                               {"alpha_schedule", "linear"},
+                               {"alpha_mlp", 0.35},
+                               {"asymmetric_schedule", true}})}};
   for (const auto& [what, options] : cases) {
     core::Value all = configured({{"n_layer", int64_t{2}}, {"n_head", int64_t{2}}, {"n_embd", int64_t{8}}});
     for (const auto& [option, value] : options.as_object()) all[option] = value;

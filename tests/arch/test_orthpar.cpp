@@ -68,15 +68,14 @@ TEST_CASE("orthpar has the published parameter counts: 526252 a block, 5120 fact
 }
 
 TEST_CASE("the published initial factors: normal around 0.25 and 0.15, about 31 % and 27 % of them negative") {
-  const arch::Built b = arch::build(arch::find_architecture("orthpar"),
-                                    testing::configured({{"n_embd", int64_t{1024}}, {"n_head", int64_t{8}}, {"n_layer", int64_t{1}}}), {8, 4}, {});
-  const auto negative = [&](const char* name) {
-    return (b.params->find(name)->value < 0).to(at::kDouble).mean().item().toDouble();
-  };
+  const arch::Built b =
+      arch::build(arch::find_architecture("orthpar"),
+                  testing::configured({{"n_embd", int64_t{1024}}, {"n_head", int64_t{8}}, {"n_layer", int64_t{1}}}), {8, 4}, {});
+  const auto negative = [&](const char* name) { return (b.params->find(name)->value < 0).to(at::kDouble).mean().item().toDouble(); };
   CHECK(negative("blocks.0.alpha_attn") == doctest::Approx(0.309).epsilon(0.15));
   CHECK(negative("blocks.0.beta_mlp") == doctest::Approx(0.274).epsilon(0.15));
-  const arch::Built fixed = arch::build(arch::find_architecture("orthpar"),
-                                        testing::configured({{"alpha_init", 1.0}, {"alpha_init_sd", 0.0}, {"beta_init", 1.0}, {"beta_init_sd", 0.0}}),
-                                        {8, 4}, {});
+  const arch::Built fixed = arch::build(
+      arch::find_architecture("orthpar"),
+      testing::configured({{"alpha_init", 1.0}, {"alpha_init_sd", 0.0}, {"beta_init", 1.0}, {"beta_init_sd", 0.0}}), {8, 4}, {});
   CHECK(fixed.params->find("blocks.0.alpha_attn")->value.min().item().toDouble() == 1);
 }

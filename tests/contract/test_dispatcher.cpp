@@ -58,10 +58,27 @@ TEST_CASE("the registry holds exactly the architectures of the golden list, each
     CHECK(a->cost(arch::complete_config(*a, core::Value::object()), {260, 16}).training_flops > 0);
     CHECK(&arch::find_architecture(a->name) == a);
   }
-  CHECK(names == std::set<std::string>{"gpt2", "ngpt", "ngpt_official", "orthpar", "v1_shared_attn", "v2_conv", "v3_fourier_linattn",
-                                       "v4_weight_shared", "v5_fft_linattn", "v6_banded_fourier", "v7_soft_ops", "v8_lowrank_vv",
-                                       "v9_linattn", "v10_state_cond_op", "v11a_mixed_ops", "v11b_hard_routing", "v12_vocab_slice",
-                                       "v13_with_embedding", "v14_data_dependent", "v15_aux_loss", "v16_multi_branch"});
+  CHECK(names == std::set<std::string>{"gpt2",
+                                       "ngpt",
+                                       "ngpt_official",
+                                       "orthpar",
+                                       "v1_shared_attn",
+                                       "v2_conv",
+                                       "v3_fourier_linattn",
+                                       "v4_weight_shared",
+                                       "v5_fft_linattn",
+                                       "v6_banded_fourier",
+                                       "v7_soft_ops",
+                                       "v8_lowrank_vv",
+                                       "v9_linattn",
+                                       "v10_state_cond_op",
+                                       "v11a_mixed_ops",
+                                       "v11b_hard_routing",
+                                       "v12_vocab_slice",
+                                       "v13_with_embedding",
+                                       "v14_data_dependent",
+                                       "v15_aux_loss",
+                                       "v16_multi_branch"});
 }
 
 TEST_CASE("an unknown architecture is refused with the nearest name, an alias is accepted") {

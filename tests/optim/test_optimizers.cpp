@@ -207,8 +207,8 @@ TEST_CASE("under Adam constant scales do nothing but through eps") {
 
 TEST_CASE("a constant shift pushes every element by lr b / (1 - momentum) a step in the end") {
   const auto p = example(at::kDouble), q = example(at::kDouble);
-  const auto o = optim::make_optimizer(
-      *p, config({{"name", "sgd"}, {"momentum", 0.5}, {"conditioning", "shift_only"}, {"conditioning_b0", 0.6}}));
+  const auto o =
+      optim::make_optimizer(*p, config({{"name", "sgd"}, {"momentum", 0.5}, {"conditioning", "shift_only"}, {"conditioning_b0", 0.6}}));
   Tensor before;
   for (int n = 0; n < 60; ++n) {
     before = p->entries()[1].value.detach().clone();
@@ -237,7 +237,8 @@ TEST_CASE("the rule: scales around s0, every shift of norm b0, alternating; the 
   std::sort(a.begin(), a.end());
   std::sort(b.begin(), b.end());
   CHECK(a == b);
-  const optim::Conditioning wild = optim::conditioning_rule({{2, 1000}, {1000, 2}}, config({{"conditioning", "rule"}, {"conditioning_p", 2.0}}));
+  const optim::Conditioning wild =
+      optim::conditioning_rule({{2, 1000}, {1000, 2}}, config({{"conditioning", "rule"}, {"conditioning_p", 2.0}}));
   CHECK(wild.scale == std::vector<double>{0.25, 4});
 }
 

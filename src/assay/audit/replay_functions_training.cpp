@@ -166,8 +166,7 @@ ParityReport replay_muon(const Vectors& v, const ParityOptions& options) {
     Tensor V = at::zeros_like(c.at(name + "V_0")).unsqueeze(0);
     for (int j = 0; v.has(name + "in_" + std::to_string(j)); ++j) {
       const std::string step = std::to_string(j);
-      c.value(name + "out_" + step,
-              optim::normuon_scaled(c.at(name + "in_" + step).unsqueeze(0), V, number(config, "normuon_beta", 0.95)));
+      c.value(name + "out_" + step, optim::normuon_scaled(c.at(name + "in_" + step).unsqueeze(0), V, number(config, "normuon_beta", 0.95)));
       c.value(name + "V_" + step, V);
     }
   }

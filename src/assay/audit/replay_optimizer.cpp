@@ -45,9 +45,8 @@ optim::OptimConfig config_of(const core::Value& c, const std::string& kind, cons
     for (const Kind& k : kinds) known.emplace_back(k.name);
     throw core::ConfigError("parity", path + ": " + core::unknown_name("optimizer", kind, known));
   }
-  refuse_unknown(c,
-                 {"kind", "lr", "beta1", "beta2", "eps", "weight_decay", "momentum", "clip", "sort_lr_factor", "other_lr_factor", "decay"},
-                 path);
+  refuse_unknown(
+      c, {"kind", "lr", "beta1", "beta2", "eps", "weight_decay", "momentum", "clip", "sort_lr_factor", "other_lr_factor", "decay"}, path);
   optim::OptimConfig config;
   config.name = found->rule;
   config.eps_form = found->eps_form;

@@ -68,11 +68,11 @@ Recipe decoder_recipe(const core::Value& o, int64_t steps, const std::string& pa
 // The normalised decoder's trainers [components 6.1, 6.4]: AdamW with decay on everything, or Muon with its own Adam; a constant rate.
 Recipe ngpt_recipe(const core::Value& o, int64_t steps, const std::string& path) {
   const bool muon = o.at("kind").as_string() == "ngpt_muon";
-  std::vector<std::string> known{"kind", "lr", "beta1", "beta2", "eps", "clip", "other_lr_factor", "project", "project_every", "drift_threshold",
-                                 "target_radius"};
-  const std::vector<std::string> own = muon ? std::vector<std::string>{"orth", "momentum", "nesterov", "normuon", "normuon_beta", "cautious",
-                                                                       "geodesic", "wd"}
-                                            : std::vector<std::string>{"wd"};
+  std::vector<std::string> known{
+      "kind", "lr", "beta1", "beta2", "eps", "clip", "other_lr_factor", "project", "project_every", "drift_threshold", "target_radius"};
+  const std::vector<std::string> own =
+      muon ? std::vector<std::string>{"orth", "momentum", "nesterov", "normuon", "normuon_beta", "cautious", "geodesic", "wd"}
+           : std::vector<std::string>{"wd"};
   known.insert(known.end(), own.begin(), own.end());
   refuse_unknown(o, known, path);
   Recipe r;
@@ -139,9 +139,9 @@ Recipe recipe_of(const Vectors& v) {
   if (kind == "ngpt_adamw" || kind == "ngpt_muon") return ngpt_recipe(o, steps, v.path());
   if (kind == "official") return official_recipe(o, steps, v.path());
   if (kind == "sgd_gradcond") return conditioned_recipe(o, steps, v.path());
-  throw core::ConfigError("parity", v.path() + ": " + core::unknown_name("optimizer kind", kind,
-                                                                         {"adamw", "gpt2", "ngpt_adamw", "ngpt_muon", "official",
-                                                                          "sgd_gradcond"}));
+  throw core::ConfigError(
+      "parity", v.path() + ": " +
+                    core::unknown_name("optimizer kind", kind, {"adamw", "gpt2", "ngpt_adamw", "ngpt_muon", "official", "sgd_gradcond"}));
 }
 
 // How often the model has projected its weights so far; nothing for a model that does not say.

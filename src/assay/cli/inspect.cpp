@@ -52,7 +52,8 @@ int run_inspect(const std::vector<std::string>& args) {
   line.option("--top", top, "guesses of each step");
   line.option("--format", format, "text, html or fragment (to be put into a page)");
   line.option("--out", out, "file to write instead of stdout");
-  line.flag("--sharpness", sharpness, "instead: top eigenvalue of the loss's Hessian on validation windows, and the loss under noise on the weights");
+  line.flag("--sharpness", sharpness,
+            "instead: top eigenvalue of the loss's Hessian on validation windows, and the loss under noise on the weights");
   line.flag("--scales", scales, "instead: what the model has learnt in its gates, steps, gains and other vectors and scalars");
   line.option("--device", device, "cpu, cuda or cuda:N; default: the run's");
   if (!line.parse(args)) return 0;

@@ -52,8 +52,8 @@ std::string to_text(const std::vector<Scale>& scales) {
   std::string out = "parameter                          entries       mean  deviation      least       most\n";
   char line[200];
   for (const Scale& s : scales) {
-    std::snprintf(line, sizeof line, "%-34s %7zu %10.5g %10.5g %10.5g %10.5g\n", s.name.c_str(), s.values.size(), s.mean, s.deviation, s.least,
-                  s.most);
+    std::snprintf(line, sizeof line, "%-34s %7zu %10.5g %10.5g %10.5g %10.5g\n", s.name.c_str(), s.values.size(), s.mean, s.deviation,
+                  s.least, s.most);
     out += line;
   }
   return out;

@@ -60,7 +60,8 @@ class Probe {
   double step() const {  // balances rounding of the gradient against the third derivative
     const double digits =
         start_.scalar_type() == at::kDouble ? std::numeric_limits<double>::epsilon() : std::numeric_limits<float>::epsilon();
-    return std::cbrt(digits) * std::max(1.0, at::linalg_vector_norm(start_).item().toDouble() / std::sqrt(static_cast<double>(start_.numel())));
+    return std::cbrt(digits) *
+           std::max(1.0, at::linalg_vector_norm(start_).item().toDouble() / std::sqrt(static_cast<double>(start_.numel())));
   }
 
  private:
@@ -119,8 +120,8 @@ core::Value to_value(const Sharpness& s) {
 
 std::string to_text(const Sharpness& s) {
   char line[200];
-  std::snprintf(line, sizeof line, "loss %.6f; top eigenvalue of its Hessian %.5g (residual %.2g after %lld products)\n", s.loss, s.top_eigenvalue,
-                s.residual, static_cast<long long>(s.iterations));
+  std::snprintf(line, sizeof line, "loss %.6f; top eigenvalue of its Hessian %.5g (residual %.2g after %lld products)\n", s.loss,
+                s.top_eigenvalue, s.residual, static_cast<long long>(s.iterations));
   std::string out = line;
   for (const Sharpness::Noisy& n : s.noisy) {
     std::snprintf(line, sizeof line, "weights with %.3g of their size as noise: loss %.6f (%+.6f)\n", n.noise, n.loss, n.loss - s.loss);

@@ -22,7 +22,7 @@ struct Sharpness {
 
 struct SharpnessOptions {
   int64_t iterations = 50;
-  double tolerance = 1e-3;                  // ends the iteration where the eigenvalue moves by less, relatively
+  double tolerance = 1e-3;  // ends the iteration where the eigenvalue moves by less, relatively
   std::vector<double> noise = {0.01, 0.05};
   int64_t draws = 3;
   uint64_t seed = 0;

@@ -18,8 +18,8 @@ class Adam final : public Optimizer {
     for (const Group& g : groups) {
       if (g.first == g.last) continue;
       const bool to_end = g.last == static_cast<int64_t>(entries.size());
-      groups_.push_back({entries[static_cast<size_t>(g.first)].offset,
-                         to_end ? m_.size(0) : entries[static_cast<size_t>(g.last)].offset, g.lr_scale, g.weight_decay});
+      groups_.push_back({entries[static_cast<size_t>(g.first)].offset, to_end ? m_.size(0) : entries[static_cast<size_t>(g.last)].offset,
+                         g.lr_scale, g.weight_decay});
     }
     chunks_ = ops::adam_chunks(groups_, m_.device());
   }

@@ -131,9 +131,9 @@ Conditioning conditioning_rule(const std::vector<std::vector<int64_t>>& shapes, 
   std::vector<double> scale;
   for (size_t k = 0; k < places.size(); ++k) {
     const double depth = (static_cast<double>(k) + 0.5) / K;
-    scale.push_back(std::clamp(config.conditioning_s0 * std::pow(mean / places[k].fan_in, config.conditioning_p) *
-                                   (1 + config.conditioning_q * (1 - 2 * depth)),
-                               kLeast, kMost));
+    scale.push_back(std::clamp(
+        config.conditioning_s0 * std::pow(mean / places[k].fan_in, config.conditioning_p) * (1 + config.conditioning_q * (1 - 2 * depth)),
+        kLeast, kMost));
   }
   disguise(scale, config.conditioning);
   for (size_t k = 0; k < places.size(); ++k) {

@@ -106,8 +106,7 @@ class Muon final : public Optimizer {
       Tensor O = orthogonal(config_.muon_nesterov ? G + b.M_nRC * mu_ : b.M_nRC);
       if (config_.muon_normuon) O = normuon_scaled(O, b.V, config_.muon_normuon_beta);
       const Tensor W = moved(stacked(params_.values()), O, lr * b.lr_scale, b.weight_decay);
-      for (size_t i = 0; i < b.entries.size(); ++i)
-        params_.view(params_.values(), *b.entries[i]).copy_(W[static_cast<int64_t>(i)]);
+      for (size_t i = 0; i < b.entries.size(); ++i) params_.view(params_.values(), *b.entries[i]).copy_(W[static_cast<int64_t>(i)]);
     }
   }
 

@@ -36,8 +36,8 @@ const core::Schema& OptimConfig::schema() {
             option("eps", &OptimConfig::eps, "added to the root of the second moment", 1e-30, 1).env("ADAM_EPS"),
             option("eps_form", &OptimConfig::eps_form, "whether the root that eps is added to has its bias corrected (muon's Adam: never)")
                 .one_of({"corrected", "uncorrected"}),
-            option("weight_decay", &OptimConfig::weight_decay, "coupled with adam and sgd, decoupled with adamw, lion and muon's matrices", 0,
-                   100)
+            option("weight_decay", &OptimConfig::weight_decay, "coupled with adam and sgd, decoupled with adamw, lion and muon's matrices",
+                   0, 100)
                 .env("WEIGHT_DECAY"),
             option("momentum", &OptimConfig::momentum, "of sgd and muon; -1 = 0 with sgd, 0.95 with muon", -1, 1),
             option("clip", &OptimConfig::clip, "largest global gradient norm; 0 = no clipping", 0, 1e9).env("GRAD_CLIP_NORM"),
@@ -51,8 +51,9 @@ const core::Schema& OptimConfig::schema() {
             option("muon_normuon", &OptimConfig::muon_normuon, "muon: scales rows or columns by their running second moment"),
             option("muon_normuon_beta", &OptimConfig::muon_normuon_beta, "muon: decay of that moment", 0, 1),
             option("muon_cautious", &OptimConfig::muon_cautious, "muon: decays only weights that the update does not shrink"),
-            option("muon_geodesic", &OptimConfig::muon_geodesic,
-                   "muon: rotation instead of subtraction; lr and scaled as published (they ascend), corrected: along the tangent, downhill")
+            option(
+                "muon_geodesic", &OptimConfig::muon_geodesic,
+                "muon: rotation instead of subtraction; lr and scaled as published (they ascend), corrected: along the tangent, downhill")
                 .one_of({"none", "lr", "scaled", "corrected"}),
             option("conditioning", &OptimConfig::conditioning,
                    "g' = s g + b by tensor before the optimizer: rule by size and depth, learnt, or a control")
@@ -61,7 +62,8 @@ const core::Schema& OptimConfig::schema() {
             option("conditioning_p", &OptimConfig::conditioning_p, "conditioning: exponent of mean fan-in over fan-in", -10, 10),
             option("conditioning_q", &OptimConfig::conditioning_q, "conditioning: slope over depth", -1, 1),
             option("conditioning_b0", &OptimConfig::conditioning_b0, "conditioning: norm of each shift", 0, 1e6),
-            option("conditioning_eta", &OptimConfig::conditioning_eta, "conditioning: rate of learnt scales and shifts over optim.lr", 0, 1e6),
+            option("conditioning_eta", &OptimConfig::conditioning_eta, "conditioning: rate of learnt scales and shifts over optim.lr", 0,
+                   1e6),
             option("warmup_updates", &OptimConfig::warmup_updates,
                    "compatibility: updates at the full rate before step 0, on batches that are seen again", 0, 1 << 20)
                 .env("WARMUP_STEPS"),
@@ -115,7 +117,8 @@ void OptimConfig::check() const {
       if (f.name.starts_with("conditioning_") && !(f.get(this) == f.default_value))
         throw core::ConfigError("optim", f.name + " is not read with conditioning=none");
   } else if (conditioning != "learnt" && conditioning_eta != OptimConfig().conditioning_eta) {
-    throw core::ConfigError("optim", "conditioning_eta is not read with conditioning=" + conditioning + "; it belongs to conditioning=learnt");
+    throw core::ConfigError("optim",
+                            "conditioning_eta is not read with conditioning=" + conditioning + "; it belongs to conditioning=learnt");
   }
 }
 

@@ -46,8 +46,8 @@ double accumulate_gradients(const arch::Built& built, std::span<const Batch> mic
   return total / static_cast<double>(micro_batches.size());
 }
 
-StepResult training_step(const arch::Built& built, optim::Optimizer& optimizer, std::span<const Batch> micro_batches, double lr, double clip,
-                         const arch::Update& update, const arch::Pass& first) {
+StepResult training_step(const arch::Built& built, optim::Optimizer& optimizer, std::span<const Batch> micro_batches, double lr,
+                         double clip, const arch::Update& update, const arch::Pass& first) {
   const auto own = [&](auto&& change) {
     const at::NoGradGuard no_grad;
     change(*built.model);

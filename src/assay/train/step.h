@@ -14,8 +14,8 @@ struct StepResult {
 
 // NumericsError where a loss or the gradient is not finite: names the update and the first state or gradient that went bad. Weights,
 // moments and counters are untouched then.
-StepResult training_step(const arch::Built& built, optim::Optimizer& optimizer, std::span<const Batch> micro_batches, double lr, double clip,
-                         const arch::Update& update, const arch::Pass& first = {.training = true});
+StepResult training_step(const arch::Built& built, optim::Optimizer& optimizer, std::span<const Batch> micro_batches, double lr,
+                         double clip, const arch::Update& update, const arch::Pass& first = {.training = true});
 
 // The first parameter, state or gradient that is not finite, for a message; `micro_batches` are evaluated again.
 std::string first_nonfinite(const arch::Built& built, std::span<const Batch> micro_batches);

@@ -71,11 +71,14 @@ struct Config {
             option("projection", &Config::projection,
                    "when weights return to the sphere: every project_every updates, H8: time (5 to 15 apart) or drift, or off")
                 .one_of({"every", "time", "drift", "off"}),
-            option("project_every", &Config::project_every, "updates from one projection to the next, the first after update 0", 1, 1 << 30),
-            option("drift_threshold", &Config::drift_threshold, "H8 drift: largest mean distance of a matrix's rows from the sphere", 0, 1e6),
+            option("project_every", &Config::project_every, "updates from one projection to the next, the first after update 0", 1,
+                   1 << 30),
+            option("drift_threshold", &Config::drift_threshold, "H8 drift: largest mean distance of a matrix's rows from the sphere", 0,
+                   1e6),
             option("project_first", &Config::project_first, "the initial weights are projected, too"),
             option("projection_radius", &Config::projection_radius, "length of a projected row", 0, 1e6),
-            option("target_radius", &Config::target_radius, "H6: the radius that the run ends with, on a straight line; -1 = the same", -1, 1e6),
+            option("target_radius", &Config::target_radius, "H6: the radius that the run ends with, on a straight line; -1 = the same", -1,
+                   1e6),
             option("other_lr", &Config::other_lr, "learning rate of everything but the matrices of the blocks, over theirs", 0, 1e6),
         });
     return s;
@@ -184,8 +187,7 @@ class Ngpt final : public Model, public GivenMasks {
   // H4's statistics take in this update's lengths, and the weights return to the sphere where it is time.
   void after_update(const Update& u) override {
     if (config_.dual_norm && counted_ > 0)
-      for (Site* s : sites())
-        s->dual_M.mul_(kStatisticDecay).add_(s->square_sum, (1 - kStatisticDecay) / static_cast<double>(counted_));
+      for (Site* s : sites()) s->dual_M.mul_(kStatisticDecay).add_(s->square_sum, (1 - kStatisticDecay) / static_cast<double>(counted_));
     forget_squares();
     project(u);
   }
@@ -198,13 +200,12 @@ class Ngpt final : public Model, public GivenMasks {
     if (c.vocab_size < 2) bad("vocab_size must be at least 2, got " + std::to_string(c.vocab_size));
     if (dims.vocab_size > c.vocab_size)
       bad("vocab_size=" + std::to_string(c.vocab_size) + " is smaller than the data's vocabulary of " + std::to_string(dims.vocab_size));
-    if (c.n_embd % c.n_head != 0)
-      bad("n_head=" + std::to_string(c.n_head) + " does not divide n_embd=" + std::to_string(c.n_embd));
+    if (c.n_embd % c.n_head != 0) bad("n_head=" + std::to_string(c.n_head) + " does not divide n_embd=" + std::to_string(c.n_embd));
     if (dims.seq_len > c.max_seq_len)
       bad("max_seq_len=" + std::to_string(c.max_seq_len) + " is shorter than the run's sequences of " + std::to_string(dims.seq_len));
     if (c.alpha_schedule != "none" && c.alpha_attn != c.alpha_mlp && !c.asymmetric_schedule)
-      bad("alpha_schedule=" + c.alpha_schedule + " has one amplitude, but alpha_attn=" + text(c.alpha_attn) + " and alpha_mlp=" +
-          text(c.alpha_mlp) + " differ; asymmetric_schedule=true scales each by the schedule");
+      bad("alpha_schedule=" + c.alpha_schedule + " has one amplitude, but alpha_attn=" + text(c.alpha_attn) +
+          " and alpha_mlp=" + text(c.alpha_mlp) + " differ; asymmetric_schedule=true scales each by the schedule");
     if (c.asymmetric_schedule && (c.alpha_schedule == "none" || c.alpha_attn == c.alpha_mlp))
       bad("asymmetric_schedule=true has nothing to allow with alpha_schedule=" + c.alpha_schedule + ", alpha_attn=" + text(c.alpha_attn) +
           " and alpha_mlp=" + text(c.alpha_mlp));

@@ -61,9 +61,10 @@ class NgptOfficial final : public Model {
       const std::string block = "blocks." + std::to_string(l) + ".";
       blocks_.push_back({p.add(block + "attn.q.weight", {C, C}, normal(sd)), p.add(block + "attn.k.weight", {C, C}, normal(sd)),
                          p.add(block + "attn.v.weight", {C, C}, normal(sd)), p.add(block + "attn.out.weight", {C, C}, normal(sd_out)),
-                         p.add(block + "mlp.fc.weight", {8 * C, C}, normal(sd)), p.add(block + "mlp.proj.weight", {C, 4 * C}, normal(sd_out)),
-                         p.add(block + "alpha_attn", {C}, constant(sd)), p.add(block + "alpha_mlp", {C}, constant(sd)),
-                         p.add(block + "s_qk", {C}, constant(sd)), p.add(block + "s_uv", {8 * C}, constant(1))});
+                         p.add(block + "mlp.fc.weight", {8 * C, C}, normal(sd)),
+                         p.add(block + "mlp.proj.weight", {C, 4 * C}, normal(sd_out)), p.add(block + "alpha_attn", {C}, constant(sd)),
+                         p.add(block + "alpha_mlp", {C}, constant(sd)), p.add(block + "s_qk", {C}, constant(sd)),
+                         p.add(block + "s_uv", {8 * C}, constant(1))});
     }
     U_VC_ = p.add("lm_head.weight", {vocab_, C}, normal(sd));
     s_z_V_ = p.add("s_z", {vocab_}, constant(sd));

@@ -28,21 +28,21 @@ struct Config {
   static const core::Schema& schema() {
     using core::option;
     static const core::Schema s = core::declare<Config>(
-        "model",
-        {
-            option("vocab_size", &Config::vocab_size, "vocabulary; 0 = the data's", 0, 65536).env("VOCAB_SIZE"),
-            option("n_layer", &Config::n_layer, "blocks L", 1, 1024).env("NUM_LAYERS"),
-            option("n_head", &Config::n_head, "attention heads H; divides n_embd into even parts", 1, 1024).env("NUM_HEADS"),
-            option("n_embd", &Config::n_embd, "width C", 1, 65536).env("MODEL_DIM"),
-            option("residual", &Config::residual, "what a branch adds: plain, or the two parts by an equation; scaled: alpha times the whole")
-                .one_of({"plain", "scaled", "intended", "notebook", "y-norm"}),
-            option("alpha_init", &Config::alpha_init, "mean of the initial factors across the stream", -100, 100),
-            option("alpha_init_sd", &Config::alpha_init_sd, "their standard deviation", 0, 100),
-            option("beta_init", &Config::beta_init, "mean of the initial factors along the stream", -100, 100),
-            option("beta_init_sd", &Config::beta_init_sd, "their standard deviation", 0, 100),
-            option("rms_eps", &Config::rms_eps, "epsilon of the norms", 0, 1),
-            option("rope_base", &Config::rope_base, "base of the rotary angles", 1, 1e12),
-        });
+        "model", {
+                     option("vocab_size", &Config::vocab_size, "vocabulary; 0 = the data's", 0, 65536).env("VOCAB_SIZE"),
+                     option("n_layer", &Config::n_layer, "blocks L", 1, 1024).env("NUM_LAYERS"),
+                     option("n_head", &Config::n_head, "attention heads H; divides n_embd into even parts", 1, 1024).env("NUM_HEADS"),
+                     option("n_embd", &Config::n_embd, "width C", 1, 65536).env("MODEL_DIM"),
+                     option("residual", &Config::residual,
+                            "what a branch adds: plain, or the two parts by an equation; scaled: alpha times the whole")
+                         .one_of({"plain", "scaled", "intended", "notebook", "y-norm"}),
+                     option("alpha_init", &Config::alpha_init, "mean of the initial factors across the stream", -100, 100),
+                     option("alpha_init_sd", &Config::alpha_init_sd, "their standard deviation", 0, 100),
+                     option("beta_init", &Config::beta_init, "mean of the initial factors along the stream", -100, 100),
+                     option("beta_init_sd", &Config::beta_init_sd, "their standard deviation", 0, 100),
+                     option("rms_eps", &Config::rms_eps, "epsilon of the norms", 0, 1),
+                     option("rope_base", &Config::rope_base, "base of the rotary angles", 1, 1e12),
+                 });
     return s;
   }
 };

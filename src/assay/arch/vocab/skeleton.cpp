@@ -13,8 +13,8 @@
 #include "assay/layers/embedding.h"
 #include "assay/layers/leaky_sum.h"
 #include "assay/layers/rms_norm.h"
-#include "assay/ops/loss_head/loss_head.h"
 #include "assay/ops/decay_attention/decay_attention.h"
+#include "assay/ops/loss_head/loss_head.h"
 
 namespace assay::arch::vocab {
 namespace {

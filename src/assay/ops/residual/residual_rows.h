@@ -10,7 +10,7 @@ template <class T>
 struct ResidualRow {
   void (*forward)(const T* x, const T* m, const T* z, const T* diag, const T* bias, T c, int64_t activation, int64_t n, T* out);
   // Adds to ddiag and dbias where their operands are there; returns the row's part of dc.
-  T (*backward)
+  T(*backward)
   (const T* g, const T* m, const T* z, const T* diag, const T* bias, T c, int64_t activation, int64_t n, T* dm, T* dz, T* ddiag, T* dbias);
 };
 struct ResidualRows {
