@@ -66,8 +66,7 @@ environment() {
 
 parity() {
   local files
-  # Without the optimizers that this version does not have.
-  mapfile -t files < <(find "$here/../tests/golden" -name '*.safetensors' ! -name 'opt_sgd*' ! -name '*muon*' | sort)
+  mapfile -t files < <(find "$here/../tests/golden" -name '*.safetensors' | sort)
   part "parity on $device, ${#files[@]} files" 90 "$assay" parity --device "$device" "${files[@]}"
   # Which file failed is worth more than that one did.
   grep -a -i -E 'FAIL' "$log" | head -n 20 | tee -a "$summary"
