@@ -37,6 +37,7 @@ TEST_CASE("the top eigenvalue is that of the Hessian: its vector is one, the cur
   options.tolerance = 1e-14;
   const inspect::Sharpness s = inspect::sharpness(b, {&data, 1}, options);
   CHECK(at::equal(b.params->values(), before));
+  INFO("after " << s.iterations << " iterations, top " << s.top_eigenvalue);
   CHECK(s.residual < 1e-3);
   // Curvature of the loss along an embedding's own direction, by second differences, stays below it.
   const at::NoGradGuard no_grad;
