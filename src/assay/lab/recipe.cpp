@@ -344,9 +344,11 @@ class Parser {
       r_.rungs.push_back(name);
       for (const Arm& a : written) r_.arms.push_back(on_rung(a, name, i, t));
       if (t.find("arm"))
-        for (const auto& [arm, options] : t.table("arm", t.context()).members())
+        for (const auto& member : t.table("arm", t.context()).members()) {
+          const std::string& arm = member.first;
           if (std::none_of(written.begin(), written.end(), [&](const Arm& a) { return a.name == arm; }))
             t.fail("arm", "'arm." + core::printable(arm, kMaxName) + "' names no arm");
+        }
     }
   }
 
