@@ -123,7 +123,7 @@ std::string identical_arms_recipe(int64_t campaign) {
 question = "Does the rule find a difference between an architecture and itself?"
 control = "a"
 seeds = [{}]
-tokens = 16384
+tokens = 32768
 error_rate = {}
 audit = "none"
 baselines = []
@@ -131,6 +131,7 @@ threads = 1
 
 [common]
 data.path = "grammar"
+data.tokenizer = "words"
 data.corpus_val_tokens = 8192
 train.seq_len = 64
 train.batch = 4
