@@ -114,7 +114,7 @@ TEST_CASE("at most so many false verdicts are expected of campaigns of identical
 TEST_CASE("campaigns of identical arms have seeds of their own and arms that differ in the initial values alone") {
   const Recipe first = parse_recipe(identical_arms_recipe(1), "r.toml"), second = parse_recipe(identical_arms_recipe(2), "r.toml");
   CHECK(first.seeds.back() < second.seeds.front());
-  CHECK(first.seeds.size() == 10);
+  CHECK(first.seeds.size() == 20);
   REQUIRE(first.arms.size() == 2);
   CHECK(first.arms[0].arch == first.arms[1].arch);
   Value a = first.arms[0].options, b = first.arms[1].options;

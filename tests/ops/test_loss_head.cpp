@@ -5,12 +5,13 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/isnan.h>
+#include <ATen/ops/matmul.h>
 #include <doctest/doctest.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
 
-#include "assay/ops/loss_head/loss_head.h"
+#include "assay/ops/loss_head/linear_loss_head.h"
 #include "ops/op_case.h"
 #include "ops/random_tensor.h"
 
@@ -45,6 +46,28 @@ OpCase head_case(int64_t B, int64_t T, int64_t V, const ops::LossHead& h, bool w
   return o;
 }
 
+// Of logits that the op itself computes: rows may lie apart in memory.
+OpCase linear_case(int64_t V, const ops::LossHead& h) {
+  OpCase o;
+  o.name = "linear_loss_head V=" + std::to_string(V);
+  o.inputs = [=](uint64_t seed) { return Tensors{random_tensor({2, 4, 24}, seed, "z"), random_tensor({V, 24}, seed, "w") * 0.5}; };
+  o.op = [=](const Tensors& x) {
+    return ops::linear_loss_head(x[0], x[1], targets_of(at::empty({2, 4, V}, x[0].options())), h, tensor::Precision::fp32) * 1.7;
+  };
+  o.op_bf16 = [=](const Tensors& x) {
+    return ops::linear_loss_head(x[0], x[1], targets_of(at::empty({2, 4, V}, x[0].options())), h, tensor::Precision::bf16) * 1.7;
+  };
+  o.reference = [=](const Tensors& x) {
+    const Tensor logits = at::matmul(x[0], x[1].t());
+    return ops::loss_head_reference(logits, {}, targets_of(logits), h) * 1.7;
+  };
+  return o;
+}
+std::vector<OpCase> linear_cases() {
+  return {linear_case(40, {}), linear_case(1024, {.softcap = 4}), linear_case(37, {.z_loss = 0.1, .smoothing = 0.1, .first = 1, .last = 3}),
+          linear_case(2500, {}), linear_case(5003, {.z_loss = 0.01})};
+}
+
 // Widths around a vector, a warp's registers and a block's shared memory; rows that begin at odd addresses; parts of T.
 std::vector<OpCase> cases() {
   const ops::LossHead plain{}, vocabulary{.norm_eps = 1e-6, .softcap = 5},
@@ -60,12 +83,14 @@ std::vector<OpCase> cases() {
 
 TEST_CASE("the loss head agrees with its reference on the CPU, values and gradients") {
   for (const OpCase& c : cases()) testing::check_op(c, at::Device(at::kCPU));
+  for (const OpCase& c : linear_cases()) testing::check_op(c, at::Device(at::kCPU));
 }
 
 TEST_CASE("the loss head agrees with its reference on CUDA, values and gradients") {
   const at::Device* cuda = testing::cuda_or_skip();
   if (cuda == nullptr) return;
   for (const OpCase& c : cases()) testing::check_op(c, *cuda);
+  for (const OpCase& c : linear_cases()) testing::check_op(c, *cuda);
   // Wider than a block's shared memory in float64.
   testing::check_op(head_case(1, 2, 40003, {.softcap = 30}, true), *cuda);
 }

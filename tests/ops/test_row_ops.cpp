@@ -38,6 +38,22 @@ OpCase normalize_case(std::vector<int64_t> shape, bool scale) {
   return o;
 }
 
+OpCase affine_norm_case(std::vector<int64_t> shape, bool bias, bool centered) {
+  OpCase o;
+  const int64_t n = shape.back();
+  o.name = std::string(centered ? "layer" : "rms") + " norm n=" + std::to_string(n) + (bias ? " bias" : "");
+  o.inputs = [=](uint64_t seed) {
+    Tensors x{random_tensor(shape, seed, "x") * 2 + 0.5, random_tensor({n}, seed, "gain")};
+    if (bias) x.push_back(random_tensor({n}, seed, "bias"));
+    return x;
+  };
+  const ops::AffineNorm norm{.eps = 1e-5, .centered = centered};
+  const auto both = [](const ops::Normalized& y) { return y.scaled + 0.3 * y.through; };
+  o.op = [=](const Tensors& x) { return both(ops::affine_norm(x[0], x[1], bias ? x[2] : Tensor(), norm)); };
+  o.reference = [=](const Tensors& x) { return both(ops::affine_norm_reference(x[0], x[1], bias ? x[2] : Tensor(), norm)); };
+  return o;
+}
+
 OpCase residual_case(std::vector<int64_t> shape, Pointwise activation, bool bias, bool diag) {
   OpCase o;
   const int64_t n = shape.back();
@@ -75,6 +91,9 @@ std::vector<OpCase> cases() {
     all.push_back(residual_case({3, 5}, p, true, true));
     all.push_back(residual_case({2, 3, 64}, p, p == Pointwise::gelu, p == Pointwise::swish));
   }
+  for (int64_t n : {int64_t{7}, int64_t{256}, int64_t{600}, int64_t{768}, int64_t{1025}, int64_t{2048}, int64_t{2052}})
+    all.push_back(affine_norm_case({3, n}, n % 2 == 0, n != 600));
+  all.push_back(affine_norm_case({2, 150, 40}, true, true));
   for (int64_t n : {int64_t{1}, int64_t{255}, int64_t{1024}, int64_t{2048}, int64_t{2500}})
     all.push_back(residual_case({2, n}, Pointwise::gelu, true, true));
   all.push_back(residual_case({300, 40}, Pointwise::swish, true, true));
@@ -121,6 +140,31 @@ TEST_CASE("CUDA: bfloat16 branches of a float32 state") {
   }
 }
 
+TEST_CASE("CUDA: a bfloat16 layer norm of a float32 state") {
+  const at::Device* cuda = testing::cuda_or_skip();
+  if (cuda == nullptr) return;
+  for (int64_t n : {int64_t{40}, int64_t{768}, int64_t{2500}}) {
+    INFO("n=" << n);
+    const Tensor x = random_tensor({70, n}, 1, "x"), gain = random_tensor({n}, 1, "gain"), bias = random_tensor({n}, 1, "bias");
+    const auto run = [&](at::ScalarType dtype) {
+      Tensors in;
+      for (const Tensor& t : {x, gain, bias}) in.push_back(t.to(*cuda, dtype).requires_grad_(true));
+      const ops::AffineNorm norm{.bf16 = dtype == at::kFloat};
+      const ops::Normalized y =
+          norm.bf16 ? ops::affine_norm(in[0], in[1], in[2], norm) : ops::affine_norm_reference(in[0], in[1], in[2], norm);
+      torch::autograd::backward({(y.scaled.to(dtype) * y.through).sum()}, {});
+      return Tensors{y.scaled.detach(), in[0].grad(), in[1].grad(), in[2].grad()};
+    };
+    const Tensors got = run(at::kFloat), want = run(at::kDouble);
+    CHECK((got[0].scalar_type() == at::kBFloat16));
+    for (size_t i = 0; i < got.size(); ++i) {
+      INFO("result " << i);
+      const Tensor off = (got[i].to(at::kDouble) - want[i]).square().sum().sqrt(), size = want[i].square().sum().sqrt();
+      CHECK(off.item().toDouble() < 5e-3 * size.item().toDouble());
+    }
+  }
+}
+
 TEST_CASE("a row of zeros is normalised to zeros, and its gradient is finite") {
   const Tensor x = at::full({2, 8}, 0.0, at::TensorOptions().dtype(at::kDouble)).requires_grad_(true);
   const ops::Normalized n = ops::normalize(x, {}, 1e-6, false);
@@ -148,6 +192,10 @@ TEST_CASE("wrong arguments are refused by name") {
   CHECK_THROWS_WITH_AS(ops::normalize(x, random_tensor({3}, 1, "s"), 1e-6, false), doctest::Contains("[normalize] scale must be"),
                        c10::Error);
   CHECK_THROWS_WITH_AS(ops::normalize(x, {}, 1e-6, true), doctest::Contains("bfloat16 results come from"), c10::Error);
+  const ops::AffineNorm norm;
+  const Tensor gain = x.select(0, 0);
+  CHECK_THROWS_WITH_AS(ops::affine_norm(x, Tensor(), Tensor(), norm), doctest::Contains("an affine norm has a gain"), c10::Error);
+  CHECK_THROWS_WITH_AS(ops::affine_norm(x, gain, c, norm), doctest::Contains("[normalize] bias must be"), c10::Error);
   CHECK_THROWS_WITH_AS(ops::residual(x, {.m = x.narrow(0, 0, 1)}, c), doctest::Contains("[residual] m must be"), c10::Error);
   CHECK_THROWS_WITH_AS(ops::residual(x, {.m = x, .z = x}, c), doctest::Contains("z and diag come together"), c10::Error);
   CHECK_THROWS_WITH_AS(ops::residual(x, {.m = x}, x), doctest::Contains("c must be one"), c10::Error);

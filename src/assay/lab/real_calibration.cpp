@@ -20,7 +20,7 @@ namespace {
 
 using core::Value;
 
-constexpr int64_t kSeeds = 10;  // of a campaign
+constexpr int64_t kSeeds = 20;  // of a campaign
 constexpr double kRate = 0.05, kLevel = 0.99;
 
 // Scores of control and arm, by seed.
@@ -123,7 +123,7 @@ std::string identical_arms_recipe(int64_t campaign) {
 question = "Does the rule find a difference between an architecture and itself?"
 control = "a"
 seeds = [{}]
-tokens = 32768
+tokens = 60000
 error_rate = {}
 audit = "none"
 baselines = []
@@ -132,14 +132,14 @@ threads = 1
 [common]
 data.path = "grammar"
 data.tokenizer = "words"
-data.corpus_val_tokens = 8192
+data.corpus_val_tokens = 20000
 train.seq_len = 64
 train.batch = 4
 train.keep_checkpoints = 1
 model.n_layer = 1
-model.n_embd = 32
-model.n_head = 2
-optim.lr = 0.01
+model.n_embd = 128
+model.n_head = 4
+optim.lr = 0.003
 
 [[arm]]
 name = "a"

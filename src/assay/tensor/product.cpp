@@ -1,6 +1,7 @@
 #include "assay/tensor/product.h"
 
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/addmm.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/ones.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -61,6 +62,12 @@ Tensor matrix_gradient(const Tensor& a, const Tensor& g, const Tensor& matrix, P
   return raw_product(a.t(), g, p);
 }
 
+Tensor rows_gradient(const Tensor& g, const Tensor& x, const Tensor& w, Precision p) {
+  if (x.is_cuda() && x.scalar_type() == at::kBFloat16 && w.scalar_type() == at::kFloat)
+    return at::mm(g.to(at::kBFloat16).t(), x, at::kFloat);
+  return raw_product(g.t(), x, p);
+}
+
 struct Product : torch::autograd::Function<Product> {
   static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& a, const Tensor& b, int64_t precision) {
     ctx->save_for_backward({a, b});
@@ -73,6 +80,27 @@ struct Product : torch::autograd::Function<Product> {
     const at::NoGradGuard once;
     return {ctx->needs_input_grad(0) ? raw_product(g[0], saved[1].t(), p) : Tensor(),
             ctx->needs_input_grad(1) ? matrix_gradient(saved[0], g[0], saved[1], p) : Tensor(), Tensor()};
+  }
+};
+
+// y = x w^T + b for rows x [N, in], w [out, in], b [out]: one node, so that the bias joins its product and each gradient comes in its tensor's
+// own layout.
+struct Affine : torch::autograd::Function<Affine> {
+  static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& x, const Tensor& w, const Tensor& bias, int64_t precision) {
+    const at::AutoDispatchBelowADInplaceOrView below;
+    ctx->save_for_backward({x, w});
+    ctx->saved_data["precision"] = precision;
+    if (x.is_cuda() && x.scalar_type() == at::kBFloat16 && bias.scalar_type() == at::kFloat)
+      return at::addmm(bias.to(at::kBFloat16), x, w.to(at::kBFloat16).t());
+    return raw_product(x, w.t(), static_cast<Precision>(precision)).add_(bias);
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx, torch::autograd::variable_list g) {
+    const auto saved = ctx->get_saved_variables();
+    const auto p = static_cast<Precision>(ctx->saved_data["precision"].toInt());
+    const at::NoGradGuard once;
+    const Tensor &x = saved[0], &w = saved[1], &up = g[0];
+    return {ctx->needs_input_grad(0) ? raw_product(up, w, p) : Tensor(), ctx->needs_input_grad(1) ? rows_gradient(up, x, w, p) : Tensor(),
+            ctx->needs_input_grad(2) ? up.sum({0}, false, w.scalar_type()) : Tensor(), Tensor()};
   }
 };
 
@@ -131,10 +159,11 @@ Tensor raw_product(const Tensor& a, const Tensor& b, Precision p) {
 Tensor product(const Tensor& a, const Tensor& b, Precision p) { return Product::apply(a, b, static_cast<int64_t>(p)); }
 
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, Precision p) {
-  const Tensor y = product(x.reshape({-1, x.size(-1)}), w.t(), p);
+  const Tensor rows = x.reshape({-1, x.size(-1)});
+  const Tensor y = bias.defined() ? Affine::apply(rows, w, bias, static_cast<int64_t>(p)) : product(rows, w.t(), p);
   std::vector<int64_t> shape = x.sizes().vec();
   shape.back() = w.size(0);
-  return bias.defined() ? (y + bias).view(shape) : y.view(shape);
+  return y.view(shape);
 }
 
 }  // namespace assay::tensor

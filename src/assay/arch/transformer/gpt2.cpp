@@ -129,38 +129,21 @@ class Gpt2 final : public Model {
   // x = E[u] + P;  L times:  x += W_o Attn(W_qkv LN1(x) + b_qkv) + b_o;  x += W_2 gelu(W_1 LN2(x) + b_1) + b_2;  logits = E LNf(x)
   using Model::forward;
   Tensor forward(const Tensor& input, const Observer* observe) override {
-    const int64_t T = input.size(1);
-    if (T > config_.max_seq_len)
-      refuse("a sequence of " + std::to_string(T) + " tokens, but max_seq_len=" + std::to_string(config_.max_seq_len));
     const auto seen = [&](const std::string& name, const Tensor& state) {
       if (observe != nullptr) (*observe)(name, state);
     };
-    Tensor x_BTC = embed(input);
-    seen("embed", x_BTC);
-    const decoder::Rotation turn = rotation(T);
-    for (size_t l = 0; l < blocks_.size(); ++l) {
-      const Block& b = blocks_[l];
-      const std::string block = "blocks." + std::to_string(l);
-      const Tensor mixed_BTC = b.join_attn(x_BTC, b.attn(b.ln1(x_BTC), turn));
-      seen(block + ".attn", mixed_BTC);
-      x_BTC = b.join_mlp(mixed_BTC, b.mlp(b.ln2(config_.residual.parallel() ? x_BTC : mixed_BTC)));
-      if (b.sort || b.shift) {
-        seen(block + ".mlp", x_BTC);
-        x_BTC = b.sort ? (*b.sort)(x_BTC) : (*b.shift)(x_BTC);
-      }
-      seen(block, x_BTC);
-    }
-    const Tensor z_BTC = ln_f_(x_BTC);
-    seen("final", z_BTC);
-    return head(z_BTC);
+    const Tensor z_BTC = states(input, seen);
+    return head(z_BTC).to(E_VC_.scalar_type());
   }
 
-  Tensor read_out(std::string_view name, const Tensor& state) override { return head(name == "final" ? state : ln_f_(state)); }
+  Tensor read_out(std::string_view name, const Tensor& state) override {
+    return head(name == "final" ? state : ln_f_(state)).to(E_VC_.scalar_type());
+  }
   Tensor loss(const Tensor& logits_BTV, const Tensor& targets_BT) override {
     return decoder::objective(config_.objective, logits_BTV, targets_BT);
   }
   Tensor training_loss(const Tensor& ids_BT, const Tensor& targets_BT) override {
-    return decoder::objective(config_.objective, forward(ids_BT), targets_BT, true);
+    return decoder::objective(config_.objective, states(ids_BT, [](const std::string&, const Tensor&) {}), table(), targets_BT, precision_);
   }
   std::pair<int64_t, int64_t> scored(int64_t T) const override { return config_.objective.scored(T); }
   int64_t vocab_size() const override { return config_.vocab_size; }
@@ -194,6 +177,35 @@ class Gpt2 final : public Model {
     return made;
   }
 
+  // The normalised state behind the last block.
+  template <class Seen>
+  Tensor states(const Tensor& input, const Seen& seen) const {
+    const int64_t T = input.size(1);
+    if (T > config_.max_seq_len)
+      refuse("a sequence of " + std::to_string(T) + " tokens, but max_seq_len=" + std::to_string(config_.max_seq_len));
+    Tensor x_BTC = embed(input);
+    seen("embed", x_BTC);
+    const decoder::Rotation turn = rotation(T);
+    for (size_t l = 0; l < blocks_.size(); ++l) {
+      const Block& b = blocks_[l];
+      const std::string block = "blocks." + std::to_string(l);
+      const ops::Normalized first = b.ln1.branch(x_BTC);
+      const Tensor mixed_BTC = b.join_attn(first.through, b.attn(first.scaled, turn));
+      seen(block + ".attn", mixed_BTC);
+      const bool parallel = config_.residual.parallel();
+      const ops::Normalized second = b.ln2.branch(parallel ? first.through : mixed_BTC);
+      x_BTC = b.join_mlp(parallel ? mixed_BTC : second.through, b.mlp(second.scaled));
+      if (b.sort || b.shift) {
+        seen(block + ".mlp", x_BTC);
+        x_BTC = b.sort ? (*b.sort)(x_BTC) : (*b.shift)(x_BTC);
+      }
+      seen(block, x_BTC);
+    }
+    const Tensor z_BTC = ln_f_(x_BTC);
+    seen("final", z_BTC);
+    return z_BTC;
+  }
+
   Tensor embed(const Tensor& input) const {
     Tensor x_BTC = layers::embed(E_VC_, input);
     const int64_t T = input.size(1);
@@ -211,7 +223,8 @@ class Gpt2 final : public Model {
                                  at::TensorOptions(E_VC_.device()).dtype(E_VC_.dtype()));
   }
 
-  Tensor head(const Tensor& z_BTC) const { return tensor::linear(z_BTC, config_.tied ? E_VC_ : U_VC_, {}, precision_); }
+  const Tensor& table() const { return config_.tied ? E_VC_ : U_VC_; }
+  Tensor head(const Tensor& z_BTC) const { return tensor::linear(z_BTC, table(), {}, precision_); }
 
   Config config_;
   tensor::Precision precision_;

@@ -21,7 +21,10 @@ LossHeadResult loss_head_cuda(const Tensor& given, const std::optional<Tensor>& 
                               double norm_eps, double softcap, double z_loss, double smoothing, int64_t mode) {
   check_loss_head(given, gain, targets);
   const c10::cuda::CUDAGuard guard(given.device());
-  Tensor x = given.contiguous();
+  // Rows may lie apart where the gradient takes their place; a gradient of its own is dense, and so is x then.
+  const bool apart =
+      mode != kGradient && given.stride(2) == 1 && given.stride(1) >= given.size(2) && given.stride(0) == given.size(1) * given.stride(1);
+  Tensor x = apart ? given : given.contiguous();
   if (reinterpret_cast<uintptr_t>(x.const_data_ptr()) % 16 != 0) x = x.clone();  // the kernels' packs begin on 16 bytes in x and dx alike
   const Tensor ids = targets.contiguous();
   const int64_t B = x.size(0), L = x.size(1), end = last < 0 ? L : last;
@@ -46,6 +49,7 @@ LossHeadResult loss_head_cuda(const Tensor& given, const std::optional<Tensor>& 
                       B,
                       L,
                       x.size(2),
+                      x.stride(1),
                       first,
                       end,
                       norm_eps,

@@ -144,7 +144,7 @@ __global__ void __launch_bounds__(kWarp* kWarpsPerBlock) warp_rows(LossHeadArgum
   const int64_t position = position_of(a, row);
   const bool known = a.targets[position] >= 0 && a.targets[position] < a.vocab;
   const int target = known ? static_cast<int>(a.targets[position]) : -1;
-  const In* x = static_cast<const In*>(a.x) + position * a.vocab;
+  const In* x = static_cast<const In*>(a.x) + position * a.stride;
   const T gain = a.gain != nullptr ? *static_cast<const T*>(a.gain) : T(1), inverse_n = T(1) / static_cast<T>(vocab);
   struct alignas(sizeof(In) * W) Pack {
     In e[W];
@@ -206,7 +206,7 @@ __global__ void __launch_bounds__(kWarp* kWarpsPerBlock) warp_rows(LossHeadArgum
     if (lane == 0) a.row_dgain[row] = static_cast<double>(along * r);
     if (s.norm_eps >= 0) back = gain * r * r * r * inverse_n * along;
   }
-  In* dx = static_cast<In*>(a.dx) + position * a.vocab;
+  In* dx = static_cast<In*>(a.dx) + position * a.stride;
 #pragma unroll
   for (int j = 0; j < PER; j += W) {
     if (!inside(j)) continue;
@@ -256,8 +256,8 @@ __global__ void __launch_bounds__(kBlock) block_rows(LossHeadArguments a) {
   const int n = static_cast<int>(a.vocab);
   const bool known = a.targets[position] >= 0 && a.targets[position] < a.vocab;
   const int target = known ? static_cast<int>(a.targets[position]) : -1;
-  const In* from = static_cast<const In*>(a.x) + position * n;
-  In* dx = static_cast<In*>(a.dx) + position * n;
+  const In* from = static_cast<const In*>(a.x) + position * a.stride;
+  In* dx = static_cast<In*>(a.dx) + position * a.stride;
   const In* x = from;
   if (STAGED) {
     In* stage = reinterpret_cast<In*>(shared + reinterpret_cast<uintptr_t>(from) % 16);  // the row's own alignment
@@ -370,7 +370,7 @@ cudaError_t launch(const LossHeadArguments& a) {
   // float64 serves comparisons, not speed: one form is enough.
   bool done = false;
   if constexpr (sizeof(In) < sizeof(double))
-    done = aligned && a.vocab % kWide == 0 ? warps_by_width<In, kWide>(a, rows) : warps_by_width<In, 1>(a, rows);
+    done = aligned && a.vocab % kWide == 0 && a.stride % kWide == 0 ? warps_by_width<In, kWide>(a, rows) : warps_by_width<In, 1>(a, rows);
   if (!done) {
     if (!aligned) return cudaErrorMisalignedAddress;
     const size_t bytes = static_cast<size_t>(a.vocab) * sizeof(In) + 16;

@@ -27,51 +27,67 @@ const auto& backward_op() {
 MaybeTensor maybe(const Tensor& t) { return t.defined() ? MaybeTensor(t) : std::nullopt; }
 
 struct NormalizeFunction : torch::autograd::Function<NormalizeFunction> {
-  static variable_list forward(AutogradContext* ctx, const Tensor& x, const MaybeTensor& scale, double eps, bool bf16) {
+  static variable_list forward(AutogradContext* ctx, const Tensor& x, const MaybeTensor& scale, const MaybeTensor& bias,
+                               const NormalizeNumbers& n) {
     const at::AutoDispatchBelowADInplaceOrView below;
     ctx->save_for_backward({x, scale.value_or(Tensor())});
-    ctx->saved_data["eps"] = eps;
+    ctx->saved_data["eps"] = n.eps;
+    ctx->saved_data["centered"] = n.centered;
+    ctx->saved_data["bias"] = bias.has_value();
     ctx->set_materialize_grads(false);
-    auto [z, scaled] = forward_op().call(x, scale, eps, bf16);
+    auto [z, scaled] = forward_op().call(x, scale, bias, n.eps, n.centered, n.bf16, n.with_z);
     return {z, scaled, x};
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& g) {
     const variable_list saved = ctx->get_saved_variables();
     const at::NoGradGuard once;
-    auto [dx, dscale] = backward_op().call(maybe(g[0]), saved[1].defined() ? maybe(g[1]) : std::nullopt, maybe(g[2]), saved[0],
-                                           maybe(saved[1]), ctx->saved_data["eps"].toDouble());
-    return {dx, saved[1].defined() ? dscale : Tensor(), Tensor(), Tensor()};
+    const bool scale = saved[1].defined(), bias = ctx->saved_data["bias"].toBool();
+    auto [dx, dscale, dbias] = backward_op().call(maybe(g[0]), scale ? maybe(g[1]) : std::nullopt, maybe(g[2]), saved[0], maybe(saved[1]),
+                                                  bias, ctx->saved_data["eps"].toDouble(), ctx->saved_data["centered"].toBool());
+    return {dx, scale ? dscale : Tensor(), bias ? dbias : Tensor(), Tensor()};
   }
 };
 
 // Called through the dispatcher, z and scaled are differentiable; `through` exists for `normalize` alone.
-Two differentiable(const Tensor& x, const MaybeTensor& scale, double eps, bool bf16) {
-  check_normalize(x, scale, bf16);
-  const variable_list out = NormalizeFunction::apply(x, scale, eps, bf16);
+NormalizeResult differentiable(const Tensor& x, const MaybeTensor& scale, const MaybeTensor& bias, double eps, bool centered, bool bf16,
+                               bool with_z) {
+  check_normalize(x, scale, bias, bf16);
+  const variable_list out = NormalizeFunction::apply(x, scale, bias, NormalizeNumbers{eps, centered, bf16, with_z});
   return {out[0], out[1]};
 }
 
-Two without_second(const MaybeTensor& dz, const MaybeTensor& dscaled, const MaybeTensor& dthrough, const Tensor& x,
-                   const MaybeTensor& scale, double eps) {
+NormalizeGrads without_second(const MaybeTensor& dz, const MaybeTensor& dscaled, const MaybeTensor& dthrough, const Tensor& x,
+                              const MaybeTensor& scale, bool with_bias, double eps, bool centered) {
   const at::AutoDispatchBelowADInplaceOrView below;
-  return backward_op().call(dz, dscaled, dthrough, x, scale, eps);
+  return backward_op().call(dz, dscaled, dthrough, x, scale, with_bias, eps, centered);
 }
 
-Two shapes(const Tensor& x, const MaybeTensor& scale, double, bool bf16) {
-  check_normalize(x, scale, bf16);
-  const auto like = at::empty_like(x, x.options().dtype(bf16 ? at::kBFloat16 : x.scalar_type()), at::MemoryFormat::Contiguous);
-  return {like, scale ? at::empty_like(like) : at::empty({0}, like.options())};
+NormalizeResult shapes(const Tensor& x, const MaybeTensor& scale, const MaybeTensor& bias, double, bool, bool bf16, bool with_z) {
+  check_normalize(x, scale, bias, bf16);
+  const auto options = x.options().dtype(bf16 ? at::kBFloat16 : x.scalar_type());
+  const auto wanted = [&](bool want) { return want ? at::empty(x.sizes(), options) : at::empty({0}, options); };
+  return {wanted(with_z), wanted(scale.has_value())};
 }
-Two gradient_shapes(const MaybeTensor&, const MaybeTensor&, const MaybeTensor&, const Tensor& x, const MaybeTensor& scale, double) {
-  return {at::empty_like(x, x.options(), at::MemoryFormat::Contiguous), scale ? at::empty_like(*scale) : at::empty({0}, x.options())};
+NormalizeGrads gradient_shapes(const MaybeTensor&, const MaybeTensor&, const MaybeTensor&, const Tensor& x, const MaybeTensor& scale,
+                               bool with_bias, double, bool) {
+  const auto columns = [&](bool want) { return at::empty({want ? x.size(-1) : 0}, x.options()); };
+  return {at::empty_like(x, x.options(), at::MemoryFormat::Contiguous), columns(scale.has_value()), columns(with_bias)};
 }
 
 }  // namespace
 
 Normalized normalize(const Tensor& x, const Tensor& scale, double eps, bool bf16) {
-  check_normalize(x, maybe(scale), bf16);
-  const variable_list out = NormalizeFunction::apply(x, maybe(scale), eps, bf16);
+  check_normalize(x, maybe(scale), {}, bf16);
+  const variable_list out = NormalizeFunction::apply(x, maybe(scale), MaybeTensor(), NormalizeNumbers{eps, false, bf16, true});
   return {out[0], scale.defined() ? out[1] : Tensor(), out[2]};
+}
+
+Normalized affine_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, const AffineNorm& norm) {
+  TORCH_CHECK(gain.defined(), "[normalize] an affine norm has a gain");
+  check_normalize(x, gain, maybe(bias), norm.bf16);
+  const variable_list out =
+      NormalizeFunction::apply(x, MaybeTensor(gain), maybe(bias), NormalizeNumbers{norm.eps, norm.centered, norm.bf16, false});
+  return {Tensor(), out[1], out[2]};
 }
 
 Normalized normalize_reference(const Tensor& x, const Tensor& scale, double eps) {
@@ -79,19 +95,28 @@ Normalized normalize_reference(const Tensor& x, const Tensor& scale, double eps)
   return {z, scale.defined() ? z * scale : Tensor(), x};
 }
 
-void check_normalize(const Tensor& x, const MaybeTensor& scale, bool bf16) {
+Normalized affine_norm_reference(const Tensor& x, const Tensor& gain, const Tensor& bias, const AffineNorm& norm) {
+  const Tensor y = norm.centered ? x - x.mean(-1, true) : x, z = y * at::rsqrt(y.square().mean(-1, true) + norm.eps) * gain;
+  return {Tensor(), bias.defined() ? z + bias : z, x};
+}
+
+void check_normalize(const Tensor& x, const MaybeTensor& scale, const MaybeTensor& bias, bool bf16) {
   TORCH_CHECK(x.dim() >= 1 && x.size(-1) > 0 && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble),
               "[normalize] x must be [..., n] float32 or float64, got ", x.scalar_type(), " ", x.sizes());
   TORCH_CHECK(!bf16 || (x.scalar_type() == at::kFloat && !x.is_cpu()), "[normalize] bfloat16 results come from float32 on CUDA, not from ",
               x.scalar_type(), " on ", x.device());
-  TORCH_CHECK(!scale || (scale->dim() == 1 && scale->size(0) == x.size(-1) && scale->scalar_type() == x.scalar_type() &&
-                         scale->device() == x.device()),
-              "[normalize] scale must be ", x.scalar_type(), " [", x.size(-1), "] on ", x.device());
+  const auto suits = [&](const MaybeTensor& t) {
+    return !t || (t->dim() == 1 && t->size(0) == x.size(-1) && t->scalar_type() == x.scalar_type() && t->device() == x.device());
+  };
+  TORCH_CHECK(suits(scale), "[normalize] scale must be ", x.scalar_type(), " [", x.size(-1), "] on ", x.device());
+  TORCH_CHECK(suits(bias), "[normalize] bias must be ", x.scalar_type(), " [", x.size(-1), "] on ", x.device());
+  TORCH_CHECK(!bias || scale, "[normalize] a bias comes with a scale");
 }
 
 TORCH_LIBRARY_FRAGMENT(assay, m) {
-  m.def("normalize(Tensor x, Tensor? scale, float eps, bool bf16) -> (Tensor, Tensor)");
-  m.def("normalize_backward(Tensor? dz, Tensor? dscaled, Tensor? dthrough, Tensor x, Tensor? scale, float eps) -> (Tensor, Tensor)");
+  m.def("normalize(Tensor x, Tensor? scale, Tensor? bias, float eps, bool centered, bool bf16, bool with_z) -> (Tensor, Tensor)");
+  m.def("normalize_backward(Tensor? dz, Tensor? dscaled, Tensor? dthrough, Tensor x, Tensor? scale, bool with_bias, float eps, "
+        "bool centered) -> (Tensor, Tensor, Tensor)");
 }
 TORCH_LIBRARY_IMPL(assay, Autograd, m) {
   m.impl("normalize", differentiable);

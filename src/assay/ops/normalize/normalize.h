@@ -16,7 +16,21 @@ struct Normalized {
 // Saved for backward: x and scale. Differentiable once.
 Normalized normalize(const Tensor& x, const Tensor& scale, double eps, bool bf16);
 
+struct AffineNorm {
+  double eps = 1e-5;
+  bool centered = true;  // LayerNorm: the mean is taken off first; false: RMSNorm
+  bool bf16 = false;     // `scaled` is bfloat16 (CUDA, float32 x)
+};
+
+// The same for a block that uses the scaled state alone: with y = x - mean(x) where centered, else y = x,
+//   scaled = y (mean(y^2) + eps)^(-1/2) gain + bias
+// gain [n]; bias [n] or undefined. z of the result is undefined. With u = dscaled gain and z as above:
+//   dx = dthrough + r (u - mean(u) [centered] - z mean(u z)),   dgain = sum dscaled z,   dbias = sum dscaled
+// Sources: Ba et al. 2016; Zhang and Sennrich 2019.
+Normalized affine_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, const AffineNorm& norm);
+
 // By ordinary differentiable ATen calls.
 Normalized normalize_reference(const Tensor& x, const Tensor& scale, double eps);
+Normalized affine_norm_reference(const Tensor& x, const Tensor& gain, const Tensor& bias, const AffineNorm& norm);
 
 }  // namespace assay::ops

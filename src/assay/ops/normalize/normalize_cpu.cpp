@@ -18,52 +18,57 @@ const T* pointer(const MaybeTensor& t) {
   return t ? t->const_data_ptr<T>() : nullptr;
 }
 template <class T>
-const T* at_row(const T* p, int64_t offset) {
+T* at_row(T* p, int64_t offset) {
   return p == nullptr ? nullptr : p + offset;
 }
 MaybeTensor dense(const MaybeTensor& t) { return t ? MaybeTensor(t->contiguous()) : std::nullopt; }
 
 template <class T>
-Two forward(const Tensor& x, const MaybeTensor& scale, double eps) {
+NormalizeResult forward(const Tensor& x, const MaybeTensor& scale, const MaybeTensor& bias, const NormalizeNumbers& numbers) {
   const int64_t n = x.size(-1);
-  const Tensor z = at::empty_like(x), scaled = scale ? at::empty_like(x) : at::empty({0}, x.options());
-  const T *in = x.const_data_ptr<T>(), *s = pointer<T>(scale);
-  T *out = z.mutable_data_ptr<T>(), *out_scaled = scale ? scaled.mutable_data_ptr<T>() : nullptr;
+  const auto made = [&](bool want) { return want ? at::empty_like(x) : at::empty({0}, x.options()); };
+  const Tensor z = made(numbers.with_z), scaled = made(scale.has_value());
+  const T *in = x.const_data_ptr<T>(), *s = pointer<T>(scale), *b = pointer<T>(bias);
+  T *out = numbers.with_z ? z.mutable_data_ptr<T>() : nullptr, *out_scaled = scale ? scaled.mutable_data_ptr<T>() : nullptr;
   for_rows(x.numel() / n, [&](int64_t row) {
-    rows(T()).forward(in + row * n, s, n, static_cast<T>(eps), out + row * n, out_scaled == nullptr ? nullptr : out_scaled + row * n);
+    rows(T()).forward(in + row * n, s, b, n, static_cast<T>(numbers.eps), numbers.centered, at_row(out, row * n),
+                      at_row(out_scaled, row * n));
   });
   return {z, scaled};
 }
 
 template <class T>
-Two backward(const MaybeTensor& dz, const MaybeTensor& dscaled, const MaybeTensor& dthrough, const Tensor& x, const MaybeTensor& scale,
-             double eps) {
+NormalizeGrads backward(const MaybeTensor& dz, const MaybeTensor& dscaled, const MaybeTensor& dthrough, const Tensor& x,
+                        const MaybeTensor& scale, bool with_bias, double eps, bool centered) {
   const int64_t n = x.size(-1), count = x.numel() / n;
   const Tensor dx = at::empty_like(x);
   const T *g = pointer<T>(dz), *h = pointer<T>(dscaled), *t = pointer<T>(dthrough), *in = x.const_data_ptr<T>(), *s = pointer<T>(scale);
   T* out = dx.mutable_data_ptr<T>();
-  ColumnSums<T> dscale(count, h == nullptr ? 0 : n);
-  dscale.for_rows([&](int64_t row, T* sums) {
-    rows(T()).backward(at_row(g, row * n), at_row(h, row * n), at_row(t, row * n), in + row * n, s, n, static_cast<T>(eps), out + row * n,
-                       sums);
+  ColumnSums<T> sums(count, h == nullptr ? 0 : 2 * n);  // dscale, dbias
+  sums.for_rows([&](int64_t row, T* to) {
+    rows(T()).backward(at_row(g, row * n), at_row(h, row * n), at_row(t, row * n), in + row * n, s, n, static_cast<T>(eps), centered,
+                       out + row * n, to, with_bias && h != nullptr ? to + n : nullptr);
   });
-  if (!scale) return {dx, at::empty({0}, x.options())};
-  const Tensor total = at::zeros({n}, x.options());
-  if (h != nullptr) dscale.total(total.mutable_data_ptr<T>());
-  return {dx, total};
+  const Tensor none = at::empty({0}, x.options());
+  if (!scale) return {dx, none, none};
+  const Tensor total = at::zeros({2 * n}, x.options());
+  if (h != nullptr) sums.total(total.mutable_data_ptr<T>());
+  return {dx, total.narrow(0, 0, n).clone(), with_bias ? total.narrow(0, n, n).clone() : none};
 }
 
-Two normalize_cpu(const Tensor& x, const MaybeTensor& scale, double eps, bool bf16) {
-  check_normalize(x, scale, bf16);
+NormalizeResult normalize_cpu(const Tensor& x, const MaybeTensor& scale, const MaybeTensor& bias, double eps, bool centered, bool bf16,
+                              bool with_z) {
+  check_normalize(x, scale, bias, bf16);
   const Tensor in = x.contiguous();
-  return x.scalar_type() == at::kDouble ? forward<double>(in, dense(scale), eps) : forward<float>(in, dense(scale), eps);
+  const NormalizeNumbers numbers{eps, centered, bf16, with_z};
+  return x.scalar_type() == at::kDouble ? forward<double>(in, dense(scale), dense(bias), numbers)
+                                        : forward<float>(in, dense(scale), dense(bias), numbers);
 }
 
-Two normalize_backward_cpu(const MaybeTensor& dz, const MaybeTensor& dscaled, const MaybeTensor& dthrough, const Tensor& x,
-                           const MaybeTensor& scale, double eps) {
-  const Tensor in = x.contiguous();
-  return x.scalar_type() == at::kDouble ? backward<double>(dense(dz), dense(dscaled), dense(dthrough), in, dense(scale), eps)
-                                        : backward<float>(dense(dz), dense(dscaled), dense(dthrough), in, dense(scale), eps);
+NormalizeGrads normalize_backward_cpu(const MaybeTensor& dz, const MaybeTensor& dscaled, const MaybeTensor& dthrough, const Tensor& x,
+                                      const MaybeTensor& scale, bool with_bias, double eps, bool centered) {
+  const auto f = x.scalar_type() == at::kDouble ? &backward<double> : &backward<float>;
+  return f(dense(dz), dense(dscaled), dense(dthrough), x.contiguous(), dense(scale), with_bias, eps, centered);
 }
 
 }  // namespace

@@ -19,60 +19,75 @@ constexpr int64_t kWidest = 2048;
 
 void check(cudaError_t error) { TORCH_CHECK(error == cudaSuccess, "[normalize] CUDA launch failed: ", cudaGetErrorString(error)); }
 
-Two wide_rows(const Tensor& x, const MaybeTensor& scale, double eps, bool bf16) {
-  const auto dtype = bf16 ? at::kBFloat16 : x.scalar_type();
-  const Tensor z = x * at::rsqrt(x.square().mean(-1, true) + eps);
-  return {z.to(dtype), scale ? (z * *scale).to(dtype) : at::empty({0}, x.options().dtype(dtype))};
+// z = y r with y = x, or x without its mean.
+struct Wide {
+  Wide(const Tensor& x, double eps, bool centered)
+      : y(centered ? x - x.mean(-1, true) : x), r(at::rsqrt(y.square().mean(-1, true) + eps)) {}
+  Tensor y, r;
+};
+
+NormalizeResult wide_rows(const Tensor& x, const MaybeTensor& scale, const MaybeTensor& bias, const NormalizeNumbers& n) {
+  const auto dtype = n.bf16 ? at::kBFloat16 : x.scalar_type();
+  const Wide w(x, n.eps, n.centered);
+  const Tensor z = w.y * w.r, none = at::empty({0}, x.options().dtype(dtype));
+  const auto scaled = [&] { return bias ? z * *scale + *bias : z * *scale; };
+  return {n.with_z ? z.to(dtype) : none, scale ? scaled().to(dtype) : none};
 }
 
-Two wide_rows_backward(const MaybeTensor& dz, const MaybeTensor& dscaled, const MaybeTensor& dthrough, const Tensor& x,
-                       const MaybeTensor& scale, double eps) {
+NormalizeGrads wide_rows_backward(const MaybeTensor& dz, const MaybeTensor& dscaled, const MaybeTensor& dthrough, const Tensor& x,
+                                  const MaybeTensor& scale, bool with_bias, double eps, bool centered) {
   const int64_t n = x.size(-1);
-  const Tensor r = at::rsqrt(x.square().mean(-1, true) + eps);
-  Tensor u = dz ? dz->to(x.scalar_type()) : at::zeros_like(x), dscale = scale ? at::zeros_like(*scale) : at::empty({0}, x.options());
+  const Wide w(x, eps, centered);
+  const auto columns = [&](bool want) { return want ? at::zeros({n}, x.options()) : at::empty({0}, x.options()); };
+  Tensor u = dz ? dz->to(x.scalar_type()) : at::zeros_like(x), dscale = columns(scale.has_value()), dbias = columns(with_bias);
   if (dscaled) {
-    u = u + *dscaled * *scale;
-    dscale = (*dscaled * (x * r)).reshape({-1, n}).sum(0).to(x.scalar_type());
+    const Tensor h = dscaled->to(x.scalar_type());
+    u = u + h * *scale;
+    dscale = (h * (w.y * w.r)).reshape({-1, n}).sum(0);
+    if (with_bias) dbias = h.reshape({-1, n}).sum(0);
   }
-  Tensor dx = r * u - x * (r.pow(3) / static_cast<double>(n) * (u * x).sum(-1, true));
+  Tensor dx = w.r * u - w.y * (w.r.pow(3) / static_cast<double>(n) * (u * w.y).sum(-1, true));
+  if (centered) dx = dx - w.r * u.mean(-1, true);
   if (dthrough) dx = dx + *dthrough;
-  return {dx, dscale};
+  return {dx, dscale, dbias};
 }
 
-Two normalize_cuda(const Tensor& given, const MaybeTensor& scale, double eps, bool bf16) {
-  check_normalize(given, scale, bf16);
+NormalizeResult normalize_cuda(const Tensor& given, const MaybeTensor& scale, const MaybeTensor& bias, double eps, bool centered, bool bf16,
+                               bool with_z) {
+  check_normalize(given, scale, bias, bf16);
   const c10::cuda::CUDAGuard guard(given.device());
-  if (given.size(-1) > kWidest) return wide_rows(given, scale, eps, bf16);
-  const Tensor x = given.contiguous(), s = scale ? scale->contiguous() : Tensor();
+  if (given.size(-1) > kWidest) return wide_rows(given, scale, bias, {eps, centered, bf16, with_z});
+  const Tensor x = given.contiguous(), s = scale ? scale->contiguous() : Tensor(), b = bias ? bias->contiguous() : Tensor();
   const auto options = x.options().dtype(bf16 ? at::kBFloat16 : x.scalar_type());
-  const Tensor z = at::empty(x.sizes(), options), scaled = scale ? at::empty(x.sizes(), options) : at::empty({0}, options);
+  const auto made = [&](bool want) { return want ? at::empty(x.sizes(), options) : at::empty({0}, options); };
+  const Tensor z = made(with_z), scaled = made(scale.has_value());
+  const auto pointer = [](const Tensor& t) { return t.defined() ? t.const_data_ptr() : nullptr; };
   const int64_t n = x.size(-1);
-  check(normalize({x.const_data_ptr(), scale ? s.const_data_ptr() : nullptr, z.mutable_data_ptr(),
-                   scale ? scaled.mutable_data_ptr() : nullptr, x.numel() / n, n, eps, c10::cuda::getCurrentCUDAStream()},
+  check(normalize({x.const_data_ptr(), pointer(s), pointer(b), with_z ? z.mutable_data_ptr() : nullptr,
+                   scale ? scaled.mutable_data_ptr() : nullptr, x.numel() / n, n, eps, centered, c10::cuda::getCurrentCUDAStream()},
                   x.scalar_type() == at::kDouble, bf16));
   return {z, scaled};
 }
 
-Two normalize_backward_cuda(const MaybeTensor& dz, const MaybeTensor& dscaled, const MaybeTensor& dthrough, const Tensor& given,
-                            const MaybeTensor& scale, double eps) {
+NormalizeGrads normalize_backward_cuda(const MaybeTensor& dz, const MaybeTensor& dscaled, const MaybeTensor& dthrough, const Tensor& given,
+                                       const MaybeTensor& scale, bool with_bias, double eps, bool centered) {
   const c10::cuda::CUDAGuard guard(given.device());
-  if (given.size(-1) > kWidest) return wide_rows_backward(dz, dscaled, dthrough, given, scale, eps);
+  if (given.size(-1) > kWidest) return wide_rows_backward(dz, dscaled, dthrough, given, scale, with_bias, eps, centered);
   const Tensor x = given.contiguous();
   const int64_t n = x.size(-1), rows = x.numel() / n;
   const bool bf16 = (dz && dz->scalar_type() == at::kBFloat16) || (dscaled && dscaled->scalar_type() == at::kBFloat16);
   const auto ready = [&](const MaybeTensor& t, at::ScalarType dtype) { return t ? t->to(dtype).contiguous() : Tensor(); };
   const auto narrow = bf16 ? at::kBFloat16 : x.scalar_type();
   const Tensor g = ready(dz, narrow), h = ready(dscaled, narrow), t = ready(dthrough, x.scalar_type()), s = ready(scale, x.scalar_type());
-  const Tensor dx = at::empty_like(x), dscale = !scale        ? at::empty({0}, x.options())
-                                                : h.defined() ? at::empty({n}, x.options())
-                                                              : at::zeros({n}, x.options());
-  const Tensor partial = h.defined() ? at::empty({normalize_blocks(rows), n}, x.options()) : Tensor();
+  const Tensor dx = at::empty_like(x), none = at::empty({0}, x.options());
+  const Tensor sums = h.defined() ? at::empty({2, n}, x.options()) : at::zeros({2, scale ? n : 0}, x.options());
+  const Tensor partial = h.defined() ? at::empty({normalize_blocks(rows), 2 * n}, x.options()) : Tensor();
   const auto pointer = [](const Tensor& tensor) { return tensor.defined() ? tensor.const_data_ptr() : nullptr; };
   check(normalize_backward({pointer(g), pointer(h), pointer(t), x.const_data_ptr(), pointer(s), dx.mutable_data_ptr(),
-                            h.defined() ? dscale.mutable_data_ptr() : nullptr, h.defined() ? partial.mutable_data_ptr() : nullptr, rows, n,
-                            eps, c10::cuda::getCurrentCUDAStream()},
+                            h.defined() ? sums.mutable_data_ptr() : nullptr, h.defined() ? partial.mutable_data_ptr() : nullptr, with_bias,
+                            rows, n, eps, centered, c10::cuda::getCurrentCUDAStream()},
                            x.scalar_type() == at::kDouble, bf16));
-  return {dx, dscale};
+  return {dx, scale ? sums.select(0, 0) : none, with_bias ? sums.select(0, 1) : none};
 }
 
 }  // namespace

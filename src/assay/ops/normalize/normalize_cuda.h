@@ -7,10 +7,11 @@ namespace assay::ops {
 
 // Launchers over raw pointers; no torch type. `wide_type` is that of x, scale, dx, dscale and dthrough; `narrow`: z, scaled and their gradients are bfloat16.
 struct NormalizeArguments {
-  const void *x, *scale;  // [rows, n], [n] or null
-  void *z, *scaled;
+  const void *x, *scale, *bias;  // [rows, n]; [n] or null
+  void *z, *scaled;              // either may be null
   int64_t rows, n;
   double eps;
+  bool centered;
   cudaStream_t stream;
 };
 cudaError_t normalize(const NormalizeArguments& a, bool is_double, bool narrow);
@@ -18,10 +19,12 @@ cudaError_t normalize(const NormalizeArguments& a, bool is_double, bool narrow);
 struct NormalizeBackwardArguments {
   const void *dz, *dscaled, *dthrough;  // each may be null
   const void *x, *scale;
-  void *dx, *dscale;  // dscale [n], where dscaled is there
-  void* partial;      // [normalize_blocks(rows), n] of the wide type, where dscaled is there
+  void *dx, *dsums;  // dsums [2n]: of scale, of bias; where dscaled is there
+  void* partial;     // [normalize_blocks(rows), 2n] of the wide type, where dscaled is there
+  bool with_bias;    // else the second half of dsums is left alone
   int64_t rows, n;
   double eps;
+  bool centered;
   cudaStream_t stream;
 };
 int normalize_blocks(int64_t rows);

@@ -4,13 +4,20 @@
 
 namespace assay::ops {
 
-using Two = std::tuple<Tensor, Tensor>;
 using MaybeTensor = std::optional<Tensor>;
-using NormalizeForward = Two(const Tensor& x, const MaybeTensor& scale, double eps, bool bf16);
-// Gradients of z, of scaled and of through may be absent. -> dx, dscale (empty without a scale).
-using NormalizeBackward = Two(const MaybeTensor& dz, const MaybeTensor& dscaled, const MaybeTensor& dthrough, const Tensor& x,
-                              const MaybeTensor& scale, double eps);
+using NormalizeResult = std::tuple<Tensor, Tensor>;         // z, scaled; empty where not wanted
+using NormalizeGrads = std::tuple<Tensor, Tensor, Tensor>;  // dx, dscale, dbias; empty without a scale or bias
 
-void check_normalize(const Tensor& x, const MaybeTensor& scale, bool bf16);
+struct NormalizeNumbers {
+  double eps;
+  bool centered, bf16, with_z;
+};
+using NormalizeForward = NormalizeResult(const Tensor& x, const MaybeTensor& scale, const MaybeTensor& bias, double eps, bool centered,
+                                         bool bf16, bool with_z);
+// Gradients of z, of scaled and of through may be absent.
+using NormalizeBackward = NormalizeGrads(const MaybeTensor& dz, const MaybeTensor& dscaled, const MaybeTensor& dthrough, const Tensor& x,
+                                         const MaybeTensor& scale, bool with_bias, double eps, bool centered);
+
+void check_normalize(const Tensor& x, const MaybeTensor& scale, const MaybeTensor& bias, bool bf16);
 
 }  // namespace assay::ops

@@ -19,34 +19,49 @@ T sum_over(int64_t n, const F& term) {
   return total;
 }
 
+// What turns a row's x into z = (x - mean) r.
 template <class T>
-T inverse_rms(const T* x, int64_t n, T eps) {
-  return T(1) / std::sqrt(sum_over<T>(n, [&](int64_t i) { return x[i] * x[i]; }) / static_cast<T>(n) + eps);
+struct Row {
+  T mean, r;
+};
+template <class T>
+Row<T> row_of(const T* x, int64_t n, T eps, bool centered) {
+  const T inverse = T(1) / static_cast<T>(n), mean = centered ? sum_over<T>(n, [&](int64_t i) { return x[i]; }) * inverse : T(0);
+  const T squares = sum_over<T>(n, [&](int64_t i) { return (x[i] - mean) * (x[i] - mean); });
+  return {mean, T(1) / std::sqrt(squares * inverse + eps)};
 }
 
 template <class T>
-void forward(const T* x, const T* scale, int64_t n, T eps, T* __restrict z, T* __restrict scaled) {
-  const T r = inverse_rms(x, n, eps);
-  for (int64_t i = 0; i < n; ++i) z[i] = x[i] * r;
-  if (scaled != nullptr)
-    for (int64_t i = 0; i < n; ++i) scaled[i] = z[i] * scale[i];
+void forward(const T* x, const T* scale, const T* bias, int64_t n, T eps, bool centered, T* __restrict z, T* __restrict scaled) {
+  const auto [mean, r] = row_of(x, n, eps, centered);
+  if (z != nullptr)
+    for (int64_t i = 0; i < n; ++i) z[i] = (x[i] - mean) * r;
+  if (scaled == nullptr) return;
+  if (bias != nullptr)
+    for (int64_t i = 0; i < n; ++i) scaled[i] = (x[i] - mean) * r * scale[i] + bias[i];
+  else
+    for (int64_t i = 0; i < n; ++i) scaled[i] = (x[i] - mean) * r * scale[i];
 }
 
 template <class T>
-void backward(const T* dz, const T* dscaled, const T* dthrough, const T* x, const T* scale, int64_t n, T eps, T* __restrict dx,
-              T* __restrict dscale) {
-  const T r = inverse_rms(x, n, eps);
+void backward(const T* dz, const T* dscaled, const T* dthrough, const T* x, const T* scale, int64_t n, T eps, bool centered,
+              T* __restrict dx, T* __restrict dscale, T* __restrict dbias) {
+  const auto [mean, r] = row_of(x, n, eps, centered);
   for (int64_t i = 0; i < n; ++i) dx[i] = dz != nullptr ? dz[i] : T(0);
-  if (dscaled != nullptr)
+  if (dscaled != nullptr) {
     for (int64_t i = 0; i < n; ++i) {
       dx[i] += dscaled[i] * scale[i];
-      dscale[i] += dscaled[i] * x[i] * r;
+      dscale[i] += dscaled[i] * (x[i] - mean) * r;
     }
-  const T along = sum_over<T>(n, [&](int64_t i) { return dx[i] * x[i]; }), c = r * r * r / static_cast<T>(n) * along;
+    if (dbias != nullptr)
+      for (int64_t i = 0; i < n; ++i) dbias[i] += dscaled[i];
+  }
+  const T inverse = T(1) / static_cast<T>(n), along = sum_over<T>(n, [&](int64_t i) { return dx[i] * (x[i] - mean); });
+  const T c = r * r * r * inverse * along, level = centered ? r * inverse * sum_over<T>(n, [&](int64_t i) { return dx[i]; }) : T(0);
   if (dthrough != nullptr)
-    for (int64_t i = 0; i < n; ++i) dx[i] = dthrough[i] + (r * dx[i] - c * x[i]);
+    for (int64_t i = 0; i < n; ++i) dx[i] = dthrough[i] + (r * dx[i] - level - c * (x[i] - mean));
   else
-    for (int64_t i = 0; i < n; ++i) dx[i] = r * dx[i] - c * x[i];
+    for (int64_t i = 0; i < n; ++i) dx[i] = r * dx[i] - level - c * (x[i] - mean);
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include "assay/arch/transformer/decoder/attention.h"
 
-#include <ATen/ops/scaled_dot_product_attention.h>
-
+#include "assay/layers/attention.h"
 #include "assay/layers/rms_norm.h"
 
 namespace assay::arch::decoder {
@@ -36,11 +35,11 @@ Attention::Attention(const AttentionConfig& c, int64_t width, int64_t heads, con
   out_ = b.linear(name + ".out", width, width, out_scale);
 }
 
-Tensor Attention::rounded(const Tensor& t) const { return precision_ == tensor::Precision::bf16 && t.is_cuda() ? t.to(at::kBFloat16) : t; }
-
 Tensor Attention::operator()(const Tensor& z_BTC, const Rotation& rotation) const {
   const int64_t B = z_BTC.size(0), T = z_BTC.size(1), C = z_BTC.size(2), D = C / heads_;
   const Tensor qkv = tensor::linear(z_BTC, qkv_.weight, qkv_.bias, precision_);
+  if (!q_gain_D_.defined() && !rotation.defined() && kv_heads_ == heads_)
+    return tensor::linear(layers::packed_causal_attention(qkv, heads_, precision_), out_.weight, out_.bias, precision_);
   const auto heads = [&](int64_t first, int64_t count) {
     return qkv.narrow(-1, first * D, count * D).view({B, T, count, D}).transpose(1, 2);  // [B, count, T, D]
   };
@@ -57,8 +56,8 @@ Tensor Attention::operator()(const Tensor& z_BTC, const Rotation& rotation) cons
     k = k.repeat_interleave(heads_ / kv_heads_, 1);
     v = v.repeat_interleave(heads_ / kv_heads_, 1);
   }
-  const Tensor o = at::scaled_dot_product_attention(rounded(q), rounded(k), rounded(v), std::nullopt, 0.0, true).to(qkv.scalar_type());
-  return tensor::linear(o.transpose(1, 2).reshape({B, T, C}), out_.weight, out_.bias, precision_);
+  const Tensor o = layers::causal_attention(q, k, v, std::nullopt, precision_).to(qkv.scalar_type());
+  return tensor::linear(layers::joined_heads(o), out_.weight, out_.bias, precision_);
 }
 
 double Attention::macs(const AttentionConfig& c, double width, double heads, double T) {

@@ -22,8 +22,6 @@ class Attention {
   static double macs(const AttentionConfig& c, double width, double heads, double T);
 
  private:
-  Tensor rounded(const Tensor& t) const;
-
   int64_t heads_ = 1, kv_heads_ = 1;
   tensor::Precision precision_ = tensor::Precision::fp32;
   Affine qkv_, out_;

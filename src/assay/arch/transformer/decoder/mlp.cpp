@@ -89,8 +89,8 @@ Mlp::Mlp(const MlpConfig& c, const BandConfig& band, int64_t width, const Builde
 
 Tensor Mlp::apply(const Layer& l, const Tensor& x) const {
   if (!l.packed) return tensor::linear(x, l.weight, l.bias, precision_);
-  const Tensor y =
-      ops::banded_product(x.reshape({-1, x.size(-1)}), l.weight, l.band.out, l.band.bandwidth, precision_ == tensor::Precision::bf16);
+  const Tensor y = ops::banded_product(x.reshape({-1, x.size(-1)}).to(l.weight.scalar_type()), l.weight, l.band.out, l.band.bandwidth,
+                                       precision_ == tensor::Precision::bf16);
   std::vector<int64_t> shape = x.sizes().vec();
   shape.back() = l.band.out;
   return (l.bias.defined() ? y + l.bias : y).view(shape);

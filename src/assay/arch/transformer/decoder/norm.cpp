@@ -1,9 +1,5 @@
 #include "assay/arch/transformer/decoder/norm.h"
 
-#include <ATen/ops/layer_norm.h>
-
-#include "assay/layers/rms_norm.h"
-
 namespace assay::arch::decoder {
 
 const core::Schema& NormConfig::schema() {
@@ -16,14 +12,14 @@ const core::Schema& NormConfig::schema() {
   return s;
 }
 
-Norm::Norm(const NormConfig& c, const Builder& b, const std::string& name, int64_t n) : config_(c) {
+Norm::Norm(const NormConfig& c, const Builder& b, const std::string& name, int64_t n) : config_(c), precision_(b.precision) {
   gain_.weight = b.params.add(name + ".weight", {n}, tensor::constant(1));
   if (c.norm == "layer") gain_.bias = b.params.add(name + ".bias", {n}, tensor::constant(0));
 }
 
-Tensor Norm::operator()(const Tensor& x) const {
-  if (config_.norm == "rms") return layers::rms_norm(x, config_.norm_eps) * gain_.weight;
-  return at::layer_norm(x, {x.size(-1)}, gain_.weight, gain_.bias, config_.norm_eps);
+ops::Normalized Norm::branch(const Tensor& x) const {
+  const bool narrow = precision_ == tensor::Precision::bf16 && x.is_cuda() && x.scalar_type() == at::kFloat;
+  return ops::affine_norm(x, gain_.weight, gain_.bias, {.eps = config_.norm_eps, .centered = config_.norm == "layer", .bf16 = narrow});
 }
 
 }  // namespace assay::arch::decoder

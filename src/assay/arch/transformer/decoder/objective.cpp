@@ -1,6 +1,6 @@
 #include "assay/arch/transformer/decoder/objective.h"
 
-#include "assay/ops/loss_head/loss_head.h"
+#include "assay/ops/loss_head/linear_loss_head.h"
 
 namespace assay::arch::decoder {
 
@@ -26,10 +26,18 @@ std::pair<int64_t, int64_t> ObjectiveConfig::scored(int64_t T) const {
   return {loss_first, (loss_last < 0 ? loss_first : loss_last) + 1};
 }
 
-Tensor objective(const ObjectiveConfig& c, const Tensor& logits_BTV, const Tensor& targets_BT, bool overwrite) {
-  const auto [first, end] = c.scored(targets_BT.size(1));
-  return ops::loss_head(logits_BTV, {}, targets_BT,
-                        {.z_loss = c.z_loss, .smoothing = c.label_smoothing, .first = first, .last = end, .overwrite = overwrite});
+ops::LossHead ObjectiveConfig::head(int64_t T) const {
+  const auto [first_position, end] = scored(T);
+  return {.z_loss = z_loss, .smoothing = label_smoothing, .first = first_position, .last = end};
+}
+
+Tensor objective(const ObjectiveConfig& c, const Tensor& logits_BTV, const Tensor& targets_BT) {
+  return ops::loss_head(logits_BTV, {}, targets_BT, c.head(targets_BT.size(1)));
+}
+
+Tensor objective(const ObjectiveConfig& c, const Tensor& z_BTC, const Tensor& table_VC, const Tensor& targets_BT,
+                 tensor::Precision precision) {
+  return ops::linear_loss_head(z_BTC, table_VC, targets_BT, c.head(targets_BT.size(1)), precision);
 }
 
 }  // namespace assay::arch::decoder

@@ -1,0 +1,89 @@
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/softmax.h>
+#include <doctest/doctest.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <cmath>
+
+#include "assay/layers/attention.h"
+#include "ops/op_case.h"
+#include "ops/random_tensor.h"
+
+using namespace assay;
+using testing::OpCase;
+using testing::random_tensor;
+using testing::Tensors;
+
+namespace {
+
+Tensor reference(const Tensor& q, const Tensor& k, const Tensor& v, double scale) {
+  const int64_t T = q.size(2);
+  const Tensor future = at::full({T, T}, -INFINITY, q.options()).triu(1);
+  return at::matmul(at::softmax(at::matmul(q, k.transpose(-1, -2)) * scale + future, -1), v);
+}
+
+OpCase separate_case(int64_t B, int64_t H, int64_t T, int64_t d, double scale) {
+  OpCase o;
+  o.name = "causal attention T=" + std::to_string(T) + " d=" + std::to_string(d);
+  o.inputs = [=](uint64_t seed) {
+    return Tensors{random_tensor({B, H, T, d}, seed, "q"), random_tensor({B, H, T, d}, seed, "k"), random_tensor({B, H, T, d}, seed, "v")};
+  };
+  o.op = [=](const Tensors& x) { return layers::causal_attention(x[0], x[1], x[2], scale, tensor::Precision::fp32).contiguous(); };
+  o.op_bf16 = [=](const Tensors& x) { return layers::causal_attention(x[0], x[1], x[2], scale, tensor::Precision::bf16).contiguous(); };
+  o.meta = false;
+  o.reference = [=](const Tensors& x) { return reference(x[0], x[1], x[2], scale); };
+  return o;
+}
+
+OpCase packed_case(int64_t B, int64_t H, int64_t T, int64_t d) {
+  OpCase o;
+  o.name = "packed causal attention H=" + std::to_string(H) + " T=" + std::to_string(T) + " d=" + std::to_string(d);
+  o.inputs = [=](uint64_t seed) { return Tensors{random_tensor({B, T, 3 * H * d}, seed, "qkv")}; };
+  o.op = [=](const Tensors& x) { return layers::packed_causal_attention(x[0], H, tensor::Precision::fp32); };
+  o.op_bf16 = [=](const Tensors& x) {
+    const Tensor qkv = x[0].is_cuda() ? x[0].to(at::kBFloat16) : x[0];
+    return layers::packed_causal_attention(qkv, H, tensor::Precision::bf16);
+  };
+  o.meta = false;
+  o.reference = [=](const Tensors& x) {
+    const auto part = [&](int64_t i) { return x[0].narrow(-1, i * H * d, H * d).reshape({B, T, H, d}).transpose(1, 2); };
+    return layers::joined_heads(reference(part(0), part(1), part(2), 1 / std::sqrt(static_cast<double>(d))));
+  };
+  return o;
+}
+
+// One position, lengths around the blocks of the kernels, heads that no GPU kernel takes as they are.
+std::vector<OpCase> cases() {
+  return {separate_case(1, 1, 1, 8, 1),  separate_case(2, 3, 33, 16, 0.5), separate_case(1, 2, 130, 64, 0.125),
+          separate_case(2, 1, 65, 5, 1), packed_case(2, 3, 7, 8),          packed_case(1, 2, 129, 32),
+          packed_case(2, 1, 64, 64),     packed_case(1, 2, 20, 6)};
+}
+
+}  // namespace
+
+TEST_CASE("causal attention agrees with softmax written out on the CPU, values and gradients") {
+  for (const OpCase& c : cases()) testing::check_op(c, at::Device(at::kCPU));
+}
+
+TEST_CASE("causal attention agrees with softmax written out on CUDA, values and gradients") {
+  const at::Device* cuda = testing::cuda_or_skip();
+  if (cuda == nullptr) return;
+  for (const OpCase& c : cases()) testing::check_op(c, *cuda);
+}
+
+TEST_CASE("CUDA: bfloat16 gradients of attention repeat bit for bit") {
+  const at::Device* cuda = testing::cuda_or_skip();
+  if (cuda == nullptr) return;
+  const Tensor qkv = random_tensor({4, 512, 3 * 2 * 64}, 1, "qkv").to(*cuda, at::kBFloat16),
+               up = random_tensor({4, 512, 128}, 1, "g").to(*cuda, at::kBFloat16);
+  const auto gradient = [&] {
+    Tensor leaf = qkv.clone().requires_grad_(true);
+    torch::autograd::backward({layers::packed_causal_attention(leaf, 2, tensor::Precision::bf16)}, {up});
+    return leaf.grad();
+  };
+  const Tensor first = gradient();
+  for (int i = 0; i < 4; ++i) CHECK(at::equal(first, gradient()));
+}
