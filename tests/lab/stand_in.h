@@ -51,7 +51,7 @@ class StandIn {
     return R"sh(#!/bin/sh
 here=)sh" + path +
            R"sh(
-echo "$*" >> "$here/starts"
+echo "$* device=${CUDA_VISIBLE_DEVICES-all}" >> "$here/starts"
 env > "$here/environment"
 arch= seed= out= resume= dry= mode=ok base=2 tokens=0 width= flops=12.5 lr=1 best= salt= config=null
 read_words() {

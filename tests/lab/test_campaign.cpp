@@ -98,6 +98,42 @@ TEST_CASE("all members get the same budget, threads and way to compute products,
   CHECK(c.starts("train --arch v8 --seed 2 --out " + c.at("out/members/b-s2") + " --quiet fake.base=1.5") == 1);
 }
 
+TEST_CASE("members that train on CUDA are dealt to the visible devices; one that names its device is left there") {
+  struct Visible {
+    explicit Visible(const char* devices) { ::setenv("CUDA_VISIBLE_DEVICES", devices, 1); }
+    ~Visible() { ::unsetenv("CUDA_VISIBLE_DEVICES"); }
+  };
+  const Visible devices("4,6");
+  Campaign c("baselines = []\n" + recipe("train.device = \"cuda\"\n", "train.device = \"cuda\"\n"));
+  c.request.jobs = 0;
+  const Outcome dealt = c.run();
+  CHECK(dealt.exit == Exit::ok);
+  CHECK(c.starts("device=4") + c.starts("device=6") == 2 + 2 + 6);  // dry runs, audits, members
+  CHECK(c.starts("device=4") >= 3);
+  CHECK(c.starts("device=6") >= 3);
+  Campaign named("baselines = []\n" + recipe("train.device = \"cuda:1\"\n", "train.device = \"cuda\"\n"));
+  CHECK(named.run().exit == Exit::ok);
+  CHECK(named.starts("device=4,6") == 10);
+}
+
+TEST_CASE("with fixed seeds and a threshold an arm's escapes stand beside the verdict on the mean") {
+  // a: 2.01, 2.02, 2.03; b: 1.511, 1.524, 1.539
+  const Campaign c("escape_threshold = 1.53\n" + recipe());
+  const Outcome o = c.run();
+  const Value& arm = o.results.at("arms").as_array().at(1);
+  CHECK(arm.at("escape").at("arm").at("escaped").as_int() == 2);
+  CHECK(arm.at("escape").at("control").at("escaped").as_int() == 0);
+  CHECK(arm.at("escape").at("arm").at("runs").as_int() == 3);
+  CHECK(arm.at("escape").at("p_value").as_double() == doctest::Approx(0.5));
+  CHECK(arm.at("sentence").as_string().find("two modes: escape 2 of 3 against 0 of 3") != std::string::npos);
+  CHECK(arm.at("modes").at("median_escaped").as_double() == doctest::Approx(1.5175));
+  CHECK(arm.at("modes").at("median_rest").as_double() == doctest::Approx(1.539));
+  const Value& control = o.results.at("arms").as_array().at(0);
+  CHECK(control.at("modes").at("escaped").as_int() == 0);
+  CHECK(control.at("modes").at("median_escaped").is_null());
+  CHECK(Campaign(recipe()).run().results.at("arms").as_array().at(1).at("modes").is_null());
+}
+
 TEST_CASE("a recipe fixes threads and products for every member") {
   const Campaign c("threads = 3\nproduct = \"aten\"\n" + recipe());
   c.run();

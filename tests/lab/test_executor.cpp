@@ -13,6 +13,7 @@
 #include "assay/core/error.h"
 #include "assay/core/log.h"
 #include "assay/core/reference_environment.h"
+#include "assay/lab/devices.h"
 #include "assay/lab/executor.h"
 #include "stand_in.h"
 
@@ -132,6 +133,52 @@ TEST_CASE("captured output is whole, also where both streams are long") {
   CHECK(c.ending.exit_code == 9);
   CHECK(c.out.size() == 3000 * 41);
   CHECK(c.err.size() == 6000);
+}
+
+TEST_CASE("several programs are captured in their order, as many at once as is allowed, each on the next device") {
+  const StandIn dir;
+  // Each says how many run beside it, waiting until both of a pair are there.
+  const std::string both =
+      "touch " + dir.at("$0") + "; while [ ! -e " + dir.at("$1") + " ]; do sleep 0.01; done; echo $0 $CUDA_VISIBLE_DEVICES";
+  const auto one = [&](const std::string& own, const std::string& other) { return Words{"/bin/sh", "-c", both, own, other}; };
+  const auto all =
+      capture_all({one("a", "b"), one("b", "a"), shell("echo $CUDA_VISIBLE_DEVICES >&2; exit 4"), {dir.at("absent")}}, 2, {"5", "7"});
+  REQUIRE(all.size() == 4);
+  CHECK(all[0].out == "a 5\n");
+  CHECK(all[1].out == "b 7\n");
+  CHECK(all[2].ending.exit_code == 4);
+  CHECK((all[2].err == "5\n" || all[2].err == "7\n"));
+  CHECK(all[3].ending.exit_code == 127);
+  CHECK(capture_all({}, 3).empty());
+}
+
+TEST_CASE("children are dealt to devices in turn, and each sees its own alone") {
+  const StandIn dir;
+  ::setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3", 1);
+  LocalExecutor executor(0, {"1", "GPU-a"});
+  for (const char* name : {"a", "b", "c"}) executor.start(name, shell("echo $CUDA_VISIBLE_DEVICES"), dir.at(name));
+  LocalExecutor plain;
+  plain.start("d", shell("echo $CUDA_VISIBLE_DEVICES"), dir.at("d"));
+  wait_all(executor);
+  wait_all(plain);
+  ::unsetenv("CUDA_VISIBLE_DEVICES");
+  CHECK(dir.read("a") == "1\n");
+  CHECK(dir.read("b") == "GPU-a\n");
+  CHECK(dir.read("c") == "1\n");
+  CHECK(dir.read("d") == "0,1,2,3\n");
+}
+
+TEST_CASE("the visible devices are those that the variable names, up to the first word that names none") {
+  const auto devices = [](const char* value) {
+    ::setenv("CUDA_VISIBLE_DEVICES", value, 1);
+    const auto all = visible_cuda_devices();
+    ::unsetenv("CUDA_VISIBLE_DEVICES");
+    return all;
+  };
+  CHECK(devices("2, 5") == std::vector<std::string>{"2", "5"});
+  CHECK(devices("GPU-1,GPU-2") == std::vector<std::string>{"GPU-1", "GPU-2"});
+  CHECK(devices("1,-1,0") == std::vector<std::string>{"1"});
+  CHECK(devices("").empty());
 }
 
 TEST_CASE("the environment of children lacks the names that configure reference implementations") {

@@ -13,6 +13,16 @@ using namespace assay::stats;
 using assay::core::ConfigError;
 using assay::stats::test::normals;
 
+TEST_CASE("the exact test of discordant rounds is the binomial one") {
+  CHECK(discordant_p(0, 0) == 1);
+  CHECK(discordant_p(3, 3) == 1);
+  CHECK(discordant_p(2, 0) == doctest::Approx(0.5));
+  CHECK(discordant_p(0, 6) == doctest::Approx(2.0 / 64));
+  CHECK(discordant_p(8, 1) == doctest::Approx(2.0 * (1 + 9) / 512));
+  CHECK(discordant_p(1, 8) == discordant_p(8, 1));
+  CHECK_THROWS_AS(discordant_p(-1, 2), assay::core::ConfigError);
+}
+
 TEST_CASE("seven discordant rounds of one side reach 20 and nine reach 80") {
   CHECK(std::exp(escape_log_e(6, 0).two_sided) < 20);
   CHECK(std::exp(escape_log_e(7, 0).two_sided) == doctest::Approx(26.8).epsilon(0.002));

@@ -116,6 +116,26 @@ TEST_CASE("a signal finishes the update, saves and says how to go on; the resume
   CHECK(rows(dir / "straight") == rows(dir / "stopped"));
 }
 
+TEST_CASE("a run that is to keep no checkpoint has them while it lasts and none once it is done") {
+  const TemporaryDirectory dir;
+  const auto with = tiny_run("gpt2", {"train.steps=9", "optim.schedule=constant"});
+  const auto without =
+      tiny_run("gpt2", {"train.steps=9", "optim.schedule=constant", "train.checkpoint_every=3", "train.keep_checkpoints=0"});
+  CHECK(without->fingerprint() == with->fingerprint());
+  const double loss = *train::train_new(*with, dir / "with").val_loss;
+  CHECK(*train::train_new(*without, dir / "without").val_loss == loss);
+  CHECK(core::list_directory(dir / "without/checkpoints").empty());
+  CHECK(results::read_summary(dir / "without")->status == "done");
+  CHECK_THROWS_WITH_AS(train::resume(dir / "without", {}), doctest::Contains("kept no weights (train.keep_checkpoints=0)"),
+                       core::ConfigError);
+  const auto stopped = tiny_run(
+      "gpt2", {"train.steps=6", "optim.schedule=constant", "train.checkpoint_every=3"});  // as if it had been killed after update 6
+  train::train_new(*stopped, dir / "stopped");
+  std::filesystem::remove(dir / "stopped/summary.json");
+  CHECK(*train::resume(dir / "stopped", {"train.steps=9", "train.keep_checkpoints=0"}).val_loss == loss);
+  CHECK(core::list_directory(dir / "stopped/checkpoints").empty());
+}
+
 TEST_CASE("a wall-clock limited run replays its recorded multipliers and its decision to stop") {
   const TemporaryDirectory dir;
   const auto config =

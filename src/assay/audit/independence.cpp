@@ -26,7 +26,7 @@ template <class Run>
 void compare(const Subject& s, CheckResult& r, const std::string& what, Run run) {
   for (const Mode mode : comparable_modes(s))
     for (const at::ScalarType dtype : {at::kDouble, at::kFloat}) {
-      const arch::Built b = s.build(dtype);
+      const arch::Built b = s.build_exact(dtype);
       const auto [got, want] = run(b, mode);
       const State* first = first_difference(
           got, want, [&](const Tensor& a, const Tensor& c) { return a.sizes() != c.sizes() || apart(a, c, tolerance(dtype)); });
@@ -60,7 +60,7 @@ void check_prefix_consistency(const Subject& s, CheckResult& r) {
   }
   if (!s.evaluation_repeats()) return;
   // Weights far from their start, in float64: what depends on the length may show only there, as a decay does that is clamped when it is fast.
-  const arch::Built far = s.build(at::kDouble);
+  const arch::Built far = s.build_exact(at::kDouble);
   perturb(far, s.seed(), "audit/far", kFar);
   const Trace whole = narrowed(trace(far, ids, Mode::evaluation), 1, std::max<int64_t>(1, T / 3));
   const Trace alone = trace(far, ids.narrow(1, 0, std::max<int64_t>(1, T / 3)).contiguous(), Mode::evaluation);

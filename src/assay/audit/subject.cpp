@@ -1,5 +1,6 @@
 #include "assay/audit/subject.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/equal.h>
 
@@ -12,7 +13,8 @@ namespace assay::audit {
 namespace {
 
 constexpr int64_t kBatchRows = 4, kBatchLength = 32, kTrainedUpdates = 20;
-constexpr int64_t kShortest = 8;  // in rows of two tokens a decay over time, for instance, has no effect
+constexpr int64_t kGrain = 1 << 14;  // values of a thread
+constexpr int64_t kShortest = 8;     // in rows of two tokens a decay over time, for instance, has no effect
 
 // At least kShortest positions, where the options allow them.
 int64_t positions_for(const train::RunConfig& c, int64_t vocab) {
@@ -42,7 +44,10 @@ void perturb(const arch::Built& built, uint64_t seed, const std::string& salt, d
   for (const auto& e : built.params->entries()) {
     const core::Stream stream(seed, salt + "/" + e.name);
     Tensor noise = at::empty({e.numel}, at::TensorOptions().dtype(at::kDouble));
-    for (int64_t i = 0; i < e.numel; ++i) noise.data_ptr<double>()[i] = size * stream.normal(static_cast<uint64_t>(i));
+    double* values = noise.data_ptr<double>();
+    at::parallel_for(0, e.numel, kGrain, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) values[i] = size * stream.normal(static_cast<uint64_t>(i));
+    });
     Tensor part = built.params->view(built.params->values(), e);
     part.add_(noise.view(part.sizes()).to(part.options()));
   }
@@ -72,11 +77,14 @@ Subject::Subject(const train::RunConfig& config, int64_t vocab, Level level, con
   evaluation_repeats_ = repeats(*weights_[1].built->model, ids(1, std::min(config.train.seq_len, kShortest), 6));
 }
 
-arch::Built Subject::build(at::ScalarType dtype) const {
+arch::Built Subject::build(at::ScalarType dtype) const { return built(dtype, tensor::precision_from(config_.train.precision)); }
+arch::Built Subject::build_exact(at::ScalarType dtype) const { return built(dtype, tensor::Precision::fp32); }
+
+arch::Built Subject::built(at::ScalarType dtype, tensor::Precision precision) const {
   arch::BuildOptions options;
   options.device = device_;
   options.dtype = dtype;
-  options.precision = tensor::precision_from(config_.train.precision);
+  options.precision = precision;
   options.seed = seed();
   return arch::build(arch(), config_.model_options(), {vocab_, built_for_}, options);
 }

@@ -28,6 +28,9 @@ class Subject {
   const at::Device& device() const { return device_; }
 
   arch::Built build(at::ScalarType dtype = at::kFloat) const;
+  // With products in full precision whatever the run's: for comparisons across shapes, where sums taken in another order may fall on the other
+  // side of a rounding to bfloat16.
+  arch::Built build_exact(at::ScalarType dtype = at::kFloat) const;
   // Every parameter moved at random, so that no path is hidden behind a zero or a one.
   arch::Built perturbed(at::ScalarType dtype = at::kFloat) const;
 
@@ -53,6 +56,8 @@ class Subject {
   void train(const arch::Built& built, optim::Optimizer& optimizer, int64_t first, int64_t last) const;
 
  private:
+  arch::Built built(at::ScalarType dtype, tensor::Precision precision) const;
+
   const train::RunConfig& config_;
   int64_t vocab_;
   Level level_;

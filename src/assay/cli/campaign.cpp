@@ -35,7 +35,7 @@ int run_campaign(const std::vector<std::string>& args) {
   lab::Request request;
   line.positional("RECIPE.toml", request.recipe, "what to compare");
   line.option("--out", request.directory, "directory of the campaign (runs/<name>)");
-  line.option("--jobs", request.jobs, "members at a time (cores / threads of a member)");
+  line.option("--jobs", request.jobs, "members at a time, dealt to the CUDA devices in turn (one a device; on the CPU cores / threads)");
   line.flag("--retry-failed", request.retry_failed, "start failed members again");
   line.flag("--accept-deviations", request.accept_deviations, "of a recipe that was edited: record them, go on as it was frozen");
   line.epilog(

@@ -9,6 +9,7 @@
 #include "assay/core/log.h"
 #include "assay/lab/comparison.h"
 #include "assay/lab/deviations.h"
+#include "assay/lab/devices.h"
 #include "assay/lab/plan.h"
 #include "assay/lab/pool.h"
 #include "assay/lab/references.h"
@@ -83,18 +84,30 @@ class Runner {
   void audit_arms() {
     if (recipe_.audit == "none") return;
     core::make_directories(core::real_files(), directory_ + "/audits");
+    std::vector<const Arm*> arms;
+    std::vector<Words> programs;
     for (const Arm& arm : recipe_.arms) {
       if (arm.arch.starts_with("ngram") || !read_audit(directory_, arm).is_null()) continue;
-      core::info("[campaign] audits " + arm.name);
-      const Captured answer = capture(audit_words(request_.program, arm, recipe_.audit, pinned_));
-      if (answer.ending.signal != 0 ||
-          (answer.ending.exit_code != 0 && answer.ending.exit_code != static_cast<int>(core::Exit::check_failed)))
-        throw core::Error(
-            core::Exit::internal, "campaign",
-            "the audit of arm '" + arm.name + "' did not end well: " + ending_text(answer.ending) + "; " + last_line(answer.err));
-      core::parse_json(answer.out, "audit of arm '" + arm.name + "'");
-      core::write_file(core::real_files(), directory_ + "/audits/" + arm.name + ".json", answer.out);
+      arms.push_back(&arm);
+      programs.push_back(audit_words(request_.program, arm, recipe_.audit, pinned_));
     }
+    if (arms.empty()) return;
+    std::vector<std::string> names;
+    for (const Arm* arm : arms) names.push_back(arm->name);
+    core::info("[campaign] audits " + joined(names));
+    const Places places = places_of(recipe_, request_, pinned_.threads);
+    const std::vector<Captured> answers = capture_all(programs, places.members, places.devices);
+    for (size_t i = 0; i < arms.size(); ++i) keep_audit(*arms[i], answers[i]);
+  }
+
+  void keep_audit(const Arm& arm, const Captured& answer) const {
+    if (answer.ending.signal != 0 ||
+        (answer.ending.exit_code != 0 && answer.ending.exit_code != static_cast<int>(core::Exit::check_failed)))
+      throw core::Error(
+          core::Exit::internal, "campaign",
+          "the audit of arm '" + arm.name + "' did not end well: " + ending_text(answer.ending) + "; " + last_line(answer.err));
+    core::parse_json(answer.out, "audit of arm '" + arm.name + "'");
+    core::write_file(core::real_files(), directory_ + "/audits/" + arm.name + ".json", answer.out);
   }
 
   // Trains what is missing of the trials of every arm that passed its audit, and takes the best values.

@@ -14,7 +14,7 @@ struct Request {
   std::string recipe;     // path
   std::string directory;  // "": runs/<name>
   std::string program;    // what members run: this program, or a stand-in
-  int64_t jobs = 0;       // members at a time; 0: as many as there are cores for
+  int64_t jobs = 0;       // members at a time; 0: one a CUDA device where they train there, else as many as there are cores for
   bool retry_failed = false;
   bool look_inside = true;         // one sentence through each arm's first model, for the report
   bool accept_deviations = false;  // of an edited recipe: record them and go on as frozen

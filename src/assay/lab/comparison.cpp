@@ -211,6 +211,20 @@ void add_pairs(Value& v, const Recipe& recipe, const Judged& judged, size_t arm)
   v["pairing"]["seeds_ratio"] = number_or_null(p.seeds_ratio);
 }
 
+// Of outcomes with two modes: how many runs escaped, and the middle of either mode. Null without a threshold.
+Value modes_of(const std::vector<double>& values, const std::optional<double>& threshold) {
+  if (!threshold) return {};
+  std::vector<double> below, rest;
+  for (const double x : values) (x < *threshold ? below : rest).push_back(x);
+  Value v = Value::object();
+  v["threshold"] = *threshold;
+  v["escaped"] = static_cast<int64_t>(below.size());
+  v["runs"] = static_cast<int64_t>(values.size());
+  v["median_escaped"] = below.empty() ? Value() : number_or_null(stats::quantile(below, 0.5));
+  v["median_rest"] = rest.empty() ? Value() : number_or_null(stats::quantile(rest, 0.5));
+  return v;
+}
+
 Value arm_document(const Recipe& recipe, const Evidence& evidence, const Judged& judged, size_t arm, const Pinned& pinned) {
   const Arm& a = recipe.arms[arm];
   Value v = judged.rule().verdict(arm);
@@ -232,6 +246,7 @@ Value arm_document(const Recipe& recipe, const Evidence& evidence, const Judged&
   v["n"] = m.n;
   v["mean"] = number_or_null(m.mean);
   v["sd"] = number_or_null(m.sd);
+  v["modes"] = modes_of(values, recipe.escape_threshold);
   v["audit"] = audit_document(evidence.audits[arm]);
   v["tuning"] = tuning_document(recipe, evidence.tuned[arm]);
   v["control"] = recipe.arms[judged.control(arm)].name;

@@ -1,6 +1,7 @@
 #include "assay/lab/dry_run.h"
 
 #include "assay/core/error.h"
+#include "assay/lab/devices.h"
 
 namespace assay::lab {
 namespace {
@@ -37,14 +38,27 @@ void require_metric(const Recipe& recipe, const Arm& arm, const Value& plan) {
                                         "' measures; it measures " + all);
 }
 
-}  // namespace
-
-Value dry_run(const Recipe& recipe, const Arm& arm, const Request& request, const Pinned& pinned) {
-  const Captured answer = capture(dry_run_words(request.program, arm, recipe.seeds.front(), pinned));
+Value plan_of(const Recipe& recipe, const Arm& arm, const Captured& answer) {
   if (answer.ending.signal != 0 || answer.ending.exit_code != 0) refuse(recipe, arm, answer);
   Value plan = core::parse_json(answer.out, "dry run of arm '" + arm.name + "'");
   require_metric(recipe, arm, plan);
   return plan;
+}
+
+}  // namespace
+
+Value dry_run(const Recipe& recipe, const Arm& arm, const Request& request, const Pinned& pinned) {
+  return plan_of(recipe, arm, capture(dry_run_words(request.program, arm, recipe.seeds.front(), pinned)));
+}
+
+std::vector<Value> dry_runs(const Recipe& recipe, const Request& request, const Pinned& pinned) {
+  std::vector<Words> programs;
+  for (const Arm& arm : recipe.arms) programs.push_back(dry_run_words(request.program, arm, recipe.seeds.front(), pinned));
+  const Places places = places_of(recipe, request, pinned.threads);
+  const std::vector<Captured> answers = capture_all(programs, places.members, places.devices);
+  std::vector<Value> plans;
+  for (size_t a = 0; a < answers.size(); ++a) plans.push_back(plan_of(recipe, recipe.arms[a], answers[a]));
+  return plans;
 }
 
 std::optional<Value> try_dry_run(const Recipe& recipe, const Arm& arm, const Request& request, const Pinned& pinned) {

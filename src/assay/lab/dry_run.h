@@ -11,6 +11,8 @@ namespace assay::lab {
 
 // ConfigError (or the program's own kind) where the arm cannot be trained as it is, showing the place in the recipe.
 core::Value dry_run(const Recipe& recipe, const Arm& arm, const Request& request, const Pinned& pinned);
+// Of every arm, as many at a time as there is room for; the error is that of the first arm in the recipe.
+std::vector<core::Value> dry_runs(const Recipe& recipe, const Request& request, const Pinned& pinned);
 
 // The same, without a value where the program refuses the arm's options.
 std::optional<core::Value> try_dry_run(const Recipe& recipe, const Arm& arm, const Request& request, const Pinned& pinned);

@@ -130,6 +130,35 @@ void drain(Descriptor& from, std::string& text) {
   text.append(buffer, std::min(static_cast<size_t>(n), kCaptureLimit - text.size()));
 }
 
+// One environment a device, or one for all.
+std::vector<std::vector<std::string>> environments_of(const std::vector<std::string>& devices) {
+  std::vector<std::vector<std::string>> all;
+  for (const std::string& d : devices) all.push_back(child_environment(nullptr, &d));
+  if (all.empty()) all.push_back(child_environment(nullptr));
+  return all;
+}
+
+// A child whose streams are read to their end.
+struct Listened {
+  size_t number, place;
+  pid_t pid;
+  Descriptor out, err;
+};
+
+size_t free_place(const std::vector<Listened>& running) {
+  size_t place = 0;
+  const auto taken = [&] { return std::any_of(running.begin(), running.end(), [&](const Listened& l) { return l.place == place; }); };
+  while (taken()) ++place;
+  return place;
+}
+
+Listened listen(size_t number, const Words& words, const std::vector<std::string>& environment, size_t place, const sigset_t& mask) {
+  auto [out, out_end] = make_pipe();
+  auto [err, err_end] = make_pipe();
+  const pid_t pid = launch(words, environment, mask, out_end.get(), err_end.get());
+  return {number, place, pid, std::move(out), std::move(err)};
+}
+
 }  // namespace
 
 std::string signal_text(int signal) {
@@ -158,7 +187,8 @@ int SignalGate::take(double seconds) {
   return signal > 0 ? signal : 0;
 }
 
-LocalExecutor::LocalExecutor(int64_t cores) : environment_(child_environment(nullptr)), slots_(core_slots(cores)) {}
+LocalExecutor::LocalExecutor(int64_t cores, const std::vector<std::string>& devices)
+    : environments_(environments_of(devices)), slots_(core_slots(cores)) {}
 
 size_t LocalExecutor::free_slot() const {
   size_t slot = 0;
@@ -177,7 +207,8 @@ void LocalExecutor::start(const std::string& name, const Words& words, const std
   if (out.get() < 0) fail(log);
   const size_t slot = free_slot();
   const cpu_set_t* cores = slot < slots_.size() ? &slots_[slot] : nullptr;
-  children_.push_back({name, launch(words, environment_, gate_.before(), out.get(), out.get(), cores), slot});
+  const std::vector<std::string>& environment = environments_[slot % environments_.size()];
+  children_.push_back({name, launch(words, environment, gate_.before(), out.get(), out.get(), cores), slot});
 }
 
 std::vector<std::string> LocalExecutor::running_names() const {
@@ -214,25 +245,34 @@ void LocalExecutor::signal_all(int signal) {
   for (const Child& c : children_) ::kill(-c.pid, signal);
 }
 
-Captured capture(const Words& words) {
-  auto [out, out_end] = make_pipe();
-  auto [err, err_end] = make_pipe();
+Captured capture(const Words& words) { return capture_all({words}, 1).front(); }
+
+std::vector<Captured> capture_all(const std::vector<Words>& programs, size_t at_a_time, const std::vector<std::string>& devices) {
+  const std::vector<std::vector<std::string>> environments = environments_of(devices);
   sigset_t mask;
   ::pthread_sigmask(SIG_SETMASK, nullptr, &mask);
-  const pid_t pid = launch(words, child_environment(nullptr), mask, out_end.get(), err_end.get());
-  out_end.close();
-  err_end.close();
-  Captured result;
-  while (out.get() >= 0 || err.get() >= 0) {
-    pollfd ready[] = {{out.get(), POLLIN, 0}, {err.get(), POLLIN, 0}};
-    if (::poll(ready, 2, -1) < 0 && errno != EINTR) fail("poll");
-    if (ready[0].revents) drain(out, result.out);
-    if (ready[1].revents) drain(err, result.err);
+  std::vector<Captured> results(programs.size());
+  std::vector<Listened> running;
+  size_t next = 0;
+  while (next < programs.size() || !running.empty()) {
+    for (; next < programs.size() && running.size() < std::max<size_t>(1, at_a_time); ++next)
+      running.push_back(listen(next, programs[next], environments[free_place(running) % environments.size()], free_place(running), mask));
+    std::vector<pollfd> ready;
+    for (const Listened& l : running) ready.insert(ready.end(), {{l.out.get(), POLLIN, 0}, {l.err.get(), POLLIN, 0}});
+    if (::poll(ready.data(), ready.size(), -1) < 0 && errno != EINTR) fail("poll");
+    for (size_t i = 0; i < running.size(); ++i) {
+      if (ready[2 * i].revents) drain(running[i].out, results[running[i].number].out);
+      if (ready[2 * i + 1].revents) drain(running[i].err, results[running[i].number].err);
+    }
+    std::erase_if(running, [&](const Listened& l) {
+      if (l.out.get() >= 0 || l.err.get() >= 0) return false;
+      int status = 0;
+      while (::waitpid(l.pid, &status, 0) < 0 && errno == EINTR) {}
+      results[l.number].ending = ending_of("", status);
+      return true;
+    });
   }
-  int status = 0;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
-  result.ending = ending_of("", status);
-  return result;
+  return results;
 }
 
 std::string this_program() {
@@ -242,13 +282,15 @@ std::string this_program() {
   return path.string();
 }
 
-std::vector<std::string> child_environment(std::vector<std::string>* ignored) {
+std::vector<std::string> child_environment(std::vector<std::string>* ignored, const std::string* device) {
   std::vector<std::string> kept;
   for (char** entry = environ; *entry; ++entry) {
     const std::string text = *entry, name = text.substr(0, text.find('='));
+    if (device && name == kVisibleDevices) continue;
     if (!core::is_known_environment_name(name)) kept.push_back(text);
     else if (ignored) ignored->push_back(name);
   }
+  if (device) kept.push_back(std::string(kVisibleDevices) + "=" + *device);
   return kept;
 }
 

@@ -10,6 +10,8 @@ namespace assay::lab {
 
 using Words = std::vector<std::string>;  // a program's path and its arguments
 
+inline constexpr const char* kVisibleDevices = "CUDA_VISIBLE_DEVICES";
+
 // How a child process ended: by a signal (its number, else 0) or with an exit code.
 struct Ending {
   std::string name;
@@ -38,8 +40,9 @@ class SignalGate {
 class LocalExecutor {
  public:
   // The environment of the children is this process's without the names that configure reference implementations. Each child gets `cores`
-  // processor cores of its own as long as there are enough; 0, or one child more: all cores.
-  explicit LocalExecutor(int64_t cores = 0);
+  // processor cores of its own as long as there are enough; 0, or one child more: all cores. Children are dealt to `devices` in turn: each sees
+  // only its own (words for CUDA_VISIBLE_DEVICES); none: all that this process sees.
+  explicit LocalExecutor(int64_t cores = 0, const std::vector<std::string>& devices = {});
   ~LocalExecutor();  // asks what still runs to stop and waits for it
   LocalExecutor(const LocalExecutor&) = delete;
   LocalExecutor& operator=(const LocalExecutor&) = delete;
@@ -58,14 +61,14 @@ class LocalExecutor {
   struct Child {
     std::string name;
     pid_t pid;
-    size_t slot;  // of cores
+    size_t slot;  // of cores and devices
   };
   size_t free_slot() const;
 
   std::vector<Ending> reap();
   void signal_all(int signal);
   SignalGate gate_;
-  std::vector<std::string> environment_;
+  std::vector<std::vector<std::string>> environments_;  // one a device, at least one
   std::vector<cpu_set_t> slots_;
   std::vector<Child> children_;
   int stop_requests_ = 0;
@@ -77,10 +80,12 @@ struct Captured {
   std::string out, err;
 };
 Captured capture(const Words& words);
+// The same for several programs, at most `at_a_time` at once, dealt to `devices` as by LocalExecutor; what each wrote, in their order.
+std::vector<Captured> capture_all(const std::vector<Words>& programs, size_t at_a_time, const std::vector<std::string>& devices = {});
 
 std::string this_program();  // the path of what runs, whatever the PATH says
 
-// This process's environment without the reference names; `ignored` (may be null) gets the names left out.
-std::vector<std::string> child_environment(std::vector<std::string>* ignored);
+// This process's environment without the reference names; `ignored` (may be null) gets the names left out. With a `device`: it alone is visible.
+std::vector<std::string> child_environment(std::vector<std::string>* ignored, const std::string* device = nullptr);
 
 }  // namespace assay::lab

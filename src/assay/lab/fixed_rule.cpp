@@ -5,6 +5,7 @@
 #include <map>
 
 #include "assay/lab/rule.h"
+#include "assay/stats/escape.h"
 #include "assay/stats/multiplicity.h"
 #include "assay/stats/paired.h"
 
@@ -27,6 +28,7 @@ class FixedRule final : public Rule {
     for (const size_t arm : compared_arms(recipe)) {
       Test t;
       t.differences = differences(arm);
+      if (recipe.escape_threshold) count_escapes(arm, t);
       t.complete = refused(arm).empty() && t.differences.size() == recipe.seeds.size();
       t.summary = stats::paired_t(t.differences, 1 - recipe.error_rate);
       p.push_back(t.complete ? t.summary.p_two_sided : 1);  // an arm without its seeds keeps its place in the correction
@@ -79,6 +81,7 @@ class FixedRule final : public Rule {
     v["level"] = 1 - recipe_.error_rate;
     v["p_value"] = shown ? Value(t.summary.p_two_sided) : Value();
     v["p_holm"] = shown ? Value(t.p_holm) : Value();
+    v["escape"] = escape_document(t);
     v["p_sign_flip"] = shown && t.differences.size() <= kMostFlips ? Value(stats::sign_flip(t.differences).p_two_sided) : Value();
     v["e_value"] = Value();
     v["reason"] = reason(arm);
@@ -93,6 +96,7 @@ class FixedRule final : public Rule {
     stats::PairedSummary summary;
     bool complete = false;
     double p_holm = 1;
+    int64_t pairs = 0, arm_escaped = 0, control_escaped = 0, arm_only = 0, control_only = 0;  // where the recipe has a threshold
   };
 
   const std::string& refused(size_t arm) const { return standings_.refused[arm]; }
@@ -113,6 +117,47 @@ class FixedRule final : public Rule {
     return out;
   }
 
+  // A run that diverged has not escaped.
+  bool escaped(size_t arm, size_t seed) const { return score(arm, seed).value < *recipe_.escape_threshold; }
+
+  void count_escapes(size_t arm, Test& t) const {
+    const size_t control = control_of(recipe_, arm);
+    for (size_t s = 0; s < recipe_.seeds.size(); ++s) {
+      if (!counts(arm, s) || !counts(control, s)) continue;
+      const bool by_arm = escaped(arm, s), by_control = escaped(control, s);
+      ++t.pairs;
+      t.arm_escaped += by_arm;
+      t.control_escaped += by_control;
+      t.arm_only += by_arm && !by_control;
+      t.control_only += by_control && !by_arm;
+    }
+  }
+
+  // Beside the verdict, which is about the mean; the exact test of rates is not corrected for the number of arms.
+  Value escape_document(const Test& t) const {
+    if (!recipe_.escape_threshold || !t.complete) return {};
+    const auto rate = [&](int64_t escaped) {
+      const stats::Interval i = stats::rate_interval(escaped, t.pairs, recipe_.error_rate);
+      Value v = Value::object();
+      v["escaped"] = escaped;
+      v["runs"] = t.pairs;
+      v["interval"] = Value::Array{i.lower, i.upper};
+      return v;
+    };
+    Value v = Value::object();
+    v["threshold"] = *recipe_.escape_threshold;
+    v["arm"] = rate(t.arm_escaped);
+    v["control"] = rate(t.control_escaped);
+    v["p_value"] = stats::discordant_p(t.arm_only, t.control_only);
+    return v;
+  }
+
+  std::string escape_words(const Test& t) const {
+    if (!recipe_.escape_threshold) return "";
+    return fmt::format("; two modes: escape {} of {} against {} of {} (exact test of the rates alone: p = {:.2g})", t.arm_escaped, t.pairs,
+                       t.control_escaped, t.pairs, stats::discordant_p(t.arm_only, t.control_only));
+  }
+
   std::string reason(size_t arm) const {
     if (!refused(arm).empty()) return refused(arm);
     const Test& t = tests_.at(arm);
@@ -126,12 +171,15 @@ class FixedRule final : public Rule {
     const Test& t = tests_.at(arm);
     if (verdict == "refused") return "No verdict: " + reason(arm) + ".";
     if (!t.complete) return "Not decided yet: " + reason(arm) + ".";
-    const std::string figures = fmt::format("{:.4f} [{:.4f}, {:.4f}]", std::abs(t.summary.mean), t.summary.lower, t.summary.upper);
-    if (verdict == "undecided") return fmt::format("Not decided after {} paired seeds: {}, {}.", t.summary.n, figures, reason(arm));
+    const bool loses = verdict == "worse";  // "by" is a positive number
+    const std::string figures = loses ? fmt::format("{:.4f} [{:.4f}, {:.4f}]", -t.summary.mean, -t.summary.upper, -t.summary.lower)
+                                      : fmt::format("{:.4f} [{:.4f}, {:.4f}]", t.summary.mean, t.summary.lower, t.summary.upper);
+    if (verdict == "undecided")
+      return fmt::format("Not decided after {} paired seeds: {}, {}{}.", t.summary.n, figures, reason(arm), escape_words(t));
     return fmt::format(
-        "{} {} {} by {} after {} paired seeds (paired t, p = {:.2g} after Holm's correction over {} arms; family-wise error rate {:g}).",
-        name, verdict == "better" ? "beats" : "loses to", recipe_.arms[control_of(recipe_, arm)].name, figures, t.summary.n, t.p_holm,
-        tests_.size(), recipe_.error_rate);
+        "{} {} {} by {} after {} paired seeds (paired t, p = {:.2g} after Holm's correction over {} arms; family-wise error rate {:g}){}.",
+        name, loses ? "loses to" : "beats", recipe_.arms[control_of(recipe_, arm)].name, figures, t.summary.n, t.p_holm, tests_.size(),
+        recipe_.error_rate, escape_words(t));
   }
 
   const Recipe& recipe_;

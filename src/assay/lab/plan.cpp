@@ -8,6 +8,7 @@
 #include "assay/core/log.h"
 #include "assay/core/options.h"
 #include "assay/lab/budget.h"
+#include "assay/lab/devices.h"
 #include "assay/lab/dry_run.h"
 #include "assay/lab/rule.h"
 
@@ -19,13 +20,6 @@ using core::Value;
 constexpr uint64_t kCampaignLimit = uint64_t{16} << 20;
 
 std::string campaign_path(const std::string& directory) { return directory + "/campaign.json"; }
-
-int64_t threads_of(const Recipe& recipe, const Request& request) {
-  if (recipe.threads > 0) return recipe.threads;
-  const auto members = static_cast<int64_t>(recipe.arms.size() * recipe.seeds.size());
-  const int64_t at_a_time = request.jobs > 0 ? std::min(request.jobs, members) : members;
-  return std::max<int64_t>(1, results::usable_cores() / at_a_time);
-}
 
 // Refuses a recipe whose seeds cannot lead to a verdict.
 void require_decidable(const Recipe& recipe) try {
@@ -46,8 +40,10 @@ Pinned plan(const Recipe& recipe, const Request& request) {
   pinned.product = recipe.product == "auto" ? "" : recipe.product;
   pinned.arms = Value::object();
   std::string chosen;
-  for (const Arm& arm : recipe.arms) {
-    const Value answer = dry_run(recipe, arm, request, pinned);
+  const std::vector<Value> answers = dry_runs(recipe, request, pinned);
+  for (size_t a = 0; a < recipe.arms.size(); ++a) {
+    const Arm& arm = recipe.arms[a];
+    const Value& answer = answers[a];
     const Value backend = said(answer, "product_backend"), vocab = said(answer, "vocab_size");
     if (chosen.empty() && backend.is_string()) chosen = backend.as_string();
     if (vocab.is_int()) pinned.vocab_size = std::max(pinned.vocab_size, vocab.as_int());

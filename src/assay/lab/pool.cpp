@@ -1,7 +1,5 @@
 #include "assay/lab/pool.h"
 
-#include <algorithm>
-
 #include "assay/core/error.h"
 #include "assay/core/file.h"
 #include "assay/core/log.h"
@@ -10,20 +8,6 @@ namespace assay::lab {
 namespace {
 
 constexpr double kTick = 1.0;  // seconds between two looks at running members
-
-bool uses_cuda(const Recipe& recipe) {
-  return std::any_of(recipe.arms.begin(), recipe.arms.end(), [](const Arm& a) {
-    const core::Value* device = a.options.find("train.device");
-    return device && device->is_string() && device->as_string().rfind("cuda", 0) == 0;
-  });
-}
-
-// Members on one CUDA device would only wait for each other, so that one at a time is the default there.
-size_t jobs_of(const Request& request, const Recipe& recipe, const Pinned& pinned) {
-  if (request.jobs > 0) return static_cast<size_t>(request.jobs);
-  if (uses_cuda(recipe)) return 1;
-  return static_cast<size_t>(std::max<int64_t>(1, results::usable_cores() / pinned.threads));
-}
 
 }  // namespace
 
@@ -34,13 +18,17 @@ std::string joined(const std::vector<std::string>& words) {
 }
 
 Pool::Pool(const Request& request, std::string directory, const Recipe& recipe, const Pinned& pinned, std::set<std::string>& again)
-    : request_(request), directory_(std::move(directory)), pinned_(pinned), again_(again), jobs_(jobs_of(request, recipe, pinned)) {
+    : request_(request),
+      directory_(std::move(directory)),
+      pinned_(pinned),
+      again_(again),
+      places_(places_of(recipe, request, pinned.threads)) {
   core::make_directories(core::real_files(), directory_ + "/logs");
 }
 
 bool Pool::run(const Work& work) {
   if (work.next({}) == nullptr) return true;
-  LocalExecutor executor(pinned_.threads);
+  LocalExecutor executor(pinned_.threads, places_.devices);
   do {
     if (executor.stop_requests() == 0) fill(executor, work);
     for (const Ending& e : executor.wait(kTick)) settle(e, executor.stop_requests() > 0, work);
@@ -52,7 +40,7 @@ bool Pool::run(const Work& work) {
 }
 
 void Pool::fill(LocalExecutor& executor, const Work& work) {
-  while (executor.running() < jobs_) {
+  while (executor.running() < places_.members) {
     std::vector<std::string> taken = executor.running_names();
     taken.insert(taken.end(), left_.begin(), left_.end());
     const Member* m = work.next(taken);

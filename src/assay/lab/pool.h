@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "assay/lab/campaign.h"
+#include "assay/lab/devices.h"
 #include "assay/lab/executor.h"
 #include "assay/lab/member.h"
 
@@ -38,7 +39,7 @@ class Pool {
   const std::string directory_;
   const Pinned& pinned_;
   std::set<std::string>& again_;
-  size_t jobs_;
+  Places places_;
   std::map<std::string, const Member*> started_;
   std::set<std::string> crashed_, left_;
   bool told_stop_ = false;

@@ -82,6 +82,13 @@ struct Deviation {
   std::optional<int64_t> done;  // runs that were done then
 };
 
+// Outcomes with two modes: runs whose metric lies below the threshold escaped.
+struct Modes {
+  double threshold = 0;
+  int64_t escaped = 0, runs = 0;
+  Number median_escaped, median_rest;
+};
+
 struct Arm {
   std::string rung;                 // of a ladder of sizes, ""
   std::string name, arch, verdict;  // verdict: "" where none was reached yet
@@ -100,6 +107,7 @@ struct Arm {
   std::optional<Budget> budget;
   std::optional<Tuning> tuning;
   std::optional<ValidationNoise> validation_noise;
+  std::optional<Modes> modes;
 };
 
 struct Point {

@@ -43,7 +43,7 @@ Document document_of(const Campaign& c) {
   const auto add = [&](Section s) {
     if (!s.blocks.empty()) d.sections.push_back(std::move(s));
   };
-  const auto measured = {effect_section, pair_section, curve_section, agreement_section};
+  const auto measured = {effect_section, pair_section, mode_section, curve_section, agreement_section};
   add(verdict_section(c));
   if (const std::vector<std::string> rungs = rungs_of(c); rungs.empty()) {
     for (const auto make : measured) add(make(c));

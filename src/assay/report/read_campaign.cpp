@@ -141,6 +141,9 @@ Arm arm_of(const Fields& in) {
   arm.derived = changes(in, "derived");
   arm.budget = budget_of(in);
   arm.tuning = tuning_of(in);
+  if (const auto modes = in.object("modes"))
+    arm.modes = Modes{modes->required_number("threshold"), modes->required_integer("escaped"), modes->required_integer("runs"),
+                      modes->number("median_escaped"), modes->number("median_rest")};
   if (const auto noise = in.object("validation_noise"))
     arm.validation_noise = ValidationNoise{noise->number("seed_sd"), noise->number("text_sd"), noise->number("residual_sd"),
                                            noise->integer("seeds"), noise->integer("blocks")};

@@ -7,6 +7,7 @@ namespace assay::report {
 Section verdict_section(const Campaign& c);
 Section effect_section(const Campaign& c);
 Section pair_section(const Campaign& c);
+Section mode_section(const Campaign& c);
 Section curve_section(const Campaign& c);
 Section agreement_section(const Campaign& c);
 Section audit_section(const Campaign& c);

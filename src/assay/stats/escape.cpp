@@ -46,6 +46,13 @@ LogE escape_log_e(int64_t arm_only, int64_t control_only) {
   return {both + std::numbers::ln2 + std::log(more), both + std::numbers::ln2 + std::log(less), both};
 }
 
+double discordant_p(int64_t arm_only, int64_t control_only) {
+  if (arm_only < 0 || control_only < 0) throw core::ConfigError("stats", "a count of discordant rounds is negative");
+  if (arm_only == control_only) return 1;
+  const double all = static_cast<double>(arm_only + control_only), fewer = static_cast<double>(std::min(arm_only, control_only));
+  return std::min(1.0, 2 * boost::math::ibetac(fewer + 1, all - fewer, 0.5));  // P(Binomial(all, 1/2) <= fewer), doubled
+}
+
 LogE averaged(const LogE& mean, const LogE& escape) {
   const auto half = [](double a, double b) { return log_add(a, b) - std::numbers::ln2; };
   return {half(mean.plus, escape.plus), half(mean.minus, escape.minus), half(mean.two_sided, escape.two_sided)};

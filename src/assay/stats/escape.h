@@ -25,6 +25,10 @@ Score score(double loss, std::optional<double> cap);
 // escape rates of independent or exchangeable runs. plus: the arm escapes more often. ConfigError: a negative count.
 LogE escape_log_e(int64_t arm_only, int64_t control_only);
 
+// The exact test beside it, for a number of rounds that was fixed beforehand (McNemar): of the a + b discordant rounds each is the arm's with
+// probability 1/2. Two-sided; 1 without a discordant round. ConfigError: a negative count.
+double discordant_p(int64_t arm_only, int64_t control_only);
+
 // (E_mean + e_escape) / 2 for each of the three: an average of e-values is one under the nulls of both, without a choice after the fact.
 LogE averaged(const LogE& mean, const LogE& escape);
 

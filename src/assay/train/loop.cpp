@@ -64,6 +64,7 @@ class Run {
   double clock() const { return counters_.elapsed + (core::monotonic_seconds() - started_); }
   void pause_clock() { counters_.elapsed = clock(); }
   void resume_clock() { started_ = core::monotonic_seconds(); }
+  bool keeps_weights() const { return config_.train.keep_checkpoints > 0; }
   bool due(int64_t every) const { return every > 0 && counters_.step % every == 0; }
   int64_t tokens() const { return counters_.step * config_.tokens_per_step(); }
 
@@ -279,7 +280,7 @@ void Run::save() {
   saved_at_ = counters_.step;
   // Older ones go only after the new one was read back and verified.
   if (const auto newest = newest_checkpoint(directory_); newest && newest->counters().step == counters_.step)
-    remove_old_checkpoints(fs_, directory_, config_.train.keep_checkpoints);
+    remove_old_checkpoints(fs_, directory_, std::max<int64_t>(1, config_.train.keep_checkpoints));
   resume_clock();
 }
 
@@ -354,7 +355,7 @@ results::Summary Run::run(const std::string& directory) {
       }
     }
     validate();
-    save();
+    if (keeps_weights()) save();
     pause_clock();
   } catch (const std::exception& any) {
     const core::Error e = tensor::to_error(any);
@@ -365,6 +366,7 @@ results::Summary Run::run(const std::string& directory) {
   }
   const results::Summary s = summary("done", 0, "");
   results::write_summary(directory, s);
+  if (!keeps_weights()) remove_old_checkpoints(fs_, directory, 0);
   return s;
 }
 
@@ -432,6 +434,10 @@ results::Summary resume(const std::string& directory, const std::vector<std::str
   }
   remove_unfinished(core::real_files(), directory);
   const auto found = newest_checkpoint(directory);
+  if (!found && config->train.keep_checkpoints == 0)
+    if (const auto ended = results::read_summary(directory); ended && ended->status == "done")
+      throw core::ConfigError("train",
+                              directory + ": the run is done and kept no weights (train.keep_checkpoints=0), so that it cannot go on");
   if (found) {  // the same arithmetic as before, whatever this machine would choose today
     config->train.threads = found->counters().threads;
     config->train.product = found->counters().product;

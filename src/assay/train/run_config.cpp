@@ -47,7 +47,9 @@ const core::Schema& TrainConfig::schema() {
           option("checkpoint_every", &C::checkpoint_every, "updates between checkpoints; 0 = only at the end", 0, many)
               .env("CHECKPOINT_EVERY")
               .neutral(),
-          option("keep_checkpoints", &C::keep_checkpoints, "newest checkpoints that are kept", 1, 1 << 20).neutral(),
+          option("keep_checkpoints", &C::keep_checkpoints,
+                 "newest checkpoints that are kept; 0 = one while the run lasts, none once it is done", 0, 1 << 20)
+              .neutral(),
       });
   return s;
 }
