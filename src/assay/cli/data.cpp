@@ -247,6 +247,7 @@ struct Action {
 };
 constexpr Action kActions[] = {
     {"make", "write an embedded corpus as shards", run_make},
+    {"fetch", "download what a manifest lists", run_fetch},
     {"info", "say what shards, a text or a tokenizer hold", run_info},
     {"encode", "write text files as shards", run_encode},
     {"decode", "print the text of a shard", run_decode},
@@ -271,7 +272,7 @@ namespace assay::cli {
 int run_data(const std::vector<std::string>& args) {
   using namespace data_command;
   if (args.empty())
-    throw ConfigError("data", "an action is missing: make, info, encode, decode, baseline, train-tokenizer, verify or overlap");
+    throw ConfigError("data", "an action is missing: make, fetch, info, encode, decode, baseline, train-tokenizer, verify or overlap");
   if (args.front() == "--help" || args.front() == "-h") return print(help()), 0;
   Arguments known;
   for (const Action& a : kActions) {

@@ -13,6 +13,7 @@ namespace assay::cli::data_command {
 using Arguments = std::vector<std::string>;
 
 int run_baseline(const Arguments& args);
+int run_fetch(const Arguments& args);
 int run_info(const Arguments& args);
 int run_overlap(const Arguments& args);
 int run_verify(const Arguments& args);

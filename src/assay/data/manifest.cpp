@@ -13,17 +13,12 @@
 namespace assay::data {
 namespace {
 
-constexpr const char* kManifest = "manifest.json";
 constexpr int64_t kFormat = 1;
 
 std::string directory_of(const std::string& path) {
   if (core::directory_exists(path)) return path;
   const size_t slash = path.find_last_of('/');
   return slash == std::string::npos ? "." : path.substr(0, slash + 1);
-}
-
-bool is_shard_name(std::string_view name) {
-  return name.ends_with(".bin") && (name.find("_train_") != std::string_view::npos || name.find("_val_") != std::string_view::npos);
 }
 
 bool is_shard_of(std::string_view file, const std::string& name) {
@@ -106,28 +101,7 @@ core::Value describe(const Tokenizer& tokenizer, const std::string& model_path) 
   return out;
 }
 
-// The hash of all shards' hashes and the tokenizer's.
-std::string hash_of(const core::Value& manifest) {
-  const core::Value& tokenizer = manifest.at("tokenizer");
-  std::string all = tokenizer.is_null() ? "" : tokenizer.at("hash").as_string();
-  for (const auto& [split, value] : manifest.at("splits").as_object()) {
-    for (const core::Value& shard : value.at("shards").as_array()) all += split + shard.at("hash").as_string();
-  }
-  return core::hash128_hex(all);
-}
-
-core::Value read_manifest(const std::string& directory) {
-  const std::string path = join_path(directory, kManifest);
-  if (!core::file_exists(path)) return {};
-  core::Value manifest = core::parse_json(core::read_file(path, uint64_t{1} << 20), path);
-  if (!manifest.is_object()) throw core::DataError("data", path + ": wanted an object, found " + manifest.kind());
-  const core::Value* format = manifest.find("format");
-  if (!format || !format->is_int() || format->as_int() != kFormat) {
-    throw core::DataError("data", path + ": format: wanted " + std::to_string(kFormat) + ", found " +
-                                      (format ? core::to_json(*format) : std::string("none")));
-  }
-  return manifest;
-}
+core::Value manifest_in(const std::string& directory) { return read_manifest(join_path(directory, kManifest)); }
 
 std::unique_ptr<Tokenizer> tokenizer_of(const core::Value& manifest, const std::string& directory) {
   const core::Value& entry = manifest.at("tokenizer");
@@ -144,6 +118,31 @@ std::unique_ptr<Tokenizer> tokenizer_of(const core::Value& manifest, const std::
 }
 
 }  // namespace
+
+bool is_shard_name(std::string_view name) {
+  return name.ends_with(".bin") && (name.find("_train_") != std::string_view::npos || name.find("_val_") != std::string_view::npos);
+}
+
+std::string hash_of_manifest(const core::Value& manifest) {
+  const core::Value& tokenizer = manifest.at("tokenizer");
+  std::string all = tokenizer.is_null() ? "" : tokenizer.at("hash").as_string();
+  for (const auto& [split, value] : manifest.at("splits").as_object()) {
+    for (const core::Value& shard : value.at("shards").as_array()) all += split + shard.at("hash").as_string();
+  }
+  return core::hash128_hex(all);
+}
+
+core::Value read_manifest(const std::string& path) {
+  if (!core::file_exists(path)) return {};
+  core::Value manifest = core::parse_json(core::read_file(path, uint64_t{1} << 20), path);
+  if (!manifest.is_object()) throw core::DataError("data", path + ": wanted an object, found " + manifest.kind());
+  const core::Value* format = manifest.find("format");
+  if (!format || !format->is_int() || format->as_int() != kFormat) {
+    throw core::DataError("data", path + ": format: wanted " + std::to_string(kFormat) + ", found " +
+                                      (format ? core::to_json(*format) : std::string("none")));
+  }
+  return manifest;
+}
 
 void check_output(const std::string& directory, const std::string& name, const std::string& model_path, bool force) {
   if (core::file_exists(directory)) throw core::ConfigError("data", directory + ": wanted a directory, found a file");
@@ -170,7 +169,7 @@ core::Value write_dataset(core::FileSystem& fs, const Dataset& dataset, const st
   writer.directory();
   for (const auto& [split, text] : dataset.splits) splits[split] = write_split(writer, dataset, split, text, shard_tokens);
   manifest["splits"] = std::move(splits);
-  manifest["hash"] = hash_of(manifest);
+  manifest["hash"] = hash_of_manifest(manifest);
   const std::string copy = join_path(directory, base_name(dataset.model_path));
   if (!dataset.model_path.empty() && !same_file(dataset.model_path, copy)) {
     writer.file(base_name(copy), core::read_file(dataset.model_path, kModelFileLimit));
@@ -184,7 +183,7 @@ core::Value write_dataset(core::FileSystem& fs, const Dataset& dataset, const st
 std::unique_ptr<Tokenizer> tokenizer_beside(const std::string& path) {
   const std::string directory = directory_of(path);
   if (!core::directory_exists(directory)) return nullptr;
-  const core::Value manifest = read_manifest(directory);
+  const core::Value manifest = manifest_in(directory);
   if (!manifest.is_null()) return tokenizer_of(manifest, directory);
   std::vector<std::string> models;
   for (const std::string& name : core::list_directory(directory)) {
@@ -198,13 +197,13 @@ std::unique_ptr<Tokenizer> tokenizer_beside(const std::string& path) {
 
 core::Value source_beside(const std::string& path) {
   const std::string directory = directory_of(path);
-  const core::Value manifest = core::directory_exists(directory) ? read_manifest(directory) : core::Value();
+  const core::Value manifest = core::directory_exists(directory) ? manifest_in(directory) : core::Value();
   const core::Value* source = manifest.is_object() ? manifest.find("source") : nullptr;
   return source ? *source : core::Value();
 }
 
 std::string fault_of_manifest(const std::string& directory, const std::vector<ShardInfo>& verified) {
-  const core::Value manifest = read_manifest(directory);
+  const core::Value manifest = manifest_in(directory);
   if (manifest.is_null()) return "";
   const std::string where = join_path(directory, kManifest) + ": ";
   std::vector<std::string> listed;

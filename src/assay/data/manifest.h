@@ -32,6 +32,13 @@ core::Value write_dataset(core::FileSystem& fs, const Dataset& dataset, const st
 // ConfigError where there are several; DataError where the manifest's is missing or another one.
 std::unique_ptr<Tokenizer> tokenizer_beside(const std::string& path);
 
+// The manifest at `path`, null where there is no such file. DataError: no JSON object, another format.
+core::Value read_manifest(const std::string& path);
+// Its `hash`: of all shards' hashes and the tokenizer's.
+std::string hash_of_manifest(const core::Value& manifest);
+bool is_shard_name(std::string_view file);  // *_train_*.bin or *_val_*.bin
+inline constexpr const char* kManifest = "manifest.json";
+
 // The `source` of the manifest of the shards at `path`; null where there is no manifest.
 core::Value source_beside(const std::string& path);
 
