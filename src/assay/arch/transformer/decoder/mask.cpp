@@ -41,7 +41,7 @@ const core::Schema& BandConfig::schema() {
           option("band_fc1", &BandConfig::band_fc1, "bandwidth of the MLP's first matrix, in hidden units; 0 = dense", 0, 1 << 20),
           option("band_fc2", &BandConfig::band_fc2, "bandwidth of the MLP's second matrix, in hidden units; 0 = dense", 0, 1 << 20),
           option("mask_at_init", &BandConfig::mask_at_init,
-                 "the first pass sees the mask, too; false: it is dense, as in the later published experiments"),
+                 "the first pass sees the mask, too; false: it is dense, as in the later published experiments, and the audit says so"),
           option("init_rescale", &BandConfig::init_rescale, "initial weights that exist times 1/sqrt(density of their row)")
               .one_of({"none", "row_density"}),
           option(

@@ -72,8 +72,9 @@ Tensor sort(const SortConfig& c, const Tensor& x_BTC, const Tensor& a, const Ten
 }
 
 Sort::Sort(const SortConfig& c, const Builder& b, const std::string& name) : config_(c) {
-  a_ = b.mixing_scalar(name + ".a", kInitialMixing);
-  if (c.sort_sim != "mean") tau_ = b.mixing_scalar(name + ".tau", 0);
+  const bool trained = c.sort_window > 1;
+  a_ = b.mixing_scalar(name + ".a", kInitialMixing, trained);
+  if (c.sort_sim != "mean") tau_ = b.mixing_scalar(name + ".tau", 0, trained);
 }
 
 }  // namespace assay::arch::decoder
