@@ -4,10 +4,12 @@
 #include "assay/arch/architecture.h"
 #include "assay/arch/transformer/decoder/attention.h"
 #include "assay/arch/transformer/decoder/blend.h"
+#include "assay/arch/transformer/decoder/head.h"
 #include "assay/arch/transformer/decoder/hebbian.h"
 #include "assay/arch/transformer/decoder/mlp.h"
 #include "assay/arch/transformer/decoder/norm.h"
 #include "assay/arch/transformer/decoder/objective.h"
+#include "assay/arch/transformer/decoder/position.h"
 #include "assay/arch/transformer/decoder/residual.h"
 #include "assay/arch/transformer/decoder/sort.h"
 #include "assay/arch/transformer/decoder/token_shift.h"
@@ -20,7 +22,7 @@ using decoder::refuse;
 
 struct Config {
   int64_t vocab_size = 0, n_layer = 4, n_head = 4, n_embd = 128, max_seq_len = 0;
-  bool bias = true, tied = true;
+  bool bias = true;
   decoder::NormConfig norm;
   decoder::PositionConfig position;
   decoder::AttentionConfig attention;
@@ -31,6 +33,7 @@ struct Config {
   decoder::BlendConfig blend;
   decoder::ShiftConfig shift;
   decoder::HebbianConfig hebbian;
+  decoder::HeadConfig head;
   decoder::ObjectiveConfig objective;
 
   static const core::Schema& schema();
@@ -50,7 +53,6 @@ const core::Schema& Config::schema() {
                 option("n_embd", &Config::n_embd, "width C", 1, 65536).env("MODEL_DIM"),
                 option("max_seq_len", &Config::max_seq_len, "longest sequence; 0 = the run's sequence length", 0, 1 << 20),
                 option("bias", &Config::bias, "linear maps have biases"),
-                option("tied", &Config::tied, "the embedding is the output matrix, too"),
             })
             .fields();
     append_options(fields, &Config::norm);
@@ -63,6 +65,7 @@ const core::Schema& Config::schema() {
     append_options(fields, &Config::blend);
     append_options(fields, &Config::shift);
     append_options(fields, &Config::hebbian);
+    append_options(fields, &Config::head);
     append_options(fields, &Config::objective);
     return core::Schema("model", std::move(fields));
   }();
@@ -111,18 +114,19 @@ struct Block {
 
 class Gpt2 final : public Model {
  public:
-  Gpt2(const Config& c, const Dims& dims, tensor::Params& p, tensor::Precision precision) : config_(c), precision_(precision) {
+  Gpt2(const Config& c, const Dims& dims, tensor::Params& p, tensor::Precision precision) : config_(c) {
     c.check(dims);
     const decoder::Builder b{p, precision, c.bias};
     const int64_t V = c.vocab_size, C = c.n_embd;
     E_VC_ = p.add("token_embedding.weight", {V, C}, tensor::normal(0.02));
     if (c.position.position == "learned") P_TC_ = p.add("position_embedding.weight", {c.max_seq_len, C}, tensor::normal(0.02));
+    if (c.position.position == "rotary") rotary_.emplace(C / c.n_head, c.position.rope_base, false);
     if (c.shift.previous_token) previous_VC_ = p.add("previous_token_embedding.weight", {V, C}, tensor::normal(0.02));
     if (c.blend.on()) blend_ = decoder::Blend(c.blend, b);
     if (c.shift.token_shift == "embedding") shift_ = decoder::TokenShift(c.shift, b, "shift");
     for (int64_t l = 0; l < c.n_layer; ++l) blocks_.push_back(block(b, l));
     ln_f_ = decoder::Norm(c.norm, b, "ln_f", C);
-    if (!c.tied) U_VC_ = p.add("lm_head.weight", {V, C}, tensor::normal(0.02));
+    head_ = decoder::Head(c.head, b, E_VC_);
     if (c.hebbian.on()) hebbian_ = decoder::Hebbian(c.hebbian, b, E_VC_);
   }
 
@@ -137,11 +141,10 @@ class Gpt2 final : public Model {
     };
     Tensor x_BTC = embed(input);
     seen("embed", x_BTC);
-    const decoder::Rotation turn = rotation(T);
     for (size_t l = 0; l < blocks_.size(); ++l) {
       const Block& b = blocks_[l];
       const std::string block = "blocks." + std::to_string(l);
-      const Tensor mixed_BTC = b.join_attn(x_BTC, b.attn(b.ln1(x_BTC), turn));
+      const Tensor mixed_BTC = b.join_attn(x_BTC, b.attn(b.ln1(x_BTC), rotary_ ? &*rotary_ : nullptr));
       seen(block + ".attn", mixed_BTC);
       x_BTC = b.join_mlp(mixed_BTC, b.mlp(b.ln2(config_.residual.parallel() ? x_BTC : mixed_BTC)));
       if (b.sort || b.shift) {
@@ -152,10 +155,10 @@ class Gpt2 final : public Model {
     }
     const Tensor z_BTC = ln_f_(x_BTC);
     seen("final", z_BTC);
-    return head(z_BTC);
+    return head_(z_BTC);
   }
 
-  Tensor read_out(std::string_view name, const Tensor& state) override { return head(name == "final" ? state : ln_f_(state)); }
+  Tensor read_out(std::string_view name, const Tensor& state) override { return head_(name == "final" ? state : ln_f_(state)); }
   Tensor loss(const Tensor& logits_BTV, const Tensor& targets_BT) override {
     return decoder::objective(config_.objective, logits_BTV, targets_BT);
   }
@@ -205,22 +208,15 @@ class Gpt2 final : public Model {
     return shift_ ? (*shift_)(x_BTC) : x_BTC;
   }
 
-  decoder::Rotation rotation(int64_t T) const {
-    if (config_.position.position != "rotary") return {};
-    return decoder::Rotation::of(T, config_.n_embd / config_.n_head, config_.position.rope_base,
-                                 at::TensorOptions(E_VC_.device()).dtype(E_VC_.dtype()));
-  }
-
-  Tensor head(const Tensor& z_BTC) const { return tensor::linear(z_BTC, config_.tied ? E_VC_ : U_VC_, {}, precision_); }
-
   Config config_;
-  tensor::Precision precision_;
-  Tensor E_VC_, P_TC_, previous_VC_, U_VC_;
+  Tensor E_VC_, P_TC_, previous_VC_;
+  std::optional<layers::Rotary> rotary_;
   std::optional<decoder::Blend> blend_;
   std::optional<decoder::TokenShift> shift_;
   std::optional<decoder::Hebbian> hebbian_;
   std::vector<Block> blocks_;
   decoder::Norm ln_f_;
+  decoder::Head head_;
 };
 
 std::unique_ptr<Model> make(const core::Value& config, const Dims& dims, tensor::Params& params, tensor::Precision precision) {
