@@ -95,7 +95,7 @@ const std::vector<Options>& components() {
       {{"label_smoothing", 0.1}},
       {{"z_loss", 0.01}},
       {{"loss_first", 1}, {"loss_last", 3}},
-      {{"band_fc1", 6}, {"band_fc2", 9}, {"mask_at_init", true}, {"init_rescale", "row_density"}, {"band_storage", "packed"}},
+      {{"band_fc1", 6}, {"band_fc2", 9}, {"init_rescale", "row_density"}, {"band_storage", "packed"}},
       {{"sort_window", 3}},
       {{"sort_window", 3}, {"sort_sim", "cos"}, {"sort_layers", core::Value::Array{core::Value(1)}}},
       {{"sort_window", 4}, {"sort_sim", "mean"}},
@@ -189,9 +189,9 @@ TEST_CASE("two rules for one place, a part without its place and impossible size
       {{{"blend_window", 3}, {"blend_order", "before_pos"}, {"position", "rotary"}}, "has none"},
       {{{"band_fc1", 4}, {"mlp", "swiglu"}}, "swiglu"},
       {{{"band_fc1", 4}, {"band_control", "narrower"}, {"mlp_hidden", 9}}, "mlp_hidden"},
-      {{{"band_fc1", 4}, {"band_storage", "packed"}}, "mask_at_init"},
-      {{{"band_storage", "packed"}, {"mask_at_init", true}}, "band_fc1"},
-      {{{"band_fc1", 4}, {"band_storage", "packed"}, {"mask_at_init", true}, {"band_control", "random"}}, "another shape"},
+      {{{"band_fc1", 4}, {"band_storage", "packed"}, {"mask_at_init", false}}, "mask_at_init"},
+      {{{"band_storage", "packed"}}, "band_fc1"},
+      {{{"band_fc1", 4}, {"band_storage", "packed"}, {"band_control", "random"}}, "another shape"},
       {{{"n_head", 3}}, "does not divide"},
       {{{"n_kv_head", 3}}, "n_kv_head"},
       {{{"n_head", 8}, {"position", "rotary"}}, "pairs"},
@@ -219,10 +219,10 @@ TEST_CASE("masked weights: dense in the first pass or never, zero from the first
   const auto leaked = [&](const arch::Built& b) {
     return (entry(b, "blocks.1.mlp.fc1.weight").value.detach() * outside).abs().sum().item().toDouble();
   };
-  const arch::Built late = with({}), early = with({{"mask_at_init", true}});
+  const arch::Built late = with({{"mask_at_init", false}}), early = with({});
   CHECK(leaked(late) > 0);
   CHECK(leaked(early) == 0);
-  const arch::Built packed = with({{"mask_at_init", true}, {"band_storage", "packed"}});
+  const arch::Built packed = with({{"band_storage", "packed"}});
   CHECK(packed.params->count() == early.params->count() - 2 * (2 * 8 * 32 - ops::Band{32, 8, 6}.count() - ops::Band{8, 32, 9}.count()));
   {
     const at::NoGradGuard no_grad;
@@ -240,13 +240,13 @@ TEST_CASE("masked weights: dense in the first pass or never, zero from the first
 }
 
 TEST_CASE("controls of the band: a narrower dense MLP of as many weights, a band that is wider than the matrix is dense") {
-  const arch::Built banded = build({{"band_fc1", 8}, {"band_fc2", 8}, {"band_storage", "packed"}, {"mask_at_init", true}, {"bias", false}});
+  const arch::Built banded = build({{"band_fc1", 8}, {"band_fc2", 8}, {"band_storage", "packed"}, {"bias", false}});
   const arch::Built narrower = build({{"band_fc1", 8}, {"band_fc2", 8}, {"band_control", "narrower"}, {"bias", false}});
   const auto mlp_weights = [](const arch::Built& b) {
     return entry(b, "blocks.0.mlp.fc1.weight").numel + entry(b, "blocks.0.mlp.fc2.weight").numel;
   };
   CHECK(std::abs(mlp_weights(banded) - mlp_weights(narrower)) <= 8);
-  const arch::Built dense = build({}), wide = build({{"band_fc1", 62}, {"band_fc2", 1000}, {"mask_at_init", true}});
+  const arch::Built dense = build({}), wide = build({{"band_fc1", 62}, {"band_fc2", 1000}});
   CHECK(loss_of(wide) == loss_of(dense));
   const auto flops = [](const Options& options) {
     const auto& gpt2 = arch::find_architecture("gpt2");

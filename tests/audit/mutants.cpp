@@ -72,7 +72,8 @@ class Mutant : public arch::Model {
 
  protected:
   void declare_extra(tensor::Params& p, int64_t width) {
-    if (current == Defect::unused_parameter || current == Defect::detached_parameter || current == Defect::leak_behind_zero)
+    if (current == Defect::unused_parameter || current == Defect::detached_parameter || current == Defect::gradient_lost ||
+        current == Defect::leak_behind_zero)
       extra_ = p.add("extra", {width}, constant(0));
   }
   void watch(const Tensor& parameter) { watched_ = parameter; }
@@ -97,6 +98,7 @@ class Mutant : public arch::Model {
       case Defect::convolution_padding: return z + 0.3 * following(z) + 0.3 * previous(z);
       case Defect::leak_by_gradient: return z + 0.3 * (following(z) - following(z).detach());
       case Defect::leak_behind_zero: return z + following(z) * extra_;
+      case Defect::gradient_lost: return z * (1 + 0.5 * (extra_ + extra_.detach()));
       case Defect::detached_parameter: return z * (1 + extra_.detach());
       case Defect::fails_on_one_token: return z * (1 + 1 / static_cast<double>(z.size(1) - 1));
       case Defect::fails_on_constant_input: {
@@ -309,6 +311,7 @@ const char* name_of(Defect d) {
                                    "loss scaled",
                                    "unused parameter",
                                    "detached parameter",
+                                   "gradient lost",
                                    "parameter updated twice",
                                    "option without effect",
                                    "noise shared by rows",

@@ -22,6 +22,7 @@ enum class Defect {
   loss_scaled,              // half the cross-entropy
   unused_parameter,         // declared, never used
   detached_parameter,       // used without a gradient
+  gradient_lost,            // half of a parameter's gradient is cut off, values are right
   parameter_updated_twice,  // a training pass moves it, then the optimizer does
   option_without_effect,    // declared, never read
   noise_shared_by_rows,     // one draw for the whole batch

@@ -74,6 +74,7 @@ const std::map<Defect, Expectation>& expectations() {
       {Defect::loss_scaled, {Level::quick, "loss", {"0.5000"}}},
       {Defect::unused_parameter, {Level::quick, "dead parameters", {"extra", "dead"}}},
       {Defect::detached_parameter, {Level::quick, "dead parameters", {"extra", "dead"}}},
+      {Defect::gradient_lost, {Level::quick, "gradients", {"extra", "central differences"}}},
       {Defect::parameter_updated_twice, {Level::quick, "update", {"UPDATED", "updated elsewhere"}}},
       {Defect::option_without_effect, {Level::full, "options", {"model.extra"}}},
       {Defect::noise_shared_by_rows, {Level::quick, "noise", {"MIXER", "shared across rows"}}},

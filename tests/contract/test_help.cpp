@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "assay/arch/architecture.h"
+#include "assay/arch/transformer/decoder/component.h"
 #include "contract/program.h"
 
 namespace assay::contract {
@@ -123,6 +124,35 @@ TEST_CASE("show explains every option of every architecture, and list names all 
       CHECK(contains(shown.out, option.help));
     }
   }
+}
+
+TEST_CASE("show explains every component beside its controls, and list names all of them") {
+  const Program program;
+  const std::string list = program.run({"list", "components"}).out;
+  for (const arch::decoder::Component* c : arch::decoder::components()) {
+    const std::string name(c->name);
+    const Outcome shown = program.run({"show", name});
+    INFO(name);
+    CHECK(shown.code == 0);
+    CHECK(contains(list, "  " + name + " "));
+    for (const std::string_view text : {c->place, c->equations, c->cost, c->claim, c->trust}) CHECK(contains(shown.out, std::string(text)));
+    for (const arch::decoder::Control& control : c->controls) CHECK(contains(shown.out, std::string(control.tells)));
+  }
+  const core::Value sort = core::parse_json(program.run({"show", "sort", "model.n_layer=2", "--json"}).out, "show");
+  CHECK(sort.at("kind").as_string() == "component");
+  CHECK(sort.at("parameter_count").as_int() == sort.at("parameter_count_without").as_int() + 4);
+  CHECK(sort.at("parameters_added").as_array()[0].at("name").as_string() == "blocks.*.sort.a");
+  CHECK(sort.at("forward_flops_per_token").as_double() > sort.at("forward_flops_per_token_without").as_double());
+}
+
+TEST_CASE("show of an unknown name knows architectures and components; a component has no presets") {
+  const Program program;
+  for (const auto& [wrong, near] : std::vector<std::pair<std::string, std::string>>{{"banded_mpl", "'banded_mlp'"}, {"gpt3", "'gpt2'"}}) {
+    const Outcome outcome = program.run({"show", wrong});
+    CHECK(outcome.code == 2);
+    CHECK(contains(outcome.err, near));
+  }
+  CHECK(program.run({"show", "sort", "--preset", "reference"}).code == 2);
 }
 
 }  // namespace

@@ -119,3 +119,50 @@ TEST_CASE("every task is a corpus: its vocabulary, whole examples, the answer in
     CHECK_THROWS_AS(data::open_corpus(config), core::ConfigError);
   }
 }
+
+TEST_CASE("chance is the accuracy of one who says the most frequent answer that fits the form") {
+  for (const char* name : {"add97", "sub97", "mul97", "squares97", "add97-unordered", "mul97-unordered", "arithmetic97", "parity8",
+                           "majority9", "copy8", "reverse8-marked"}) {
+    INFO(name);
+    const data::Task t = task(name);
+    std::map<std::pair<uint16_t, int64_t>, std::map<uint16_t, int64_t>> seen;  // by the symbol at 2 (the operator) and the position
+    int64_t all = 0;
+    for (const char* split : {"train", "val"})
+      for (const Row& row : rows(t, split))
+        for (int64_t i = t.first; i <= t.last; ++i, ++all) ++seen[{t.row == 8 ? row[2] : uint16_t{0}, i}][row[static_cast<size_t>(i) + 1]];
+    int64_t hits = 0;
+    for (const auto& [place, counts] : seen)
+      hits += std::max_element(counts.begin(), counts.end(), [](const auto& a, const auto& b) { return a.second < b.second; })->second;
+    CHECK(static_cast<double>(hits) / static_cast<double>(all) == doctest::Approx(t.chance_accuracy).epsilon(1e-9));
+    CHECK(t.oracle_accuracy == 1);
+  }
+}
+
+TEST_CASE("chance and oracle of drawn tasks are what guesses and rules get on examples") {
+  constexpr uint64_t kRows = 3000;
+  const auto share = [](int64_t hits, int64_t all) { return static_cast<double>(hits) / static_cast<double>(all); };
+  const data::Task recall = task("recall");
+  int64_t keys = 0, values = 0, all = 0;
+  for (const Row& row : rows(recall, "val", kRows)) {
+    std::set<uint16_t> left;
+    for (size_t i = 1; i < 17; i += 2) left.insert(row[i]);
+    for (size_t i = 18; i < 34; i += 2, all += 2) {
+      keys += *left.begin() == row[i] ? 1 : 0;
+      values += row[i + 1] == 32 ? 1 : 0;
+      left.erase(row[i]);
+    }
+  }
+  CHECK(share(keys + values, all) == doctest::Approx(recall.chance_accuracy).epsilon(0.02));
+  CHECK(share(keys + all / 2, all) == doctest::Approx(recall.oracle_accuracy).epsilon(0.01));
+
+  const data::Task lengths = task("copy-length");
+  int64_t bits = 0, ends = 0;
+  all = 0;
+  for (const Row& row : rows(lengths, "val", kRows))
+    for (int64_t i = lengths.first; i <= lengths.last; ++i, ++all) {
+      const uint16_t next = row[static_cast<size_t>(i) + 1];
+      if (next <= 1) bits += next == 0 ? 1 : 0;
+      else ++ends;
+    }
+  CHECK(share(bits + ends, all) == doctest::Approx(lengths.chance_accuracy).epsilon(0.02));
+}

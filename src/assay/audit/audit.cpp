@@ -32,6 +32,7 @@ constexpr Entry entries[] = {
     {"finite", check_finite, Level::quick},
     {"loss", check_loss, Level::quick},
     {"target alignment", check_alignment, Level::quick},
+    {"gradients", check_gradients, Level::quick},
     {"update", check_update, Level::quick},
     {"dead parameters", check_dead_parameters, Level::quick},
     {"determinism", check_determinism, Level::quick},

@@ -30,6 +30,9 @@ void check_options(const Subject& s, CheckResult& r);
 // finiteness.cpp
 void check_finite(const Subject& s, CheckResult& r);
 
+// gradients.cpp
+void check_gradients(const Subject& s, CheckResult& r);
+
 // objective.cpp
 void check_loss(const Subject& s, CheckResult& r);
 void check_alignment(const Subject& s, CheckResult& r);

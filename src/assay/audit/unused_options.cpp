@@ -137,22 +137,25 @@ bool has_effect(Behaviour& behaviour, const Value& options, const Field& f) {
   return false;
 }
 
+bool matters(Behaviour& behaviour, const std::vector<Field>& fields, const Value& options, const Field& f) {
+  if (has_effect(behaviour, options, f)) return true;
+  for (const Field* other : companions(fields, f))
+    for (const Value& v : alternatives(*other, options.at(other->name)))
+      if (has_effect(behaviour, with(options, other->name, v), f)) return true;
+  return false;
+}
+
 }  // namespace
 
 void check_options(const Subject& s, CheckResult& r) {
   r.note = "each option of the model changes something, alone or beside another one's change";
   Behaviour behaviour(s);
-  const Value options = s.config().model_options();
-  const auto& fields = s.arch().schema().fields();
-  for (const Field& f : fields) {
-    if (f.neutral) continue;
-    bool effect = has_effect(behaviour, options, f);
-    for (const Field* other : companions(fields, f)) {
-      if (effect) break;
-      for (const Value& v : alternatives(*other, options.at(other->name)))
-        if ((effect = has_effect(behaviour, with(options, other->name, v), f))) break;
-    }
-    if (!effect) r.findings.push_back({"model." + f.name, "no value of this option changes parameters, results, loss or gradients"});
+  const Value options = s.config().model_options(), defaults = arch::complete_config(s.arch(), Value::object());
+  for (const Field& f : s.arch().schema().fields()) {
+    if (f.neutral || matters(behaviour, s.arch().schema().fields(), options, f)) continue;
+    // What is on may leave no place for what this option is about: it counts if the defaults do.
+    if (!matters(behaviour, s.arch().schema().fields(), defaults, f))
+      r.findings.push_back({"model." + f.name, "no value of this option changes parameters, results, loss or gradients"});
   }
 }
 

@@ -162,10 +162,25 @@ class Expectation {
   std::map<std::string, ReferenceRule> rules_;
 };
 
+// A weight that the model itself removes behind an update was there in the pass before it: the first loss is that of another model.
+void check_first_pass(const Subject& s, CheckResult& r) {
+  const at::NoGradGuard no_grad;
+  const arch::Built b = s.build();
+  const Tensor before = b.params->values().clone();
+  b.model->after_update({});
+  for (const auto& e : b.params->entries()) {
+    const int64_t removed = ((b.params->view(before, e) != 0) & (e.value == 0)).sum().item().toLong();
+    if (removed > 0)
+      r.findings.push_back({e.name, std::to_string(removed) + " of its " + std::to_string(e.numel) +
+                                        " entries take part in the first pass and are removed behind the first update"});
+  }
+}
+
 }  // namespace
 
 void check_update(const Subject& s, CheckResult& r) {
   r.note = "two training steps move each parameter as the optimizer's equations say, once, and as the model says that it does itself";
+  check_first_pass(s, r);
   const double lr = s.config().optim.lr > 0 ? s.config().optim.lr : 1e-3;
   const optim::OptimConfig optim = elementwise(s.config().optim);
   const arch::Built b = s.build();

@@ -1,11 +1,13 @@
 #include <cstdio>
 
 #include "assay/arch/architecture.h"
+#include "assay/arch/transformer/decoder/component.h"
 #include "assay/cli/command_line.h"
 #include "assay/cli/commands.h"
 #include "assay/core/error.h"
 #include "assay/core/file.h"
 #include "assay/data/corpus.h"
+#include "assay/data/tasks.h"
 #include "assay/optim/optimizer.h"
 
 namespace assay::cli {
@@ -34,9 +36,32 @@ Value architectures() {
   return list;
 }
 
+Value components() {
+  Value list = Value::array();
+  for (const auto* c : arch::decoder::components()) list.push_back(entry(c->name, c->summary));
+  return list;
+}
+
 Value corpora() {
   Value list = Value::array();
   for (const data::EmbeddedCorpus& c : data::embedded_corpora()) list.push_back(entry(c.name, c.summary));
+  return list;
+}
+
+Value tasks() {
+  Value list = Value::array();
+  for (const data::Task& t : data::tasks()) {
+    Value v = entry(t.name, t.summary);
+    v["row"] = t.row;
+    v["vocab_size"] = t.vocab;
+    v["loss_first"] = t.first;
+    v["loss_last"] = t.last;
+    v["chance_nats"] = t.chance_nats;
+    v["oracle_nats"] = t.oracle_nats;
+    v["chance_accuracy"] = t.chance_accuracy;
+    v["oracle_accuracy"] = t.oracle_accuracy;
+    list.push_back(v);
+  }
   return list;
 }
 
@@ -50,7 +75,8 @@ struct Topic {
   const char* name;
   Value (*list)();
 };
-constexpr Topic topics[] = {{"architectures", &architectures}, {"corpora", &corpora}, {"optimizers", &optimizers}};
+constexpr Topic topics[] = {
+    {"architectures", &architectures}, {"components", &components}, {"corpora", &corpora}, {"tasks", &tasks}, {"optimizers", &optimizers}};
 
 void print(const Topic& topic, const Value& list) {
   std::printf("%s\n", topic.name);
@@ -60,9 +86,9 @@ void print(const Topic& topic, const Value& list) {
 }  // namespace
 
 int run_list(const std::vector<std::string>& args) {
-  CommandLine line("list", "What there is: architectures, corpora, optimizers; one line each.");
+  CommandLine line("list", "What there is: architectures, components, corpora, tasks, optimizers; one line each.");
   std::string what;
-  line.positional("WHAT", what, "architectures, corpora or optimizers; default: all", false);
+  line.positional("WHAT", what, "architectures, components, corpora, tasks or optimizers; default: all", false);
   if (!line.parse(args)) return 0;
   Value document = Value::object();
   std::vector<std::string> known;

@@ -1,7 +1,10 @@
+#include <algorithm>
 #include <cstdio>
 
 #include "assay/cli/commands.h"
 #include "assay/cli/run_options.h"
+#include "assay/cli/show_parts.h"
+#include "assay/core/error.h"
 #include "assay/core/file.h"
 
 namespace assay::cli {
@@ -18,28 +21,6 @@ const char* kind_name(core::Field::Kind k) {
     case core::Field::Kind::integers: return "integers";
   }
   return "";
-}
-
-Value option_document(const core::Bound& section, const core::Field& f) {
-  Value v = Value::object();
-  v["name"] = section.schema().section() + "." + f.name;
-  v["kind"] = kind_name(f.kind);
-  v["default"] = f.default_value;
-  v["value"] = section.get(f.name);
-  v["min"] = f.min;  // null where unbounded
-  v["max"] = f.max;
-  v["choices"] = Value::array();
-  for (const std::string& c : f.choices) v["choices"].push_back(c);
-  v["environment"] = Value::array();
-  for (const std::string& e : f.environment) v["environment"].push_back(e);
-  v["help"] = f.help;
-  return v;
-}
-
-std::string shape_text(const Value& shape) {
-  std::string text = "[";
-  for (const Value& d : shape.as_array()) text += (text.size() > 1 ? ", " : "") + std::to_string(d.as_int());
-  return text + "]";
 }
 
 Value document_of(const arch::ArchInfo& a, train::RunConfig& config, int64_t vocab) {
@@ -110,19 +91,60 @@ void print(const Value& v, const train::RunConfig& config) {
   std::printf("options (KEY=VALUE)\n%s", config.settings.help().c_str());
 }
 
+// As arch::find_architecture, with components among the names that may have been meant.
+const arch::ArchInfo& shown_architecture(const std::string& name) {
+  std::vector<std::string> known;
+  for (const arch::ArchInfo* a : arch::architectures()) {
+    known.emplace_back(a->name);
+    for (const std::string& alias : arch::aliases_of(*a)) known.push_back(alias);
+  }
+  for (const auto* c : arch::decoder::components()) known.emplace_back(c->name);
+  if (std::find(known.begin(), known.end(), name) == known.end())
+    throw core::ConfigError("show", core::unknown_name("architecture or component", name, known));
+  return arch::find_architecture(name);
+}
+
 }  // namespace
 
+core::Value option_document(const core::Bound& section, const core::Field& f) {
+  Value v = Value::object();
+  v["name"] = section.schema().section() + "." + f.name;
+  v["kind"] = kind_name(f.kind);
+  v["default"] = f.default_value;
+  v["value"] = section.get(f.name);
+  v["min"] = f.min;  // null where unbounded
+  v["max"] = f.max;
+  v["choices"] = Value::array();
+  for (const std::string& c : f.choices) v["choices"].push_back(c);
+  v["environment"] = Value::array();
+  for (const std::string& e : f.environment) v["environment"].push_back(e);
+  v["help"] = f.help;
+  return v;
+}
+
+std::string shape_text(const core::Value& shape) {
+  std::string text = "[";
+  for (const Value& d : shape.as_array()) text += (text.size() > 1 ? ", " : "") + std::to_string(d.as_int());
+  return text + "]";
+}
+
 int run_show(const std::vector<std::string>& args) {
-  CommandLine line("show", "Equations, options, parameters and cost of an architecture.");
+  CommandLine line("show",
+                   "Equations, options, parameters and cost of an architecture, or of a component with its claim and its controls.");
   std::string name, preset;
   int64_t vocab = 1024;
   std::vector<std::string> assignments;
-  line.positional("NAME", name, "architecture");
+  line.positional("NAME", name, "architecture or component");
   declare_preset(line, preset);
   line.option("--vocab", vocab, "vocabulary of the data");
   line.assignments(assignments, "options, to see what they change");
   if (!line.parse(args)) return 0;
-  const arch::ArchInfo& a = arch::find_architecture(name);
+  if (const auto* component = arch::decoder::find_component(name)) {
+    if (!preset.empty()) throw core::ConfigError("show", "'" + name + "' is a component; presets are an architecture's");
+    show_component(*component, assignments, vocab, line.json);
+    return 0;
+  }
+  const arch::ArchInfo& a = shown_architecture(name);
   train::RunConfig config(a);
   apply_preset(config, preset);
   for (const std::string& s : assignments) config.settings.set_assignment(s, core::Source::command_line);

@@ -196,35 +196,41 @@ struct Source {
 
 std::vector<Source> make_sources() {
   const double of_residues = std::log(97.0), of_bits = std::log(2.0);
-  const auto modular_task = [&](std::string_view name, std::string_view summary, int64_t vocab = 101) {
-    return Task{name, summary, 8, vocab, 4, 4, of_residues, 0};
+  // A residue is the answer of 97 pairs of the 97^2, but 0 that of 193 where two are multiplied or squared: 97 = 1 mod 4.
+  const double of_even = 1.0 / 97, of_zero = 193.0 / 9409;
+  const auto modular_task = [&](std::string_view name, std::string_view summary, double most_frequent, int64_t vocab = 101) {
+    return Task{name, summary, 8, vocab, 4, 4, of_residues, 0, most_frequent, 1};
   };
   const auto formal_task = [&](std::string_view name, std::string_view summary, int64_t first, int64_t last, int64_t vocab = 101) {
-    return Task{name, summary, static_cast<int64_t>(kFormalRow), vocab, first, last, of_bits, 0};
+    return Task{name, summary, static_cast<int64_t>(kFormalRow), vocab, first, last, of_bits, 0, 0.5, 1};
   };
-  const auto drawn_task = [](std::string_view name, std::string_view summary, int64_t row, int64_t first, int64_t last, double chance,
-                             double oracle) { return Task{name, summary, row, 101, first, last, chance, oracle}; };
   constexpr int64_t row = 2 * kLongest + 4, answer = kLongest + 1;
   // Which key is asked next is never known: log(8!) nats over eight keys and eight values.
   const double asked = std::lgamma(kPairs + 1.0) / (2 * kPairs), of_letters = std::log(kLetters / 2.0);
+  double guessed = 0;  // share of the asked keys that a guess among those that are left hits
+  for (size_t left = 1; left <= kPairs; ++left) guessed += 1.0 / static_cast<double>(left * kPairs);
+  // Validation's words have 9 to 16 bits; what follows them of the 17 positions is the end, which the prompt's length tells.
+  const double bits = 12.5 / 17;
   return {
-      {modular_task("add97", "a + b mod 97, the published halves; rows of 8, answer at position 4: chance ln 97, oracle 0"),
+      {modular_task("add97", "a + b mod 97, the published halves; rows of 8, answer at position 4: chance ln 97, oracle 0", of_even),
        [] { return modular(0); },
        {}},
-      {modular_task("sub97", "a - b mod 97, the published halves; rows of 8, answer at position 4: chance ln 97, oracle 0"),
+      {modular_task("sub97", "a - b mod 97, the published halves; rows of 8, answer at position 4: chance ln 97, oracle 0", of_even),
        [] { return modular(1); },
        {}},
-      {modular_task("mul97", "a b mod 97, the published halves; rows of 8, answer at position 4: chance ln 97, oracle 0"),
+      {modular_task("mul97", "a b mod 97, the published halves; rows of 8, answer at position 4: chance ln 97, oracle 0", of_zero),
        [] { return modular(2); },
        {}},
-      {modular_task("squares97", "a^2 + b^2 mod 97, the published halves; rows of 8, answer at position 4: chance ln 97, oracle 0"),
+      {modular_task("squares97", "a^2 + b^2 mod 97, the published halves; rows of 8, answer at position 4: chance ln 97, oracle 0",
+                    of_zero),
        [] { return modular(3); },
        {}},
-      {modular_task("add97-unordered", "add97 split by unordered pairs: no answer is the mirror image of a training example"),
+      {modular_task("add97-unordered", "add97 split by unordered pairs: no answer is the mirror image of a training example", of_even),
        [] { return unordered({0}, false); },
        {}},
-      {modular_task("mul97-unordered", "mul97 split by unordered pairs"), [] { return unordered({2}, false); }, {}},
-      {modular_task("arithmetic97", "add, sub, mul and squares, each with a symbol of its own, split by unordered pairs", 104),
+      {modular_task("mul97-unordered", "mul97 split by unordered pairs", of_zero), [] { return unordered({2}, false); }, {}},
+      {modular_task("arithmetic97", "add, sub, mul and squares, each with a symbol of its own, split by unordered pairs",
+                    (of_even + of_zero) / 2, 104),
        [] { return unordered({0, 1, 2, 3}, true); },
        {}},
       {formal_task("parity8", "parity of 8 bits, the published halves; rows of 20, answer at position 9: chance ln 2, oracle 0", 9, 9),
@@ -242,16 +248,16 @@ std::vector<Source> make_sources() {
       {formal_task("reverse8-marked", "reverse8 with a separator of its own, so that one model can learn copy8 too", 9, 16, 102),
        [] { return formal(8, [](const Row& w) { return reverse(w, kReverse); }); },
        {}},
-      {drawn_task("copy-string", "16 of 64 letters said again; rows of 36, answer at positions 17 to 32: chance ln 64, oracle 0", row,
-                  answer, answer + static_cast<int64_t>(kLongest) - 1, std::log(static_cast<double>(kLetters)), 0),
+      {Task{"copy-string", "16 of 64 letters said again; rows of 36, answer at positions 17 to 32: chance ln 64, oracle 0", row, 101,
+            answer, answer + static_cast<int64_t>(kLongest) - 1, std::log(static_cast<double>(kLetters)), 0, 1.0 / kLetters, 1},
        {},
        copy_string},
-      {drawn_task("copy-length", "bits said again with the end: 1 to 8 in training, 9 to 16 in validation; rows of 36, positions 17 to 33",
-                  row, answer, answer + static_cast<int64_t>(kLongest), of_bits, 0),
+      {Task{"copy-length", "bits said again with the end: 1 to 8 in training, 9 to 16 in validation; rows of 36, positions 17 to 33", row,
+            101, answer, answer + static_cast<int64_t>(kLongest), bits * of_bits, 0, bits * 0.5 + (1 - bits), 1},
        {},
        copy_length},
-      {drawn_task("recall", "8 keys with values, then asked in another order; rows of 34, positions 17 to 32: the asked key is never known",
-                  34, 17, 32, (asked + of_letters / 2), asked),
+      {Task{"recall", "8 keys with values, then asked in another order; rows of 34, positions 17 to 32: the asked key is never known", 34,
+            101, 17, 32, (asked + of_letters / 2), asked, (guessed + 2.0 / kLetters) / 2, (guessed + 1) / 2},
        {},
        recall},
   };

@@ -15,8 +15,10 @@ struct Task {
   std::string_view name, summary;
   int64_t row = 0, vocab = 0;
   int64_t first = 0, last = 0;  // positions of the answer
-  double chance_nats = 0;       // a token, of one who knows the form of answers and nothing else
-  double oracle_nats = 0;       // a token, of one who knows the rule
+  // Of a counted token. Chance: one who knows the form of answers and nothing else, and says the most frequent one; oracle: one who knows
+  // the rule.
+  double chance_nats = 0, oracle_nats = 0;
+  double chance_accuracy = 0, oracle_accuracy = 1;
 };
 std::vector<Task> tasks();
 std::optional<Task> find_task(std::string_view name);

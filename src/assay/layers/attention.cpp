@@ -80,7 +80,8 @@ struct Separate : torch::autograd::Function<Separate> {
   static variable_list backward(AutogradContext* ctx, const variable_list& g) {
     const variable_list s = ctx->get_saved_variables();
     const at::NoGradGuard once;
-    const auto [dq, dk, dv] = flash_backward(readable(g[0]), s[0], s[1], s[2], {s[3], s[4], s[5], s[6]}, saved_scale(ctx->saved_data["scale"]));
+    const auto [dq, dk, dv] =
+        flash_backward(readable(g[0]), s[0], s[1], s[2], {s[3], s[4], s[5], s[6]}, saved_scale(ctx->saved_data["scale"]));
     return {dq, dk, dv, Tensor()};
   }
 };

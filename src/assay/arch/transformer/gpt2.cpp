@@ -4,10 +4,12 @@
 #include "assay/arch/architecture.h"
 #include "assay/arch/transformer/decoder/attention.h"
 #include "assay/arch/transformer/decoder/blend.h"
+#include "assay/arch/transformer/decoder/head.h"
 #include "assay/arch/transformer/decoder/hebbian.h"
 #include "assay/arch/transformer/decoder/mlp.h"
 #include "assay/arch/transformer/decoder/norm.h"
 #include "assay/arch/transformer/decoder/objective.h"
+#include "assay/arch/transformer/decoder/position.h"
 #include "assay/arch/transformer/decoder/residual.h"
 #include "assay/arch/transformer/decoder/sort.h"
 #include "assay/arch/transformer/decoder/token_shift.h"
@@ -20,7 +22,7 @@ using decoder::refuse;
 
 struct Config {
   int64_t vocab_size = 0, n_layer = 4, n_head = 4, n_embd = 128, max_seq_len = 0;
-  bool bias = true, tied = true;
+  bool bias = true;
   decoder::NormConfig norm;
   decoder::PositionConfig position;
   decoder::AttentionConfig attention;
@@ -31,6 +33,7 @@ struct Config {
   decoder::BlendConfig blend;
   decoder::ShiftConfig shift;
   decoder::HebbianConfig hebbian;
+  decoder::HeadConfig head;
   decoder::ObjectiveConfig objective;
 
   static const core::Schema& schema();
@@ -50,7 +53,6 @@ const core::Schema& Config::schema() {
                 option("n_embd", &Config::n_embd, "width C", 1, 65536).env("MODEL_DIM"),
                 option("max_seq_len", &Config::max_seq_len, "longest sequence; 0 = the run's sequence length", 0, 1 << 20),
                 option("bias", &Config::bias, "linear maps have biases"),
-                option("tied", &Config::tied, "the embedding is the output matrix, too"),
             })
             .fields();
     append_options(fields, &Config::norm);
@@ -63,6 +65,7 @@ const core::Schema& Config::schema() {
     append_options(fields, &Config::blend);
     append_options(fields, &Config::shift);
     append_options(fields, &Config::hebbian);
+    append_options(fields, &Config::head);
     append_options(fields, &Config::objective);
     return core::Schema("model", std::move(fields));
   }();
@@ -111,18 +114,19 @@ struct Block {
 
 class Gpt2 final : public Model {
  public:
-  Gpt2(const Config& c, const Dims& dims, tensor::Params& p, tensor::Precision precision) : config_(c), precision_(precision) {
+  Gpt2(const Config& c, const Dims& dims, tensor::Params& p, tensor::Precision precision) : config_(c) {
     c.check(dims);
     const decoder::Builder b{p, precision, c.bias};
     const int64_t V = c.vocab_size, C = c.n_embd;
     E_VC_ = p.add("token_embedding.weight", {V, C}, tensor::normal(0.02));
     if (c.position.position == "learned") P_TC_ = p.add("position_embedding.weight", {c.max_seq_len, C}, tensor::normal(0.02));
+    if (c.position.position == "rotary") rotary_.emplace(C / c.n_head, c.position.rope_base, false);
     if (c.shift.previous_token) previous_VC_ = p.add("previous_token_embedding.weight", {V, C}, tensor::normal(0.02));
     if (c.blend.on()) blend_ = decoder::Blend(c.blend, b);
     if (c.shift.token_shift == "embedding") shift_ = decoder::TokenShift(c.shift, b, "shift");
     for (int64_t l = 0; l < c.n_layer; ++l) blocks_.push_back(block(b, l));
     ln_f_ = decoder::Norm(c.norm, b, "ln_f", C);
-    if (!c.tied) U_VC_ = p.add("lm_head.weight", {V, C}, tensor::normal(0.02));
+    head_ = decoder::Head(c.head, b, E_VC_);
     if (c.hebbian.on()) hebbian_ = decoder::Hebbian(c.hebbian, b, E_VC_);
   }
 
@@ -132,18 +136,18 @@ class Gpt2 final : public Model {
     const auto seen = [&](const std::string& name, const Tensor& state) {
       if (observe != nullptr) (*observe)(name, state);
     };
-    const Tensor z_BTC = states(input, seen);
-    return head(z_BTC).to(E_VC_.scalar_type());
+    return head_(states(input, seen)).to(E_VC_.scalar_type());
   }
 
   Tensor read_out(std::string_view name, const Tensor& state) override {
-    return head(name == "final" ? state : ln_f_(state)).to(E_VC_.scalar_type());
+    return head_(name == "final" ? state : ln_f_(state)).to(E_VC_.scalar_type());
   }
   Tensor loss(const Tensor& logits_BTV, const Tensor& targets_BT) override {
     return decoder::objective(config_.objective, logits_BTV, targets_BT);
   }
   Tensor training_loss(const Tensor& ids_BT, const Tensor& targets_BT) override {
-    return decoder::objective(config_.objective, states(ids_BT, [](const std::string&, const Tensor&) {}), table(), targets_BT, precision_);
+    const Tensor z_BTC = states(ids_BT, [](const std::string&, const Tensor&) {});
+    return decoder::objective(config_.objective, z_BTC, head_.matrix(), targets_BT, head_.precision());
   }
   std::pair<int64_t, int64_t> scored(int64_t T) const override { return config_.objective.scored(T); }
   int64_t vocab_size() const override { return config_.vocab_size; }
@@ -179,18 +183,17 @@ class Gpt2 final : public Model {
 
   // The normalised state behind the last block.
   template <class Seen>
-  Tensor states(const Tensor& input, const Seen& seen) const {
+  Tensor states(const Tensor& input, const Seen& seen) {
     const int64_t T = input.size(1);
     if (T > config_.max_seq_len)
       refuse("a sequence of " + std::to_string(T) + " tokens, but max_seq_len=" + std::to_string(config_.max_seq_len));
     Tensor x_BTC = embed(input);
     seen("embed", x_BTC);
-    const decoder::Rotation turn = rotation(T);
     for (size_t l = 0; l < blocks_.size(); ++l) {
       const Block& b = blocks_[l];
       const std::string block = "blocks." + std::to_string(l);
       const ops::Normalized first = b.ln1.branch(x_BTC);
-      const Tensor mixed_BTC = b.join_attn(first.through, b.attn(first.scaled, turn));
+      const Tensor mixed_BTC = b.join_attn(first.through, b.attn(first.scaled, rotary_ ? &*rotary_ : nullptr));
       seen(block + ".attn", mixed_BTC);
       const bool parallel = config_.residual.parallel();
       const ops::Normalized second = b.ln2.branch(parallel ? first.through : mixed_BTC);
@@ -217,23 +220,15 @@ class Gpt2 final : public Model {
     return shift_ ? (*shift_)(x_BTC) : x_BTC;
   }
 
-  decoder::Rotation rotation(int64_t T) const {
-    if (config_.position.position != "rotary") return {};
-    return decoder::Rotation::of(T, config_.n_embd / config_.n_head, config_.position.rope_base,
-                                 at::TensorOptions(E_VC_.device()).dtype(E_VC_.dtype()));
-  }
-
-  const Tensor& table() const { return config_.tied ? E_VC_ : U_VC_; }
-  Tensor head(const Tensor& z_BTC) const { return tensor::linear(z_BTC, table(), {}, precision_); }
-
   Config config_;
-  tensor::Precision precision_;
-  Tensor E_VC_, P_TC_, previous_VC_, U_VC_;
+  Tensor E_VC_, P_TC_, previous_VC_;
+  std::optional<layers::Rotary> rotary_;
   std::optional<decoder::Blend> blend_;
   std::optional<decoder::TokenShift> shift_;
   std::optional<decoder::Hebbian> hebbian_;
   std::vector<Block> blocks_;
   decoder::Norm ln_f_;
+  decoder::Head head_;
 };
 
 std::unique_ptr<Model> make(const core::Value& config, const Dims& dims, tensor::Params& params, tensor::Precision precision) {

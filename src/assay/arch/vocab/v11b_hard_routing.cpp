@@ -229,6 +229,7 @@ ASSAY_ARCHITECTURE(v11b_hard_routing){
              "one MLP,\n"
              "not among operations; halting saves no arithmetic; training and evaluation compute different functions by design.",
     .presets = presets,
+    .straight_through = true,
     .schema = &Config::schema,
     .new_config = &new_config<Config>,
     .make = &make,

@@ -1,5 +1,6 @@
 #pragma once
-#include "assay/arch/transformer/decoder/position.h"
+#include "assay/arch/transformer/decoder/part.h"
+#include "assay/layers/rotary.h"
 
 // Causal softmax attention of H heads of width d = C/H; rows of W_qkv are q (C), k, v.
 //   y = W_o concat_h softmax(q_h k_g^T / sqrt(d)) v_g + b_o
@@ -17,7 +18,7 @@ class Attention {
  public:
   Attention() = default;
   Attention(const AttentionConfig& c, int64_t width, int64_t heads, const Builder& b, const std::string& name, double out_scale);
-  Tensor operator()(const Tensor& z_BTC, const Rotation& rotation) const;
+  Tensor operator()(const Tensor& z_BTC, layers::Rotary* rotary) const;  // rotary: null where positions are known otherwise
   // Multiply-adds a token of a sequence of T; scores and values over the causal half.
   static double macs(const AttentionConfig& c, double width, double heads, double T);
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "assay/arch/transformer/decoder/component.h"
 #include "assay/core/random.h"
 
 namespace assay::arch::decoder {
@@ -168,5 +169,34 @@ void Hebbian::adjust_gradient() {
   strength_.mutable_grad().copy_((E_VC_.grad() * moved_VC_).sum());
   moved_VC_.reset();
 }
+
+namespace {
+constexpr Control hebbian_controls[] = {
+    {"hebbian_window=4 hebbian_pairs=shuffled", "the same pull between tokens that do not stand together"},
+    {"hebbian_window=4 hebbian_pairs=centre", "a decay towards the batch's mean of equal strength"},
+    {"hebbian_window=4 hebbian_schedule=cosine", "whether a pull that ends before the run does leaves anything"},
+    {"hebbian_window=4 tied=false", "the pull on the input table alone: the logits do not move with it"},
+    {"hebbian_window=4 hebbian_learnt=true", "a strength that descent can switch off"},
+    {"hebbian_window=4 hebbian_mode=serial", "each move from the one before: the other end of what racing threads do"},
+};
+}  // namespace
+extern const Component component_hebbian;
+constinit const Component component_hebbian{
+    .name = "hebbian",
+    .summary = "vectors of tokens that stand near each other are pulled together before each batch",
+    .place = "the embedding E, in place, in training only; where it is tied the logits move too",
+    .on = "hebbian_window=4",
+    .options = "hebbian_window hebbian_eps hebbian_mode hebbian_pairs hebbian_schedule hebbian_normalised hebbian_learnt",
+    .equations = "for every row, t, k = 1 .. min(W, t), u = token_t, v = token_{t-k}, u != v:\n"
+                 "  delta = (eps / k) (E_v - E_u);  E_u += delta;  E_v -= delta\n"
+                 "a token that occurs n times in a batch contracts by about 2 n eps H_W an update, H_W = 1 + 1/2 + ... + 1/W",
+    .cost = "2 W C multiply-adds a training token, on the CPU; nothing in evaluation. No gradient",
+    .source = "KintaroAI, experiments 18 and 19",
+    .claim = "worse by 0.066 and 0.037 nats; W = 8 better by 0.07 to 0.09 after 2500 steps",
+    .trust = "single runs with racing updates and without a warm-up; repeats at that stage differ by 0.2 to 0.3. H_8 and H_9 differ by 4 % "
+             "while the\n"
+             "published loss jumps by 0.43 between them: no mechanism makes W = 8 special. In the model of four layers it is worse",
+    .controls = hebbian_controls,
+};
 
 }  // namespace assay::arch::decoder

@@ -12,7 +12,7 @@ namespace assay::arch::decoder {
 
 struct BandConfig {
   int64_t band_fc1 = 0, band_fc2 = 0;
-  bool mask_at_init = false;
+  bool mask_at_init = true;
   std::string init_rescale = "none", band_control = "none", band_storage = "masked";
   static const core::Schema& schema();
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "assay/arch/transformer/decoder/component.h"
 #include "assay/ops/banded_product/banded_product.h"
 
 namespace assay::arch::decoder {
@@ -124,5 +125,39 @@ double Mlp::macs(const MlpConfig& c, const BandConfig& band, int64_t width) {
   };
   return kept(first_rows(c, F), width, band.band_fc1) + kept(width, F, band.band_fc2);
 }
+
+namespace {
+constexpr Control relu2_controls[] = {{"mlp=gelu", "the nonlinearity at equal weights and products"}};
+constexpr Control swiglu_controls[] = {
+    {"mlp=gelu", "the gate at equal weights: F = 8C/3 is chosen so"},
+    {"mlp=swiglu mlp_hidden=512", "the gate with half again as many weights, at C = 128, as it is sometimes compared"}};
+}  // namespace
+extern const Component component_relu2, component_swiglu;
+constinit const Component component_relu2{
+    .name = "relu2",
+    .summary = "squared ReLU",
+    .place = "the nonlinearity of every MLP",
+    .on = "mlp=relu2",
+    .options = "mlp mlp_hidden",
+    .equations = "W_2 max(W_1 z + b_1, 0)^2 + b_2",
+    .cost = "2 C F multiply-adds a token and block, as with GELU",
+    .source = "So et al. 2021",
+    .claim = "a faster fall of the loss than GELU, found by search",
+    .trust = "reproduced at several sizes with small effects; needs seeds at this one",
+    .controls = relu2_controls,
+};
+constinit const Component component_swiglu{
+    .name = "swiglu",
+    .summary = "an MLP whose hidden units are gated",
+    .place = "every MLP; rows of fc1 are the gate G (F), then U (F)",
+    .on = "mlp=swiglu",
+    .options = "mlp mlp_hidden",
+    .equations = "W_2 (silu(G z + b_g) (U z + b_u)) + b_2,  F = 8C/3 rounded up to a multiple of 8",
+    .cost = "3 C F multiply-adds a token and block: 8 C^2, as of a 4x MLP",
+    .source = "Shazeer 2020",
+    .claim = "lower perplexity than GELU at equal parameters",
+    .trust = "reproduced widely; the comparison is void where F is left at 4C",
+    .controls = swiglu_controls,
+};
 
 }  // namespace assay::arch::decoder

@@ -1,5 +1,7 @@
 #include "assay/arch/transformer/decoder/norm.h"
 
+#include "assay/arch/transformer/decoder/component.h"
+
 namespace assay::arch::decoder {
 
 const core::Schema& NormConfig::schema() {
@@ -21,5 +23,23 @@ ops::Normalized Norm::branch(const Tensor& x) const {
   const bool narrow = precision_ == tensor::Precision::bf16 && x.is_cuda() && x.scalar_type() == at::kFloat;
   return ops::affine_norm(x, gain_.weight, gain_.bias, {.eps = config_.norm_eps, .centered = config_.norm == "layer", .bf16 = narrow});
 }
+
+namespace {
+constexpr Control rmsnorm_controls[] = {{"norm=layer", "what the mean and the bias that it leaves out are worth"}};
+}
+extern const Component component_rmsnorm;
+constinit const Component component_rmsnorm{
+    .name = "rmsnorm",
+    .summary = "norm by the root mean square: no mean, no bias",
+    .place = "before each branch of every block, and at the end, in place of LayerNorm",
+    .on = "norm=rms",
+    .options = "norm norm_eps",
+    .equations = "RMS(x) = g x / sqrt(mean x^2 + eps)",
+    .cost = "no products; one sum over the channels in place of two",
+    .source = "Zhang & Sennrich 2019",
+    .claim = "as good as LayerNorm at less time",
+    .trust = "reproduced widely at scale; at a fused kernel's speed the time saved is small",
+    .controls = rmsnorm_controls,
+};
 
 }  // namespace assay::arch::decoder

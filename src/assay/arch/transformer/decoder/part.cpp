@@ -17,8 +17,10 @@ Affine Builder::linear(const std::string& name, int64_t out, int64_t in, double 
   return a;
 }
 
-Tensor Builder::mixing_scalar(const std::string& name, double value) const {
-  return params.add(name, {}, tensor::constant(value), kMixingScalar);
+Tensor Builder::mixing_scalar(const std::string& name, double value, bool trained) const {
+  tensor::Treatment treatment = kMixingScalar;
+  treatment.trained = trained;
+  return params.add(name, {}, tensor::constant(value), treatment);
 }
 
 void refuse(const std::string& why) { throw core::ConfigError("gpt2", why); }

@@ -31,7 +31,7 @@ struct Builder {
 
   // Matrices start normal with 0.02 `scale`; biases uniform, as the published code leaves its framework's default in place [components 1.2].
   Affine linear(const std::string& name, int64_t out, int64_t in, double scale = 1) const;
-  Tensor mixing_scalar(const std::string& name, double value) const;
+  Tensor mixing_scalar(const std::string& name, double value, bool trained = true) const;
 };
 
 [[noreturn]] void refuse(const std::string& why);  // ConfigError

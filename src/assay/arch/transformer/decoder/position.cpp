@@ -1,9 +1,6 @@
 #include "assay/arch/transformer/decoder/position.h"
 
-#include <ATen/ops/arange.h>
-#include <ATen/ops/stack.h>
-
-#include <cmath>
+#include "assay/arch/transformer/decoder/component.h"
 
 namespace assay::arch::decoder {
 
@@ -17,16 +14,23 @@ const core::Schema& PositionConfig::schema() {
   return s;
 }
 
-Rotation Rotation::of(int64_t T, int64_t d, double base, const at::TensorOptions& options) {
-  const auto exact = options.dtype(at::kDouble);
-  const Tensor frequency = (at::arange(d / 2, exact) * (-2 * std::log(base) / static_cast<double>(d))).exp();
-  const Tensor angle_TD = at::arange(T, exact).unsqueeze(1) * frequency;
-  return {angle_TD.cos().to(options.dtype()), angle_TD.sin().to(options.dtype())};
+namespace {
+constexpr Control rotary_controls[] = {{"position=learned", "what relative positions are worth over a learnt vector for each place"},
+                                       {"position=none", "what the causal mask alone tells of positions"}};
 }
-
-Tensor Rotation::operator()(const Tensor& z_BHTD) const {
-  const Tensor pairs = z_BHTD.unflatten(-1, {-1, 2}), a = pairs.select(-1, 0), b = pairs.select(-1, 1);
-  return at::stack({a * cos_TD - b * sin_TD, a * sin_TD + b * cos_TD}, -1).flatten(-2);
-}
+extern const Component component_rotary;
+constinit const Component component_rotary{
+    .name = "rotary",
+    .summary = "rotary positions: scores depend on distances alone",
+    .place = "queries and keys of every head, in place of the position vectors",
+    .on = "position=rotary",
+    .options = "position rope_base",
+    .equations = "(z_2i, z_2i+1) of q and k at position t turns by the angle t base^(-2i/d)",
+    .cost = "no products: 4 C multiply-adds a token and block; saves the table T x C",
+    .source = "Su et al. 2021",
+    .claim = "better language models than absolute positions",
+    .trust = "reproduced widely; gains at short contexts are small and need seeds",
+    .controls = rotary_controls,
+};
 
 }  // namespace assay::arch::decoder

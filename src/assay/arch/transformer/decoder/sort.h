@@ -7,6 +7,7 @@
 //   sort_sim=dot    sim = x_t.x_j / sqrt(C)
 //   sort_sim=cos    sim = x_t.x_j / (max(|x_t|, 1e-8) max(|x_j|, 1e-8))
 //   sort_sim=mean   sim = 0: the mean of the window, the control of any similarity (no tau)
+// With W = 1 it is the identity, a control that costs what the layer costs: its scalars have no gradient beyond the guard's 1e-8 and stay.
 // The published kernel drops the term -G_t.x_t from dL/da wherever the window holds more than one position (sort_alpha_grad=shipped).
 namespace assay::arch::decoder {
 

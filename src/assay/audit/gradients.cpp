@@ -1,0 +1,98 @@
+#include <ATen/ops/dot.h>
+#include <ATen/ops/linalg_vector_norm.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <cmath>
+
+#include "assay/audit/checks.h"
+#include "assay/core/random.h"
+
+namespace assay::audit {
+namespace {
+
+constexpr double kStep = 1e-6;       // of every entry, times a normal number
+constexpr double kTolerance = 1e-6;  // of the gradient's length, which is what a derivative along a normal direction is about
+constexpr uint64_t kTries = 3;       // a step may cross the edge of a piecewise function; a wrong derivative is wrong in every direction
+
+// The training loss of one batch as a function of the parameters, in float64, with its gradient by the model's own backward pass.
+class Slope {
+ public:
+  explicit Slope(const Subject& s) : s_(s), T_(std::min<int64_t>(s.seq_len(), 64)) {
+    arch::BuildOptions options;
+    options.device = s.device();
+    options.dtype = at::kDouble;
+    options.seed = s.seed();
+    b_ = arch::build(s.arch(), s.config().model_options(), {s.vocab(), s.seq_len()}, options);
+    perturb(b_, s.seed(), "audit/gradients");
+    const Tensor tokens = s.ids(2, T_ + 1, 71);
+    ids_BT_ = tokens.narrow(1, 0, T_).contiguous();
+    targets_BT_ = tokens.narrow(1, 1, T_).contiguous();
+    const at::AutoGradMode graph(true);
+    torch::autograd::backward({loss()}, {});
+  }
+
+  double length() const { return at::linalg_vector_norm(b_.params->grads()).item().toDouble(); }
+  const std::vector<tensor::Params::Entry>& entries() const { return b_.params->entries(); }
+
+  // What the backward pass says of a random direction, less what the loss does along it. `only` (null: all): the parameter that moves.
+  double error(uint64_t number, const tensor::Params::Entry* only) const {
+    const at::NoGradGuard no_grad;
+    const Tensor direction = b_.params->like_values(), start = b_.params->values().clone();
+    for (const auto& e : b_.params->entries())
+      if (e.treatment.trained && (only == nullptr || only == &e)) fill(b_.params->view(direction, e), e.name, number);
+    const auto at = [&](double step) {
+      b_.params->values().copy_(start + step * direction);
+      return loss().item().toDouble();
+    };
+    const double slope = (at(kStep) - at(-kStep)) / (2 * kStep);
+    b_.params->values().copy_(start);
+    return at::dot(b_.params->grads(), direction).item().toDouble() - slope;
+  }
+
+ private:
+  Tensor loss() const {
+    b_.model->begin(s_.training_pass(0));
+    return b_.model->training_loss(ids_BT_, targets_BT_);
+  }
+
+  void fill(Tensor part, const std::string& name, uint64_t number) const {
+    const core::Stream stream(s_.seed(), "audit/direction/" + name, number);
+    Tensor normal = at::empty(part.sizes(), at::TensorOptions().dtype(at::kDouble));
+    for (int64_t i = 0; i < normal.numel(); ++i) normal.data_ptr<double>()[i] = stream.normal(static_cast<uint64_t>(i));
+    part.copy_(normal);
+  }
+
+  const Subject& s_;
+  int64_t T_;
+  arch::Built b_;
+  Tensor ids_BT_, targets_BT_;
+};
+
+// The smallest error of several directions, as a share of the gradient's length.
+double error_of(const Slope& slope, const tensor::Params::Entry* only) {
+  double least = HUGE_VAL;
+  for (uint64_t n = 0; n < kTries && least > kTolerance; ++n) least = std::min(least, std::abs(slope.error(n, only)) / slope.length());
+  return least;
+}
+
+}  // namespace
+
+void check_gradients(const Subject& s, CheckResult& r) {
+  r.note = "along random directions the gradient is the central difference of the training loss, in float64, to 1e-6 of its length";
+  if (s.arch().straight_through) {
+    r.skipped = true;
+    r.note = "the model's gradients are not meant to be derivatives of its values";
+    return;
+  }
+  const Slope slope(s);
+  if (!(slope.length() > 0) || error_of(slope, nullptr) <= kTolerance) return;
+  for (const auto& e : slope.entries()) {
+    const double error = error_of(slope, &e);
+    if (e.treatment.trained && error > kTolerance)
+      r.findings.push_back({e.name, "its gradient is not the derivative of the loss: central differences are off by " +
+                                        std::to_string(error) + " of the gradient's length"});
+  }
+  if (r.pass()) r.findings.push_back({"", "the gradient is not the derivative of the loss, though it is for each parameter alone"});
+}
+
+}  // namespace assay::audit
