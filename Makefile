@@ -35,7 +35,7 @@ test:
 	@ctest --preset release
 
 bench: program
-	benchmarks/run
+	benchmarks/compare_cpu.sh
 
 screenshots: build
 	scripts/screenshots

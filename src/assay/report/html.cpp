@@ -114,10 +114,17 @@ class Writer {
     out_ += "</ul>\n";
   }
 
+  // The page cannot measure what is inside the frame: a caption of a few lines, the rows of its table, and a scroll bar.
+  static size_t frame_height(std::string_view html) {
+    size_t rows = 0;
+    for (size_t at = html.find("<tr"); at != std::string_view::npos; at = html.find("<tr", at + 1)) ++rows;
+    return std::min<size_t>(600, 130 + 28 * rows);
+  }
+
   // Somebody else's markup stays in a frame of its own, where nothing can run and nothing can be fetched.
   void write(const Fragment& f) {
-    out_ += "<h3>" + html_text(f.title) + "</h3>\n<iframe sandbox" + attribute("title", f.title) + " srcdoc=\"" + html_lines(f.html) +
-            "\"></iframe>\n";
+    out_ += "<h3>" + html_text(f.title) + "</h3>\n<iframe sandbox" + attribute("title", f.title) +
+            attribute("height", std::to_string(frame_height(f.html))) + " srcdoc=\"" + html_lines(f.html) + "\"></iframe>\n";
   }
 
   const Document& document_;
