@@ -8,11 +8,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "assay/bench/random_rows.h"
 #include "assay/core/error.h"
 #include "assay/core/log.h"
-#include "assay/core/random.h"
-#include "assay/data/loader.h"
 #include "assay/tensor/device.h"
+#include "assay/train/memory.h"
 #include "assay/train/static_step.h"
 
 namespace assay::bench {
@@ -39,16 +39,6 @@ class Stopwatch {
   at::Device device_;
   double start_ = 0;
 };
-
-data::Rows random_rows(int64_t rows, int64_t length, int64_t vocab, uint64_t seed) {
-  const core::Stream stream(seed, "bench");
-  data::Rows r{rows, length, {}, {}};
-  for (int64_t i = 0; i < rows * length; ++i) {
-    r.inputs.push_back(static_cast<int64_t>(stream.below(static_cast<uint64_t>(2 * i), static_cast<uint64_t>(vocab))));
-    r.targets.push_back(static_cast<int64_t>(stream.below(static_cast<uint64_t>(2 * i + 1), static_cast<uint64_t>(vocab))));
-  }
-  return r;
-}
 
 void require_green(const arch::Built& built, const train::Batch& batch) {
   const double loss = train::accumulate_gradients(built, {&batch, 1});
@@ -93,9 +83,9 @@ core::Value bench(train::RunConfig& config, const BenchOptions& options) {
   config.check();
   const train::Machine machine = train::prepare_machine(config.train);
   const Value model = config.model_options();
-  const Value* configured = model.find("vocab_size");
-  const int64_t vocab = configured != nullptr && configured->as_int() > 0 ? configured->as_int() : 1024;
+  const int64_t vocab = vocabulary_of(config);
   const arch::Built built = train::build_model(config, machine, vocab);
+  train::require_memory(train::predict_memory(config, built.params->count(), vocab), tensor::free_bytes(machine.device));
   const auto optimizer = optim::make_optimizer(*built.params, config.optim);
   std::vector<data::Rows> rows;
   std::vector<train::Batch> batches;

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "assay/bench/ops.h"
+#include "assay/bench/profile.h"
 #include "assay/cli/commands.h"
 #include "assay/cli/run_options.h"
 #include "assay/core/error.h"
@@ -32,6 +33,18 @@ void print_ops(const core::Value& v) {
                 op.at("composite_ms").as_double());
 }
 
+void print_profile(const core::Value& v) {
+  std::printf("%s on %s, %s, B=%lld T=%lld V=%lld: %.2f ms a step in %s, launched one by one\n", v.at("name").as_string().c_str(),
+              v.at("device").as_string().c_str(), v.at("dtype").as_string().c_str(), static_cast<long long>(v.at("batch").as_int()),
+              static_cast<long long>(v.at("seq_len").as_int()), static_cast<long long>(v.at("vocab_size").as_int()), v.at("ms").as_double(),
+              v.at("device").as_string() == "cpu" ? "operators" : "kernels");
+  std::printf("%9s %7s %7s  name\n", "ms", "share", "calls");
+  for (const core::Value& e : v.at("entries").as_array())
+    if (e.at("share").as_double() >= 0.002)
+      std::printf("%9.3f %6.1f%% %7.1f  %.110s\n", e.at("ms").as_double(), 100 * e.at("share").as_double(), e.at("calls").as_double(),
+                  e.at("name").as_string().c_str());
+}
+
 }  // namespace
 
 int run_bench(const std::vector<std::string>& args) {
@@ -42,6 +55,10 @@ int run_bench(const std::vector<std::string>& args) {
   bool ops = false;
   line.positional("NAME", name, "architecture", false);
   line.flag("--ops", ops, "time the fused ops alone instead, against the device's copy bandwidth");
+  bool profiled = false;
+  bench::ProfileOptions profile_options;
+  line.flag("--profile", profiled, "where the time goes, by kernel on a GPU and by operator on the CPU");
+  line.option("--trace", profile_options.trace, "of --profile: write a Chrome trace to this file");
   declare_preset(line, options.preset);
   line.option("--steps", bench_options.steps, "timed updates");
   line.option("--warmup", bench_options.warmup, "updates before that");
@@ -72,6 +89,13 @@ int run_bench(const std::vector<std::string>& args) {
   flag("--precision", "train.precision", options.precision);
   flag("--threads", "train.threads", options.threads);
   for (const std::string& a : options.assignments) config.settings.set_assignment(a, core::Source::command_line);
+  if (profiled) {
+    const core::Value v = bench::profile(config, profile_options);
+    if (line.json) std::printf("%s\n", core::to_json(v, 2).c_str());
+    else print_profile(v);
+    return 0;
+  }
+  if (line.given("--trace")) throw core::ConfigError("bench", "--trace is of --profile");
   const core::Value v = bench::bench(config, bench_options);
   if (line.json) std::printf("%s\n", core::to_json(v, 2).c_str());
   else print(v);

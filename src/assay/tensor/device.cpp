@@ -98,6 +98,8 @@ int64_t peak_bytes(const at::Device& device) {
   return int64_t{usage.ru_maxrss} * 1024;
 }
 
+int64_t free_bytes(const at::Device& device) { return device.is_cuda() ? cuda_library().free_bytes(device.index()) : -1; }
+
 std::unique_ptr<Graph> capture(const at::Device& device, const std::function<void()>& work) {
   return device.is_cuda() ? cuda_library().capture(work) : nullptr;
 }

@@ -16,6 +16,9 @@ void synchronize(const at::Device& device);
 // Bytes at the peak since start: resident set on the CPU, allocator on CUDA.
 int64_t peak_bytes(const at::Device& device);
 
+// Bytes that a new tensor may take on a CUDA device: what the driver has left and what our allocator holds unused. -1 on the CPU.
+int64_t free_bytes(const at::Device& device);
+
 // What `assay --version` says: torch, devices, CPU capability.
 std::string torch_version();
 core::Value device_report();
@@ -28,6 +31,7 @@ struct CudaInterface {
   void (*synchronize)();
   int64_t (*peak_bytes)(int index);
   std::unique_ptr<Graph> (*capture)(const std::function<void()>& work);
+  int64_t (*free_bytes)(int index);
 };
 
 }  // namespace assay::tensor

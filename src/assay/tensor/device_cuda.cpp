@@ -42,7 +42,15 @@ int64_t peak_allocated(int index) {
   return stats.allocated_bytes[0].peak;
 }
 
-constexpr CudaInterface interface{&device_count, &device_name, &select_device, &wait_for_device, &peak_allocated, &capture_cuda};
+int64_t free_bytes_of(int index) {
+  size_t left = 0, all = 0;
+  if (cudaMemGetInfo(&left, &all) != cudaSuccess) return 0;
+  const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(static_cast<c10::DeviceIndex>(index));
+  return static_cast<int64_t>(left) + stats.reserved_bytes[0].current - stats.allocated_bytes[0].current;
+}
+
+constexpr CudaInterface interface{&device_count,   &device_name,  &select_device, &wait_for_device,
+                                  &peak_allocated, &capture_cuda, &free_bytes_of};
 
 }  // namespace
 }  // namespace assay::tensor

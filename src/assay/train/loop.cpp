@@ -13,6 +13,7 @@
 #include "assay/tensor/failure.h"
 #include "assay/train/checkpoint.h"
 #include "assay/train/evaluate.h"
+#include "assay/train/memory.h"
 #include "assay/train/rate_log.h"
 #include "assay/train/signals.h"
 #include "assay/train/static_step.h"
@@ -34,6 +35,7 @@ class Run {
         loader_(*corpus_.train, config.rows(), config.train.seq_len, data::order_from(config.data.order),
                 static_cast<uint64_t>(config.train.seed)),
         total_(config.total_steps()) {
+    require_memory(predict_memory(config, built_.params->count(), corpus_.vocab_size), tensor::free_bytes(machine.device));
     counters_.threads = machine.threads;
     counters_.product = machine.product;
     counters_.data_hash = corpus_.hash;
