@@ -28,12 +28,22 @@ data::Rows rows(int64_t n) {
   return r;
 }
 
-arch::Built build(const char* name, const at::Device& device, tensor::Precision precision = tensor::Precision::fp32) {
+// Options of a model beside its size.
+using Options = std::initializer_list<std::pair<const char*, Value>>;
+Value document(const Options& options) {
+  Value v = Value::object();
+  for (const auto& [name, value] : options) v[name] = value;
+  return v;
+}
+
+arch::Built build(const char* name, const at::Device& device, tensor::Precision precision = tensor::Precision::fp32,
+                  const Value& more = Value::object()) {
   Value config = Value::object();
-  if (std::string(name) == "gpt2") {
+  if (std::string(name) != "v8_lowrank_vv") {
     config["n_layer"] = 2;
     config["n_embd"] = 16;
     config["n_head"] = 2;
+    for (const auto& [option, value] : more.as_object()) config[option] = value;
   } else {
     config["num_hops"] = 2;
   }
@@ -56,13 +66,16 @@ Tensor moment_of(optim::Optimizer& optimizer) { return optimizer.on_device()->fi
 struct Trace {
   std::vector<train::StaticStep::Result> results;
   Tensor values, first;
+  std::vector<Tensor> states;  // the model's own
+  std::string description;
   int64_t updates = 0;
   bool captured = false;
 };
 
 // 100 updates with a schedule, accumulation, and one whose gradient is spoilt through a weight that the host sets and puts back.
-Trace train_hundred(const char* name, const at::Device& device, bool capture, tensor::Precision precision) {
-  const arch::Built built = build(name, device, precision);
+Trace train_hundred(const char* name, const at::Device& device, bool capture, tensor::Precision precision,
+                    const Value& more = Value::object()) {
+  const arch::Built built = build(name, device, precision, more);
   const auto optimizer = optim::make_optimizer(*built.params, adam());
   train::StaticStep step(built, *optimizer, {kRows, kLength, 2, 0.5, {3}, capture});
   Trace t;
@@ -80,6 +93,8 @@ Trace train_hundred(const char* name, const at::Device& device, bool capture, te
   }
   for (const auto& r : step.collect()) t.results.push_back(r);
   t.values = built.params->values().detach().clone();
+  for (const auto& s : built.params->states()) t.states.push_back(s.value.clone());
+  t.description = step.description();
   t.first = moment_of(*optimizer).clone();
   t.updates = optimizer->updates();
   t.captured = step.captured();
@@ -114,6 +129,109 @@ TEST_CASE("CUDA: a recorded step and one that is launched call by call agree bit
       }
       CHECK(graph.updates == 99);
     }
+}
+
+namespace {
+
+struct Normalised {
+  const char* name;
+  Value options;
+};
+
+// The models that act after an update, in every way in which they do.
+std::vector<Normalised> normalised_models() {
+  return {{"ngpt_official", document({})},
+          {"ngpt", document({{"gate", "static"}})},
+          {"ngpt", document({{"dual_norm", true}, {"project_every", 3}})},
+          {"ngpt", document({{"projection", "off"}, {"dual_norm", true}})},
+          {"ngpt", document({{"projection", "time"}})},
+          {"ngpt", document({{"projection", "drift"}, {"drift_threshold", 0.02}})},
+          {"ngpt", document({{"target_radius", 1.1}})}};
+}
+
+}  // namespace
+
+TEST_CASE("CUDA: what a model does after an update is the same bits recorded and launched, and nothing after a skipped one") {
+  static at::Device device(at::kCPU);
+  try {
+    device = tensor::open_device("cuda");
+  } catch (const core::DeviceError& e) {
+    MESSAGE("skipped: " << std::string(e.what()));
+    return;
+  }
+  for (const Normalised& m : normalised_models())
+    for (const tensor::Precision precision : {tensor::Precision::fp32, tensor::Precision::bf16}) {
+      INFO(std::string(m.name) << " " << core::to_json(m.options) << " " << tensor::name_of(precision));
+      const Trace eager = train_hundred(m.name, device, false, precision, m.options),
+                  graph = train_hundred(m.name, device, true, precision, m.options);
+      CHECK_FALSE(eager.captured);
+      CHECK(graph.captured);
+      CHECK(graph.description == "recorded");
+      CHECK(at::equal(eager.values, graph.values));
+      CHECK(at::equal(eager.first, graph.first));
+      REQUIRE(eager.states.size() == graph.states.size());
+      for (size_t i = 0; i < eager.states.size(); ++i) CHECK(at::equal(eager.states[i], graph.states[i]));
+      CHECK(graph.updates == 99);
+    }
+  const Trace noisy = train_hundred("ngpt", device, true, tensor::Precision::fp32, document({{"dropout", "branch"}}));
+  CHECK_FALSE(noisy.captured);
+  CHECK(noisy.description == "launched: numbers of the host enter the model's passes");
+}
+
+TEST_CASE("a model that acts after an update does the same in the static step as in the plain one, and nothing after a skipped one") {
+  for (const Normalised& m : normalised_models()) {
+    INFO(std::string(m.name) << " " << core::to_json(m.options));
+    const arch::Built a = build(m.name, at::kCPU, tensor::Precision::fp32, m.options),
+                      b = build(m.name, at::kCPU, tensor::Precision::fp32, m.options);
+    const auto plain = optim::make_optimizer(*a.params, adam()), other = optim::make_optimizer(*b.params, adam());
+    train::StaticStep step(b, *other, {kRows, kLength, 2, 0.5, {3}, true});
+    const Tensor weight = b.params->entries()[0].value;
+    for (int64_t n = 0; n < 16; ++n) {
+      const std::vector<data::Rows> batches{rows(2 * n), rows(2 * n + 1)};
+      const std::vector<train::Batch> tensors{train::to_batch(batches[0], at::kCPU), train::to_batch(batches[1], at::kCPU)};
+      const double lr = 0.01 / static_cast<double>(n + 1);
+      if (n == 7) {  // an update that projects
+        const at::NoGradGuard no_grad;
+        const Tensor kept = weight.clone();
+        weight.fill_(std::nan(""));
+        const Tensor others = b.params->values().narrow(0, weight.numel(), b.params->values().numel() - weight.numel()).clone();
+        std::vector<Tensor> states;
+        for (const auto& s : b.params->states()) states.push_back(s.value.clone());
+        step.run(batches, lr, {n, 16}, {.training = true, .batch = 2 * n});
+        CHECK_FALSE(step.collect()[0].applied);
+        CHECK(weight.isnan().all().item().toBool());
+        CHECK(at::equal(b.params->values().narrow(0, weight.numel(), others.numel()), others));
+        for (size_t i = 0; i < states.size(); ++i) CHECK(at::equal(b.params->states()[i].value, states[i]));
+        weight.copy_(kept);
+        continue;
+      }
+      train::training_step(a, *plain, tensors, lr, 0.5, {n, 16}, {.training = true, .batch = 2 * n});
+      step.run(batches, lr, {n, 16}, {.training = true, .batch = 2 * n});
+      CHECK(step.collect()[0].applied);
+    }
+    CHECK(at::allclose(a.params->values(), b.params->values(), 1e-3, 2e-5));
+    for (size_t i = 0; i < a.params->states().size(); ++i) {
+      INFO(a.params->states()[i].name);
+      CHECK(at::allclose(a.params->states()[i].value, b.params->states()[i].value, 1e-5, 1e-6));
+    }
+    CHECK(step.description() == "launched: on the CPU");
+  }
+}
+
+TEST_CASE("the head that micro-batches share gets the derivative that each would have given it") {
+  const arch::Built a = build("ngpt", at::kCPU), b = build("ngpt", at::kCPU);
+  const std::vector<train::Batch> batches{train::to_batch(rows(0), at::kCPU), train::to_batch(rows(1), at::kCPU)};
+  const auto gradients = [&](const arch::Built& built, bool shared) {
+    if (shared) built.model->begin_passes();
+    train::accumulate_gradients(built, batches, {.training = true});
+    const at::NoGradGuard no_grad;
+    built.model->adjust_gradients();
+    return built.params->grads().clone();
+  };
+  const Tensor each = gradients(a, false), once = gradients(b, true);
+  CHECK(each.abs().max().item().toDouble() > 0);
+  CHECK(at::allclose(each, once, 1e-4, 1e-7));
+  CHECK(at::equal(gradients(b, false), each));  // nothing is left of it
 }
 
 TEST_CASE("the static step makes the same updates as the plain one, to rounding") {

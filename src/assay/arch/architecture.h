@@ -34,6 +34,8 @@ struct Memory {
 // An update of the weights, counted from 0; `total` 0: the run is limited by time alone. Schedules of a component read these two.
 struct Update {
   int64_t number = 0, total = 0;
+  // A scalar on the device: not 0 where the update took place. Undefined: it did, as the host knows.
+  Tensor applied = {};
 };
 
 // A complete model: plain tensors and equations. Built by ArchInfo::make, then its Params are sealed.
@@ -58,9 +60,14 @@ class Model {
   virtual Tensor read_out(std::string_view name, const Tensor& state);
   virtual int64_t vocab_size() const = 0;
 
-  // Whether an update is the same device work each time. False where numbers of the host enter it, such as the counters of noise, which a
-  // recorded step would repeat; and where before_update or after_update do anything.
+  // Whether the passes of an update are the same device work each time. False where numbers of the host enter them, such as the counters of
+  // noise, which a recorded step would repeat.
   virtual bool repeats_work() const { return true; }
+  // How after_update does its work. Updates of one kind, 0 or more, are the same device work, which can be recorded; kUnlike: the work differs
+  // from one to the next. In both cases it is device work alone, which changes nothing where Update::applied is 0. kTold: the host must know
+  // whether the update took place before after_update is called, so that it waits for the device.
+  static constexpr int64_t kUnlike = -1, kTold = -2;
+  virtual int64_t update_kind(const Update&) const { return kUnlike; }
   // Logits [B, V] that follow the next token of each row, ids [B], after those that `memory` knows: the same numbers as `forward` on the whole
   // sequence, to rounding. In evaluation, without gradients. ConfigError where the model has no such form; `recurrent` says so before.
   virtual Tensor next(const Tensor& ids_B, Memory& memory);
@@ -69,9 +76,11 @@ class Model {
   void begin(const Pass& pass) { pass_ = pass; }  // before forward; evaluation without it
 
   // What a component does to weights, gradients and its own state around an update, without gradients being recorded. In the order of an
-  // update: before_update (with the ids [B, T] of its first micro-batch), forward and backward, adjust_gradients (before the norm is taken
-  // and clipped), the optimizer, after_update.
+  // update: before_update (with the ids [B, T] of its first micro-batch), begin_passes, forward and backward of each micro-batch,
+  // adjust_gradients (before the norm is taken and clipped), the optimizer, after_update. begin_passes, which records gradients, makes what all
+  // micro-batches share; adjust_gradients then sees to its derivative. It is optional: a pass without it makes its own.
   virtual void before_update(const Update&, const Tensor& /*ids_BT*/) {}
+  virtual void begin_passes() {}
   virtual void adjust_gradients() {}
   virtual void after_update(const Update&) {}
 

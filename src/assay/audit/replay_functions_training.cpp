@@ -107,9 +107,14 @@ ParityReport replay_shiftmax(const Vectors& v, const ParityOptions& options) {
 ParityReport replay_projection(const Vectors& v, const ParityOptions& options) {
   Comparison c(v, options);
   const Tensor W = c.at("weight");
-  for (const std::string& radius : v.names("rows_r")) c.value("rows_r" + radius, transformer::rows_to_radius(W, number_in(radius, 0)));
-  if (v.has("official_rows")) c.value("official_rows", transformer::unit_rows(W));
-  if (v.has("official_columns")) c.value("official_columns", transformer::unit_columns(W));
+  const auto projected = [&](int64_t axis, double radius, double eps) {
+    Tensor out = W.clone();
+    transformer::to_radius_(out, axis, radius, eps);
+    return out;
+  };
+  for (const std::string& radius : v.names("rows_r")) c.value("rows_r" + radius, projected(-1, number_in(radius, 0), 1e-8));
+  if (v.has("official_rows")) c.value("official_rows", projected(-1, 1, 0));
+  if (v.has("official_columns")) c.value("official_columns", projected(0, 1, 0));
   if (v.has("drift")) c.value("drift", transformer::drift(W));
   const auto schedule = [&](const std::string& name, const auto& at_step) {
     std::vector<double> all;

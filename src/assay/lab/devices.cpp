@@ -44,7 +44,8 @@ std::vector<std::string> visible_cuda_devices() {
   std::vector<std::string> devices;
   const char* named = std::getenv(kVisibleDevices);
   if (named == nullptr) {
-    for (int i = 0; i < driver_count(); ++i) devices.push_back(std::to_string(i));
+    const int count = driver_count();
+    for (int i = 0; i < count; ++i) devices.push_back(std::to_string(i));
     return devices;
   }
   const std::string list = named;

@@ -23,6 +23,7 @@ class Reader {
     if (!object.is_object()) throw DataError("results", where_ + ": wanted an object, found " + object.kind());
   }
   const std::string& text(const char* key) const { return field(key, &Value::is_string, "a string").as_string(); }
+  std::string text_or_none(const char* key) const { return object_.find(key) ? text(key) : ""; }
   int64_t integer(const char* key) const { return field(key, &Value::is_int, "an integer").as_int(); }
   double number(const char* key) const { return field(key, &Value::is_number, "a number").as_double(); }
   std::optional<double> measured(const char* key) const {
@@ -79,6 +80,7 @@ Summary read_fields(const Reader& in) {
   s.precision = in.text("precision");
   s.threads = in.integer("threads");
   s.product_backend = in.text("product_backend");
+  s.step = in.text_or_none("step");
   s.entropy = in.entropy("entropy");
   return s;
 }
@@ -134,6 +136,7 @@ Value Summary::to_value() const {
   v["precision"] = precision;
   v["threads"] = threads;
   v["product_backend"] = product_backend;
+  v["step"] = step;
   v["entropy"] = entropy_value(entropy);
   return v;
 }

@@ -19,6 +19,7 @@ namespace assay::results {
 //   steps, tokens, train_loss, val_loss (nats a token; null where not measured), val_bits_per_byte (null without a tokenizer)
 //   parameters, seconds (training time without validation), tokens_per_s, peak_bytes
 //   device, precision, threads, product_backend
+//   step         how the updates reached the device: "recorded", or "launched: " and why ("" in older runs and n-gram models)
 //   entropy      null where the generator of the validation text is unknown, else what entropy_value says
 struct Summary {
   std::string status = "done", error;
@@ -28,7 +29,7 @@ struct Summary {
   std::optional<double> train_loss, val_loss, val_bits_per_byte;
   double seconds = 0, tokens_per_s = 0;
   int64_t peak_bytes = 0;
-  std::string device, precision, product_backend;
+  std::string device, precision, product_backend, step;
   std::optional<stats::EntropyRule> entropy;
   core::Value to_value() const;
   static Summary from_value(const core::Value& v);  // DataError where a field is missing or of another kind

@@ -43,6 +43,7 @@ constexpr Column columns[] = {
     {"precision", ColumnKind::text},
     {"threads", ColumnKind::integer},
     {"product_backend", ColumnKind::text},
+    {"step", ColumnKind::text},
     {"fingerprint", ColumnKind::text},
     {"data_hash", ColumnKind::text},
     {"created", ColumnKind::text},

@@ -311,6 +311,7 @@ results::Summary Run::summary(const std::string& status, int exit_code, const st
   s.device = config_.train.device;
   s.precision = config_.train.precision;
   s.product_backend = machine_.product;
+  if (step_) s.step = step_->description();
   return s;
 }
 

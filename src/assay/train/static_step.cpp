@@ -78,6 +78,7 @@ void StaticStep::load(std::span<const data::Rows> micro_batches, double lr) {
 void StaticStep::work() {
   built_.params->grads().zero_();
   loss_.zero_();
+  built_.model->begin_passes();
   arch::Pass pass = pass_;
   for (int64_t a = 0; a < settings_.accumulation; ++a) {
     built_.model->begin(pass);
@@ -114,14 +115,45 @@ void StaticStep::run(std::span<const data::Rows> micro_batches, double lr, const
     const at::AutoGradMode inside(true);
     work();
   };
-  const bool device = ids_ABT_.is_cuda() && settings_.capture && adam_ && built_.model->repeats_work();
-  if (device && graph_ == nullptr && runs_ >= kEagerUpdates) graph_ = tensor::capture(ids_ABT_.device(), recorded);
+  if (records() && graph_ == nullptr && runs_ >= kEagerUpdates) graph_ = tensor::capture(ids_ABT_.device(), recorded);
   if (graph_ != nullptr) graph_->replay();
   else recorded();
   ++runs_;
-  // A model that acts around updates is told of those that happened, so the host must know.
-  if (built_.model->repeats_work() || control_[Control::applied].item().toDouble() != 0) built_.model->after_update(update);
+  finish(update);
   pending_.push_back(update.number);
+}
+
+bool StaticStep::records() const { return ids_ABT_.is_cuda() && settings_.capture && adam_ && built_.model->repeats_work(); }
+
+// The model's own work after the update, which on the device is one where the update took place.
+void StaticStep::finish(arch::Update update) {
+  arch::Model& model = *built_.model;
+  const int64_t kind = model.update_kind(update);
+  if (kind == arch::Model::kTold) {
+    finish_told_ = true;
+    if (control_[Control::applied].item().toDouble() != 0) model.after_update(update);
+    return;
+  }
+  update.applied = control_[Control::applied];
+  const auto call = [&] { model.after_update(update); };
+  if (kind < 0 || !ids_ABT_.is_cuda() || !settings_.capture) return call();
+  Finish& f = finishes_[kind];
+  if (f.graph == nullptr && f.runs >= kEagerUpdates) f.graph = tensor::capture(ids_ABT_.device(), call);
+  if (f.graph != nullptr) f.graph->replay();
+  else call();
+  ++f.runs;
+}
+
+std::string StaticStep::description() const {
+  std::string why;
+  if (!ids_ABT_.is_cuda()) why = "on the CPU";
+  else if (!settings_.capture) why = "train.capture=false";
+  else if (!adam_) why = "the optimizer's rule is not device work alone";
+  else if (!built_.model->repeats_work()) why = "numbers of the host enter the model's passes";
+  else if (graph_ == nullptr) why = "too few updates to record one";
+  std::string text = why.empty() ? "recorded" : "launched: " + why;
+  if (finish_told_) text += "; the host waits for each update, which the model must know of";
+  return text;
 }
 
 std::vector<StaticStep::Result> StaticStep::collect() {

@@ -1,4 +1,6 @@
 #pragma once
+#include <map>
+
 #include "assay/data/loader.h"
 #include "assay/tensor/graph.h"
 #include "assay/train/step.h"
@@ -15,6 +17,7 @@ Nonfinite nonfinite_from(std::string_view text);  // "stop" or "skip:K"; ConfigE
 // own change of the gradients; decide; Adam. On a CUDA device the work is recorded at the third update and replayed from then on, so that the host
 // neither launches kernels nor waits; before that, on the CPU, and for a model whose passes differ, the same calls are made one by one.
 // The results are the same bits either way. A rule other than Adam's (optim::Optimizer::on_device) is never recorded: the host reads the decision and calls it.
+// What the model does after an update is recorded apart, once for each kind of update (arch::Model::update_kind).
 class StaticStep {
  public:
   struct Settings {
@@ -38,10 +41,14 @@ class StaticStep {
   std::vector<Result> collect();
   bool full() const { return static_cast<int64_t>(pending_.size()) == kKept; }
   bool captured() const { return graph_ != nullptr; }
+  // How the step reaches the device, for people: "recorded", or "launched: " and why, and what of it the host still does after an update.
+  std::string description() const;
   static constexpr int64_t kKept = 64;
 
  private:
   void work();
+  void finish(arch::Update update);
+  bool records() const;
   void load(std::span<const data::Rows> micro_batches, double lr);
 
   const arch::Built& built_;
@@ -50,6 +57,12 @@ class StaticStep {
   std::optional<optim::AdamOnDevice> adam_;
   Tensor ids_ABT_, targets_ABT_, loss_, control_, log_, chunks_;
   std::unique_ptr<tensor::Graph> graph_;
+  struct Finish {
+    int64_t runs = 0;
+    std::unique_ptr<tensor::Graph> graph;
+  };
+  std::map<int64_t, Finish> finishes_;  // by kind of update
+  bool finish_told_ = false;
   int64_t runs_ = 0;
   arch::Pass pass_;
   std::vector<int64_t> pending_;

@@ -54,6 +54,10 @@ StepResult training_step(const arch::Built& built, optim::Optimizer& optimizer, 
   };
   StepResult r;
   own([&](arch::Model& m) { m.before_update(update, micro_batches.front().ids_BT); });
+  {
+    const at::AutoGradMode graph(true);
+    built.model->begin_passes();
+  }
   r.loss = accumulate_gradients(built, micro_batches, first);
   own([](arch::Model& m) { m.adjust_gradients(); });
   r.grad_norm = optim::clip_gradient(built.params->grads(), clip);

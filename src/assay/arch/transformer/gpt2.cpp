@@ -152,7 +152,9 @@ class Gpt2 final : public Model {
   std::pair<int64_t, int64_t> scored(int64_t T) const override { return config_.objective.scored(T); }
   int64_t vocab_size() const override { return config_.vocab_size; }
 
-  bool repeats_work() const override { return !hebbian_; }  // masking the weights again changes nothing
+  bool repeats_work() const override { return !hebbian_; }
+  // Masking the weights again changes nothing, whether the update took place or not.
+  int64_t update_kind(const Update&) const override { return hebbian_ ? kTold : kUnlike; }
   void before_update(const Update& update, const Tensor& ids_BT) override {
     if (hebbian_) hebbian_->pull(update, ids_BT);
   }

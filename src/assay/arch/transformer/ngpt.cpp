@@ -7,6 +7,7 @@
 #include <ATen/ops/maximum.h>
 #include <ATen/ops/sigmoid.h>
 #include <ATen/ops/where.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
 #include <map>
@@ -93,7 +94,7 @@ struct Site {
   Tensor dual_l, dual_M;
   Tensor radius, nu;
   double keep = 1;    // of this site's dropout
-  Tensor square_sum;  // dual_norm: means of the squared lengths since the last update, summed over micro-batches
+  int64_t place = 0;  // among all sites
 };
 
 struct Block {
@@ -146,7 +147,7 @@ class Ngpt final : public Model, public GivenMasks {
                   constant(c.logit_scale_init), {c.other_lr, 1, c.logit_scale_learnt});
     projections_ = p.add_state("projections", {}, 0);
     if (c.project_first)
-      for (Tensor& W : projected()) W.copy_(rows_to_radius(W, c.projection_radius));
+      for (const Tensor& W : projected()) to_radius_(W, -1, c.projection_radius, kEps);
   }
 
   // x = N(N(E[u]) + N(P));  L times:  x = N(x + a_A Attn(x));  x = N(x + a_M W_2 gelu(W_1 x));  logits = zeta N(x) . N(U)
@@ -158,7 +159,7 @@ class Ngpt final : public Model, public GivenMasks {
                               "a sequence of " + std::to_string(T) + " tokens, but max_seq_len=" + std::to_string(config_.max_seq_len));
     Tensor x_BTC = unit(unit(layers::embed(E_VC_, input), kEps) + unit(P_TC_.narrow(0, 0, T), kEps), kEps);
     if (observe != nullptr) (*observe)("embed", x_BTC);
-    counted_ += pass().training ? 1 : 0;
+    if (config_.dual_norm && pass().training) count_pass();
     for (size_t l = 0; l < blocks_.size(); ++l) {
       Block& b = blocks_[l];
       const std::string block = "blocks." + std::to_string(l);
@@ -181,15 +182,31 @@ class Ngpt final : public Model, public GivenMasks {
   int64_t vocab_size() const override { return config_.vocab_size; }
   void give_mask(const std::string& site, const Tensor& mask) override { given_[site] = mask; }
 
-  bool repeats_work() const override { return config_.projection == "off" && !config_.dual_norm && config_.dropout == "none"; }
+  bool repeats_work() const override { return config_.dropout == "none"; }  // masks are numbered by the host
+  // With or without a projection; one whose radius walks is like no other.
+  int64_t update_kind(const Update& u) const override {
+    const bool projects = due(u);
+    if (projects && config_.target_radius != config_.projection_radius) return kUnlike;
+    return projects ? 1 : config_.dual_norm ? 0 : kUnlike;
+  }
   void before_update(const Update&, const Tensor&) override { forget_squares(); }
+
+  // The head's rows are normalised once an update, whatever the number of micro-batches.
+  void begin_passes() override {
+    unit_U_VC_ = unit(U_VC_, kEps);
+    shared_U_VC_ = unit_U_VC_.detach().requires_grad_(true);
+  }
+  void adjust_gradients() override {
+    if (shared_U_VC_.defined() && shared_U_VC_.grad().defined()) torch::autograd::backward({unit_U_VC_}, {shared_U_VC_.grad()});
+    unit_U_VC_ = shared_U_VC_ = Tensor();
+  }
 
   // H4's statistics take in this update's lengths, and the weights return to the sphere where it is time.
   void after_update(const Update& u) override {
-    if (config_.dual_norm && counted_ > 0)
-      for (Site* s : sites()) s->dual_M.mul_(kStatisticDecay).add_(s->square_sum, (1 - kStatisticDecay) / static_cast<double>(counted_));
+    const Tensor applied = u.applied.defined() ? u.applied != 0 : Tensor();
+    if (config_.dual_norm && squares_.defined()) take_in_squares(applied);
     forget_squares();
-    project(u);
+    if (due(u)) project(u, applied);
   }
 
  private:
@@ -223,6 +240,7 @@ class Ngpt final : public Model, public GivenMasks {
     const std::string block = "blocks." + std::to_string(l) + ".";
     const Treatment other{c.other_lr, 1, true};
     s.name = block + kind;
+    s.place = 2 * l + (kind == "mlp" ? 1 : 0);
     if (c.gate == "static") s.gate = p.add(block + "gate_" + kind, {c.n_embd}, constant(c.gate_init), other);
     if (c.gate.starts_with("dynamic")) {
       const int64_t n = c.gate == "dynamic" ? c.n_embd : 1;
@@ -281,10 +299,7 @@ class Ngpt final : public Model, public GivenMasks {
   // r |r|^(lambda - 1) M^(-lambda / 2),  lambda = sigmoid(l); M of past updates only, since one of this batch would see the future.
   Tensor dual_norm(Site& s, const Tensor& r_BTC) {
     const Tensor square_BT1 = r_BTC.square().sum(-1, true), lambda = at::sigmoid(s.dual_l);
-    if (pass().training) {
-      const Tensor mean = square_BT1.detach().mean();
-      s.square_sum = s.square_sum.defined() ? s.square_sum + mean : mean;
-    }
+    if (pass().training) squares_[s.place].add_(square_BT1.detach().mean());
     const Tensor exponent = (square_BT1 + kEps).log() * ((lambda - 1) * 0.5) - s.dual_M.log() * (lambda * 0.5);
     return r_BTC * exponent.exp();
   }
@@ -301,7 +316,8 @@ class Ngpt final : public Model, public GivenMasks {
 
   Tensor head(const Tensor& z_BTC) const {  // zeta scales the narrow side of the product
     const Tensor zeta = config_.logit_scale_per_position ? zeta_.narrow(0, 0, z_BTC.size(1)).unsqueeze(-1) : zeta_;
-    return tensor::linear(z_BTC * zeta, unit(U_VC_, kEps), {}, precision_);
+    const bool shared = pass().training && shared_U_VC_.defined();
+    return tensor::linear(z_BTC * zeta, shared ? shared_U_VC_ : unit(U_VC_, kEps), {}, precision_);
   }
 
   Tensor apply(const Tensor& W, const Tensor& x) const { return tensor::linear(x, W, {}, precision_); }
@@ -318,27 +334,41 @@ class Ngpt final : public Model, public GivenMasks {
     return all;
   }
 
+  // Sums over the training passes since the last update, on the device: the mean squared length at each site, and the number of passes.
+  void count_pass() {
+    if (!squares_.defined()) squares_ = at::zeros({static_cast<int64_t>(2 * blocks_.size()) + 1}, projections_.options());
+    squares_[-1].add_(1);
+  }
   void forget_squares() {
-    counted_ = 0;
-    for (Site* s : sites()) s->square_sum = Tensor();
+    if (squares_.defined()) squares_.zero_();
+  }
+  void take_in_squares(const Tensor& applied) {
+    const Tensor passes = squares_[-1], share = (1 - kStatisticDecay) / passes;
+    Tensor now = passes > 0;
+    if (applied.defined()) now = now & applied;
+    for (const Site* s : sites()) s->dual_M.copy_(at::where(now, s->dual_M * kStatisticDecay + squares_[s->place] * share, s->dual_M));
   }
 
-  void project(const Update& u) {
+  bool due(const Update& u) const {
     const std::string& when = config_.projection;
-    if (when == "off" || (when == "every" && u.number % config_.project_every != 0) || (when == "time" && !timed_.due(u.number, u.total)))
-      return;
+    if (when == "off") return false;
+    return when == "every" ? u.number % config_.project_every == 0 : when == "drift" || timed_.due(u.number, u.total);
+  }
+
+  // `applied`: a boolean on the device; undefined: true.
+  void project(const Update& u, const Tensor& applied) {
     const double radius = projection_radius(config_.projection_radius, config_.target_radius, u.number, u.total);
-    std::vector<Tensor> weights = projected();
-    if (when != "drift") {
-      for (Tensor& W : weights) W.copy_(rows_to_radius(W, radius));
-      projections_.add_(1);
-      return;
+    const std::vector<Tensor> weights = projected();
+    Tensor now = applied;
+    if (config_.projection == "drift") {
+      Tensor most = drift(weights.front(), radius);
+      for (const Tensor& W : weights) most = at::maximum(most, drift(W, radius));
+      now = most > config_.drift_threshold;  // decided where the weights are
+      if (applied.defined()) now = now & applied;
     }
-    Tensor most = drift(weights.front(), radius);
-    for (const Tensor& W : weights) most = at::maximum(most, drift(W, radius));
-    const Tensor now = most > config_.drift_threshold;  // decided where the weights are
-    for (Tensor& W : weights) W.copy_(at::where(now, rows_to_radius(W, radius), W));
-    projections_.add_(now);
+    for (const Tensor& W : weights) to_radius_(W, -1, radius, kEps, now);
+    if (now.defined()) projections_.add_(now);
+    else projections_.add_(1);
   }
 
   Config config_;
@@ -346,8 +376,9 @@ class Ngpt final : public Model, public GivenMasks {
   Tensor E_VC_, P_TC_, U_VC_, zeta_, projections_;
   std::vector<Block> blocks_;
   std::map<std::string, Tensor> given_;
-  TimedProjection timed_;
-  int64_t counted_ = 0;  // training passes since the last update
+  Tensor squares_;                  // [2 L + 1], where dual_norm is on
+  Tensor unit_U_VC_, shared_U_VC_;  // during the passes of an update: the normalised head with its graph, and what the passes see of it
+  mutable TimedProjection timed_;   // remembers how far it has counted
 };
 
 std::unique_ptr<Model> make(const core::Value& config, const Dims& dims, tensor::Params& params, tensor::Precision precision) {

@@ -101,8 +101,8 @@ class NgptOfficial final : public Model {
 
   Tensor read_out(std::string_view, const Tensor& state) override { return head(state); }
   int64_t vocab_size() const override { return vocab_; }
-  bool repeats_work() const override { return false; }
-  void after_update(const Update&) override { normalise(); }
+  int64_t update_kind(const Update&) const override { return 0; }
+  void after_update(const Update& u) override { normalise(u.applied.defined() ? u.applied != 0 : u.applied); }
 
  private:
   void check(const Dims& dims) const {
@@ -130,14 +130,13 @@ class NgptOfficial final : public Model {
 
   Tensor apply(const Tensor& W, const Tensor& x) const { return tensor::linear(x, W, {}, precision_); }
 
-  // Along the embedding axis.
-  void normalise() {
-    std::vector<Tensor> by_row{E_VC_, U_VC_};
-    for (Block& b : blocks_) {
-      by_row.insert(by_row.end(), {b.q, b.k, b.v, b.fc});
-      for (Tensor* W : {&b.out, &b.proj}) W->copy_(unit_columns(*W));
+  // Along the embedding axis, where `now` says so (undefined: it does).
+  void normalise(const Tensor& now = {}) {
+    for (const Tensor& W : {E_VC_, U_VC_}) to_radius_(W, -1, 1, 0, now);
+    for (const Block& b : blocks_) {
+      for (const Tensor& W : {b.q, b.k, b.v, b.fc}) to_radius_(W, -1, 1, 0, now);
+      for (const Tensor& W : {b.out, b.proj}) to_radius_(W, 0, 1, 0, now);
     }
-    for (Tensor& W : by_row) W.copy_(unit_rows(W));
   }
 
   Config config_;

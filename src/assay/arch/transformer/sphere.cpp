@@ -1,6 +1,7 @@
 #include "assay/arch/transformer/sphere.h"
 
 #include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/where.h>
 
 #include <cmath>
 
@@ -19,11 +20,13 @@ Tensor unit(const Tensor& x, double eps) {
   return layers::rms_norm(x, eps / n) * (1 / std::sqrt(n));
 }
 
-Tensor rows_to_radius(const Tensor& W, double radius, double eps) { return W / (norm_along(W, -1) + eps) * radius; }
-
-Tensor unit_rows(const Tensor& W) { return W / norm_along(W, -1); }
-
-Tensor unit_columns(const Tensor& W) { return W / norm_along(W, 0); }
+void to_radius_(const Tensor& W, int64_t axis, double radius, double eps, const Tensor& now) {
+  Tensor divisor = norm_along(W, axis);
+  if (eps != 0) divisor.add_(eps);
+  if (radius != 1) divisor.div_(radius);
+  if (now.defined()) divisor = at::where(now, divisor, 1.0);
+  W.div_(divisor);  // the one pass over the weight beside its norm's
+}
 
 Tensor drift(const Tensor& W, double radius) { return (norm_along(W, -1) - radius).abs().mean(); }
 

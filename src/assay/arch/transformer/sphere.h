@@ -6,11 +6,9 @@ namespace assay::arch::transformer {
 // N(x) = x / sqrt(sum x^2 + eps) over the last axis.
 Tensor unit(const Tensor& x, double eps = 0);
 
-// Each row of a weight divided by (its norm + eps), times radius.
-Tensor rows_to_radius(const Tensor& W, double radius, double eps = 1e-8);
-// Each row, each column divided by its norm.
-Tensor unit_rows(const Tensor& W);
-Tensor unit_columns(const Tensor& W);
+// In place: each row (axis -1) or column (axis 0) divided by (its norm + eps) / radius. `now`, where defined: a boolean scalar on the weight's
+// device; where it is false every number stays as it is, bit for bit.
+void to_radius_(const Tensor& W, int64_t axis, double radius, double eps, const Tensor& now = {});
 
 // How far the rows of a weight are from the sphere: mean over rows of | |w| - radius |. A scalar on the weight's device.
 Tensor drift(const Tensor& W, double radius = 1);
