@@ -19,7 +19,7 @@
 #include "assay/layers/attention.h"
 #include "assay/layers/embedding.h"
 #include "assay/layers/keep_mask.h"
-#include "assay/ops/loss_head/loss_head.h"
+#include "assay/ops/loss_head/linear_loss_head.h"
 
 namespace assay::arch::transformer {
 namespace {
@@ -152,30 +152,11 @@ class Ngpt final : public Model, public GivenMasks {
 
   // x = N(N(E[u]) + N(P));  L times:  x = N(x + a_A Attn(x));  x = N(x + a_M W_2 gelu(W_1 x));  logits = zeta N(x) . N(U)
   using Model::forward;
-  Tensor forward(const Tensor& input, const Observer* observe) override {
-    const int64_t T = input.size(1);
-    if (T > config_.max_seq_len)
-      throw core::ConfigError("ngpt",
-                              "a sequence of " + std::to_string(T) + " tokens, but max_seq_len=" + std::to_string(config_.max_seq_len));
-    Tensor x_BTC = unit(unit(layers::embed(E_VC_, input), kEps) + unit(P_TC_.narrow(0, 0, T), kEps), kEps);
-    if (observe != nullptr) (*observe)("embed", x_BTC);
-    if (config_.dual_norm && pass().training) count_pass();
-    for (size_t l = 0; l < blocks_.size(); ++l) {
-      Block& b = blocks_[l];
-      const std::string block = "blocks." + std::to_string(l);
-      x_BTC = residual(b.attn, x_BTC, attention(b, x_BTC));
-      if (observe != nullptr) (*observe)(block + ".attn", x_BTC);
-      x_BTC = residual(b.mlp, x_BTC, apply(b.fc2, at::gelu(apply(b.fc1, x_BTC))));
-      if (observe != nullptr) (*observe)(block, x_BTC);
-    }
-    const Tensor z_BTC = unit(x_BTC, kEps);
-    if (observe != nullptr) (*observe)("final", z_BTC);
-    return head(z_BTC);
-  }
+  Tensor forward(const Tensor& input, const Observer* observe) override { return head(states(input, observe)); }
 
   // The gradient takes the place of the logits.
   Tensor training_loss(const Tensor& ids_BT, const Tensor& targets_BT) override {
-    return ops::loss_head(forward(ids_BT), {}, targets_BT, {.overwrite = true});
+    return ops::linear_loss_head(scaled(states(ids_BT, nullptr)), head_matrix(), targets_BT, {}, precision_);
   }
 
   Tensor read_out(std::string_view name, const Tensor& state) override { return head(name == "final" ? state : unit(state, kEps)); }
@@ -257,11 +238,34 @@ class Ngpt final : public Model, public GivenMasks {
       s.keep = 1 - (c.dropout == "path" ? c.dropout_p * static_cast<double>(l + 1) / static_cast<double>(c.n_layer) : c.dropout_p);
   }
 
+  // N(x) behind the last block.
+  Tensor states(const Tensor& input, const Observer* observe) {
+    const int64_t T = input.size(1);
+    if (T > config_.max_seq_len)
+      throw core::ConfigError("ngpt",
+                              "a sequence of " + std::to_string(T) + " tokens, but max_seq_len=" + std::to_string(config_.max_seq_len));
+    Tensor x_BTC = unit(unit(layers::embed(E_VC_, input), kEps) + unit(P_TC_.narrow(0, 0, T), kEps), kEps);
+    if (observe != nullptr) (*observe)("embed", x_BTC);
+    if (config_.dual_norm && pass().training) count_pass();
+    for (size_t l = 0; l < blocks_.size(); ++l) {
+      Block& b = blocks_[l];
+      const std::string block = "blocks." + std::to_string(l);
+      x_BTC = residual(b.attn, x_BTC, attention(b, x_BTC));
+      if (observe != nullptr) (*observe)(block + ".attn", x_BTC);
+      x_BTC = residual(b.mlp, x_BTC, apply(b.fc2, at::gelu(apply(b.fc1, x_BTC))));
+      if (observe != nullptr) (*observe)(block, x_BTC);
+    }
+    const Tensor z_BTC = unit(x_BTC, kEps);
+    if (observe != nullptr) (*observe)("final", z_BTC);
+    return z_BTC;
+  }
+
   // W_o concat_h(a_h y'_h),  y' = (1 - mu) y + mu N(y) / sqrt(H)
   Tensor attention(const Block& b, const Tensor& x_BTC) const {
     const int64_t B = x_BTC.size(0), T = x_BTC.size(1), H = config_.n_head, d = config_.n_embd / H;
-    const Tensor heads = apply(b.qkv, x_BTC).view({B, T, 3, H, d}).permute({2, 0, 3, 1, 4});
-    Tensor y_BHTd = layers::causal_attention(heads[0], heads[1], heads[2], std::nullopt, precision_);
+    const Tensor y_BTC = layers::packed_causal_attention(apply(b.qkv, x_BTC), H, precision_);
+    if (!b.mu.defined() && !b.alpha_heads.defined()) return apply(b.out, y_BTC);
+    Tensor y_BHTd = y_BTC.to(x_BTC.scalar_type()).view({B, T, H, d}).transpose(1, 2);
     if (b.mu.defined()) {
       const Tensor mu = at::sigmoid(b.mu);
       y_BHTd = y_BHTd * (1 - mu) + unit(y_BHTd, kEps) * (mu * (1 / std::sqrt(static_cast<double>(H))));
@@ -272,6 +276,7 @@ class Ngpt final : public Model, public GivenMasks {
 
   // x = N4( x + alpha gate drop(rho') ),  rho' = (1 - nu) rho + nu N(rho)
   Tensor residual(Site& s, const Tensor& x_BTC, Tensor rho_BTC) {
+    rho_BTC = rho_BTC.to(x_BTC.scalar_type());
     if (s.nu.defined()) {
       const Tensor nu = at::sigmoid(s.nu);
       rho_BTC = rho_BTC * (1 - nu) + unit(rho_BTC, kEps) * nu;
@@ -314,13 +319,17 @@ class Ngpt final : public Model, public GivenMasks {
     return path ? mask.unsqueeze(-1) : mask;
   }
 
-  Tensor head(const Tensor& z_BTC) const {  // zeta scales the narrow side of the product
-    const Tensor zeta = config_.logit_scale_per_position ? zeta_.narrow(0, 0, z_BTC.size(1)).unsqueeze(-1) : zeta_;
-    const bool shared = pass().training && shared_U_VC_.defined();
-    return tensor::linear(z_BTC * zeta, shared ? shared_U_VC_ : unit(U_VC_, kEps), {}, precision_);
+  Tensor scaled(const Tensor& z_BTC) const {  // zeta scales the narrow side of the product
+    return z_BTC * (config_.logit_scale_per_position ? zeta_.narrow(0, 0, z_BTC.size(1)).unsqueeze(-1) : zeta_);
   }
+  Tensor head_matrix() const { return pass().training && shared_U_VC_.defined() ? shared_U_VC_ : unit(U_VC_, kEps); }
+  Tensor head(const Tensor& z_BTC) const { return tensor::linear(scaled(z_BTC), head_matrix(), {}, precision_); }
 
-  Tensor apply(const Tensor& W, const Tensor& x) const { return tensor::linear(x, W, {}, precision_); }
+  // On a GPU in bf16 what lies between two products stays in bfloat16.
+  Tensor apply(const Tensor& W, const Tensor& x) const {
+    const bool narrow = precision_ == tensor::Precision::bf16 && x.is_cuda() && W.scalar_type() == at::kFloat;
+    return tensor::linear(narrow ? x.to(at::kBFloat16) : x, W, {}, precision_);
+  }
 
   std::vector<Tensor> projected() const {
     std::vector<Tensor> all{E_VC_, P_TC_, U_VC_};

@@ -17,12 +17,14 @@ constexpr int64_t kAligned = 64;  // elements
 
 bool narrow(const Tensor& z, tensor::Precision p) { return p == tensor::Precision::bf16 && z.is_cuda() && z.scalar_type() != at::kDouble; }
 
-// z [N, C] times w^T -> [N, V].
-Tensor logits_of(const Tensor& z, const Tensor& w, tensor::Precision p) {
-  if (!narrow(z, p)) return tensor::raw_product(z, w.t(), p);
-  const int64_t V = w.size(0), width = (V + kAligned - 1) / kAligned * kAligned;
-  Tensor logits = at::empty({z.size(0), width}, z.options().dtype(at::kBFloat16)).narrow(1, 0, V);
-  return at::mm_out(logits, z.to(at::kBFloat16), w.to(at::kBFloat16).t());
+// w [V, C] in bfloat16, zero rows below up to a multiple of 64: an odd V sends all three products to kernels several times slower.
+Tensor padded_rows(const Tensor& w) {
+  const int64_t V = w.size(0), rows = (V + kAligned - 1) / kAligned * kAligned;
+  if (rows == V) return w.to(at::kBFloat16);
+  const Tensor padded = at::empty({rows, w.size(1)}, w.options().dtype(at::kBFloat16));
+  padded.narrow(0, 0, V).copy_(w);
+  padded.narrow(0, V, rows - V).zero_();
+  return padded;
 }
 
 struct LinearLossHead : torch::autograd::Function<LinearLossHead> {
@@ -30,27 +32,37 @@ struct LinearLossHead : torch::autograd::Function<LinearLossHead> {
                         tensor::Precision p, bool with_gradient) {
     static const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("assay::loss_head", "").typed<LossHeadForward>();
     const at::AutoDispatchBelowADInplaceOrView below;
-    const Tensor rows = z.reshape({-1, z.size(-1)});
-    Tensor logits = logits_of(rows, w, p);
-    logits = logits.as_strided({z.size(0), z.size(1), w.size(0)}, {z.size(1) * logits.stride(0), logits.stride(0), 1});
-    auto [loss, dlogits, dgain] = op.call(logits, std::nullopt, targets, h.first, h.last, h.norm_eps, h.softcap, h.z_loss, h.smoothing,
-                                          with_gradient ? kOverwrite : kNoGradient);
-    if (with_gradient) ctx->save_for_backward({rows, w, dlogits.as_strided({rows.size(0), w.size(0)}, {dlogits.stride(1), 1})});
+    const bool in_bf16 = narrow(z, p);
+    Tensor rows = z.reshape({-1, z.size(-1)});
+    if (in_bf16) rows = rows.to(at::kBFloat16);
+    const Tensor matrix = in_bf16 ? padded_rows(w) : w;
+    // [N, V] and, where rows were added, columns that are zero and stay so.
+    const Tensor wide = in_bf16 ? at::mm(rows, matrix.t()) : tensor::raw_product(rows, w.t(), p);
+    const Tensor logits = wide.view({z.size(0), z.size(1), wide.size(1)}).narrow(2, 0, w.size(0));
+    const auto [loss, dlogits, dgain] = op.call(logits, std::nullopt, targets, h.first, h.last, h.norm_eps, h.softcap, h.z_loss,
+                                                h.smoothing, with_gradient ? kOverwrite : kNoGradient);
+    if (with_gradient) {
+      TORCH_INTERNAL_ASSERT(dlogits.const_data_ptr() == wide.const_data_ptr());
+      ctx->save_for_backward({rows, matrix, wide});
+    }
     ctx->saved_data["precision"] = static_cast<int64_t>(p);
     ctx->saved_data["shape"] = z.sizes();
+    ctx->saved_data["dtype"] = static_cast<int64_t>(z.scalar_type());
+    ctx->saved_data["vocab"] = w.size(0);
     return loss;
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& g) {
     const variable_list s = ctx->get_saved_variables();
     const at::NoGradGuard once;
     const auto p = static_cast<tensor::Precision>(ctx->saved_data["precision"].toInt());
-    const Tensor &rows = s[0], &w = s[1], &dlogits = s[2], &up = g[0];
+    const auto dtype = static_cast<at::ScalarType>(ctx->saved_data["dtype"].toInt());
+    const Tensor &rows = s[0], &matrix = s[1], &dlogits = s[2], &up = g[0];
     Tensor dz, dw;
-    if (narrow(rows, p)) {
-      dz = at::mm(dlogits, w.to(at::kBFloat16)).mul_(up).to(rows.scalar_type());
-      dw = at::mm(dlogits.t(), rows.to(at::kBFloat16), at::kFloat).mul_(up);
+    if (rows.scalar_type() == at::kBFloat16) {
+      dz = at::mm(dlogits, matrix).mul_(up).to(dtype);
+      dw = at::mm(dlogits.t(), rows, at::kFloat).mul_(up).narrow(0, 0, ctx->saved_data["vocab"].toInt());
     } else {
-      dz = tensor::raw_product(dlogits, w, p).mul_(up);
+      dz = tensor::raw_product(dlogits, matrix, p).mul_(up);
       dw = tensor::raw_product(dlogits.t(), rows, p).mul_(up);
     }
     return {dz.view(ctx->saved_data["shape"].toIntVector()), dw, Tensor(), Tensor(), Tensor(), Tensor()};
