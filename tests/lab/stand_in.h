@@ -54,12 +54,14 @@ here=)sh" + path +
 echo "$* device=${CUDA_VISIBLE_DEVICES-all}" >> "$here/starts"
 env > "$here/environment"
 arch= seed= out= resume= dry= mode=ok base=2 tokens=0 width= flops=12.5 lr=1 best= salt= config=null
+accuracy=null task=
 read_words() {
   while [ $# -gt 0 ]; do
     case "$1" in
       --arch) arch=$2; shift;; --seed) seed=$2; shift;; --out) out=$2; shift;; --resume) resume=$2; shift;;
       --dry-run) dry=1;; fake.mode=*) mode=${1#*=};; fake.base=*) base=${1#*=};; train.tokens=*) tokens=${1#*=};;
       fake.width=*) width=${1#*=};; fake.flops=*) flops=${1#*=};; fake.best=*) best=${1#*=};; train.init_salt=*) salt=${1#*=};; optim.lr=*) lr=${1#*=};;
+      fake.accuracy=*) accuracy=${1#*=};; data.path=*) task=${1#*=};;
       fake.clip=*) config="{\"optim\": {\"clip\": ${1#*=}}}";;
     esac
     shift
@@ -82,21 +84,23 @@ if [ -n "$dry" ]; then
   [ $mode = poor ] && { echo "[train] train.tokens=$tokens does not pay for one update of 4096 tokens" >&2; exit 2; }
   [ $mode = odd ] && { echo "[options] fake.mode is 'odd'; wanted another" >&2; exit 2; }
   [ $mode = even ] && [ $((width % 2)) = 1 ] && { echo "[options] fake.width is odd" >&2; exit 2; }
+  [ -n "$task" ] && config="{\"data\": {\"path\": \"$task\"}, \"train\": {\"seq_len\": 8}, \"model\": {\"loss_first\": 4, \"loss_last\": -1}}"
   parameters=7
   [ -n "$width" ] && parameters=$((width * width * 10 + 7))
   echo "{\"product_backend\": \"onednn\", \"vocab_size\": 100, \"parameters\": $parameters, \"training_flops_per_token\": $flops,
-    \"tokens_per_step\": 10, \"total_steps\": $((tokens / 10)), \"measures\": [\"val_loss\", \"train_loss\"], \"config\": $config}"
+    \"tokens_per_step\": 10, \"total_steps\": $((tokens / 10)), \"measures\": [\"val_loss\", \"train_loss\", \"accuracy\"], \"config\": $config}"
   exit 0
 fi
 mkdir -p "$out"
 [ -z "$resume" ] && echo "$*" > "$out/words"
 summary() {  # status exit_code error val_loss
   printf '{"status":"%s","exit_code":%s,"error":"%s","arch":"%s","name":"","fingerprint":"0","data_hash":"0","seed":%s,"steps":1,"tokens":%s,
-"train_loss":null,"val_loss":%s,"val_bits_per_byte":null,"parameters":1,"seconds":1.5,"tokens_per_s":1.0,"peak_bytes":1,"device":"cpu",
-"precision":"fp32","threads":1,"product_backend":"onednn","entropy":%s}\n' "$1" "$2" "$3" "$arch" "$seed" "$tokens" "$4" "$entropy" > "$out/summary.json"
+"train_loss":null,"val_loss":%s,"val_bits_per_byte":null,"accuracy":%s,"parameters":1,"seconds":1.5,"tokens_per_s":1.0,"peak_bytes":1,"device":"cpu",
+"precision":"fp32","threads":1,"product_backend":"onednn","entropy":%s}\n' "$1" "$2" "$3" "$arch" "$seed" "$tokens" "$4" "$accuracy" "$entropy" > "$out/summary.json"
 }
 entropy=null
 [ -n "$best" ] && base=$(awk "BEGIN { d = log($lr / $best); print $base + d * d / 10 }")  # as if the learning rate mattered
+[ $accuracy != null ] && accuracy=$(awk "BEGIN { print $accuracy + sin($seed * 12.9898) / 100 + ($accuracy > 0.5 ? cos($seed * 78.233) / 100 : 0) }")
 case $mode in
   beats) entropy='{"symbols":100,"model_nats":100,"generator_nats":200,"threshold":13.8,"entropy":2,"refuted":true}';;
   noisy2) base=$(awk "BEGIN { print $base + sin($seed * 78.233) / 3 }");;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cmath>
+#include <map>
 #include <string>
 
 #include "assay/core/file.h"
@@ -702,4 +703,79 @@ TEST_CASE("a ladder compares every arm with the control of its size, each size a
   CHECK(c.starts("out/members/a-large-s14") == 1);
   CHECK(c.starts("out/members/b-large-s1 --quiet fake.width=4 fake.base=3.01 fake.mode=noisy2") == 1);
   CHECK(render(o.results, {}).find("b-small") != std::string::npos);
+}
+
+namespace {
+
+// Arms `b`, more often right than the control, and `c`, less often.
+std::string accuracy_recipe(const std::string& head) {
+  std::string text = "name = \"demo\"\nmetric = \"accuracy\"\ncontrol = \"a\"\ntokens = 1000\nsmallest_effect = 0.01\n" + head +
+                     "\n[common]\ndata.path = \"add97\"\n";
+  for (const auto& [name, accuracy] : {std::pair<const char*, const char*>{"a", "0.5"}, {"b", "0.62"}, {"c", "0.41"}})
+    text += std::string("[[arm]]\nname = \"") + name + "\"\narch = \"gpt2\"\nfake.accuracy = " + accuracy + "\n";
+  return text;
+}
+
+std::string word(const Outcome& o, size_t arm) { return o.results.at("arms").as_array().at(arm).at("verdict").as_string(); }
+
+}  // namespace
+
+TEST_CASE("accuracy: higher is better in verdicts, effects, sentences and the table, with chance and oracle beside") {
+  for (const char* rule : {"rule = \"sequential\"\nseeds = 12", "rule = \"fixed\"\nseeds = 8"}) {
+    INFO(std::string(rule));
+    const Campaign c(accuracy_recipe(rule));
+    const Outcome o = c.run();
+    CHECK(o.exit == Exit::ok);
+    CHECK(word(o, 1) == "better");
+    CHECK(word(o, 2) == "worse");
+    const Value &better = o.results.at("arms").as_array()[1], &worse = o.results.at("arms").as_array()[2];
+    CHECK(better.at("effect").as_double() == doctest::Approx(0.12).epsilon(0.1));
+    CHECK(worse.at("effect").as_double() == doctest::Approx(-0.09).epsilon(0.1));
+    CHECK(better.at("mean").as_double() == doctest::Approx(0.62).epsilon(0.02));
+    CHECK(better.at("interval").as_array()[0].as_double() > 0);
+    CHECK(better.at("sentence").as_string().find("b beats a by 0.1") == 0);
+    CHECK(worse.at("sentence").as_string().find("c loses to a by 0.0") == 0);
+    const Value& first = better.at("differences").as_array()[0];
+    CHECK(first.at("difference").as_double() ==
+          doctest::Approx(member(o, "b", 1).at("value").as_double() - member(o, "a", 1).at("value").as_double()));
+    CHECK(o.results.at("higher_is_better").as_bool());
+    std::map<std::string, double> lines;
+    for (const Value& r : o.results.at("references").as_array()) lines[r.at("kind").as_string()] = r.at("value").as_double();
+    CHECK(lines == std::map<std::string, double>{{"chance", 1.0 / 97}, {"oracle", 1}});
+    const std::string table = render(o.results, {});
+    for (const char* part : {"accuracy (higher is better)", "arm - a (positive: the arm is better)", "chance 0.0103, oracle 1.0000"})
+      CHECK(table.find(part) != std::string::npos);
+  }
+}
+
+TEST_CASE("accuracy: quantiles and escapes are in units of the metric, a run that diverges scores 0") {
+  const Campaign c(accuracy_recipe("seeds = 20\nescape_threshold = 0.55") +
+                   "[[arm]]\nname = \"d\"\narch = \"gpt2\"\nfake.mode = \"diverge\"\n");
+  const Outcome o = c.run();
+  const Value& b = o.results.at("arms").as_array()[1];
+  CHECK(b.at("quantiles").as_array()[0].as_double() < b.at("quantiles").as_array()[2].as_double());
+  CHECK(b.at("quantiles").as_array()[1].as_double() == doctest::Approx(0.62).epsilon(0.02));
+  CHECK(b.at("escape").at("threshold").as_double() == doctest::Approx(0.55));
+  CHECK(b.at("escape").at("arm").at("escaped") == b.at("escape").at("arm").at("runs"));
+  CHECK(b.at("escape").at("control").at("escaped").as_int() == 0);
+  for (const Value& h : o.results.at("design").at("hypotheses").as_array()) {
+    CHECK(h.at("escape_threshold").as_double() == doctest::Approx(0.55));
+    CHECK_FALSE(h.at("escape_below").as_bool());
+    CHECK(h.at("cap").as_double() == doctest::Approx(0));
+  }
+  const std::string sentence = o.results.at("arms").as_array()[3].at("sentence").as_string();
+  CHECK(word(o, 3) == "worse");
+  CHECK(sentence.find("diverged and score 0") != std::string::npos);
+  CHECK(o.results.at("arms").as_array()[3].at("effect").as_double() == doctest::Approx(-0.5).epsilon(0.05));
+}
+
+TEST_CASE("tuning by accuracy takes the value with the highest one") {
+  const Campaign c("name = \"demo\"\nmetric = \"accuracy\"\nrule = \"fixed\"\nseeds = 3\ncontrol = \"a\"\ntokens = 1000\n"
+                   "[tune]\nseeds = [101]\nfake.accuracy = [0.3, 0.6, 0.4]\n[[arm]]\nname = \"a\"\narch = \"gpt2\"\n"
+                   "[[arm]]\nname = \"b\"\narch = \"v8\"\n");
+  const Outcome o = c.run();
+  const Value& tuning = o.results.at("arms").as_array()[1].at("tuning");
+  CHECK(tuning.at("chosen").is_null() == false);
+  for (const Value& t : tuning.at("trials").as_array()) CHECK(t.at("mean").as_double() > 0.25);
+  CHECK(tuning.at("edge").as_string().find("fake.accuracy = 0.6 is the largest") != std::string::npos);
 }

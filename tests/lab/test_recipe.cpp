@@ -213,6 +213,13 @@ TEST_CASE("values that no option takes are refused") {
   check_refusal(head + "[arm]\nname = \"a\"\n", "wanted tables [[arm]]");
 }
 
+TEST_CASE("accuracy is a metric that has no n-gram lines") {
+  CHECK(parse_recipe(head + "metric = \"accuracy\"\n" + body, "r.toml").baselines.empty());
+  CHECK(parse_recipe(head + "metric = \"accuracy\"\nbaselines = []\n" + body, "r.toml").metric == "accuracy");
+  check_refusal(head + "metric = \"accuracy\"\nbaselines = [\"ngram:2\"]\n" + body, "'baselines' are losses");
+  check_refusal(head + "metric = \"acuracy\"\n" + body, "'accuracy'");
+}
+
 TEST_CASE("text that is no TOML is refused") {
   for (const std::string& text : {std::string("name = "), std::string("\xff\xfe"), std::string(100000, '['), head + head})
     CHECK(refusal(text) != "");

@@ -322,7 +322,9 @@ TEST_CASE("malformed files are refused with file and field") {
   CHECK(contains(with([](Value& v) { v["arms"].as_array()[1]["verdict"] = "best"; }), "'arms[1].verdict': wanted one of better, worse"));
   CHECK(contains(with([](Value& v) { v["arms"].as_array()[1]["interval"] = Value::Array{1.0}; }),
                  "'arms[1].interval': wanted [lower, upper], found 1 values"));
-  CHECK(contains(with([](Value& v) { v["arms"].as_array()[1]["interval"] = Value::Array{2.0, 1.0}; }),
+  CHECK(contains(with([](Value& v) {
+                   v["arms"].as_array()[1]["interval"] = Value::Array{2.0, 1.0};
+                 }),
                  "'arms[1].interval': the lower end lies above"));
   CHECK(contains(with([](Value& v) { v["members"].as_array()[0]["status"] = 3; }), "'members[0].status': wanted a string, found integer"));
   CHECK(contains(with([](Value& v) { v["arms"].as_array()[1]["audit"]["pass"] = 1; }),
@@ -374,4 +376,44 @@ TEST_CASE("a report of 200 long runs embeds bands, not runs") {
   CHECK(training.at("data").at("values").size() <= 7 * 161);
   CHECK(training.at("layer").as_array()[3].at("data").at("values").size() <= 200);
   CHECK(core::to_json(charts).size() < size_t{1} << 20);
+}
+
+TEST_CASE("a campaign by accuracy: higher is better everywhere, its curve with chance and oracle, and no such line at a loss") {
+  const Scratch dir;
+  make_fixture(dir.path());
+  edit(dir.path(), [](Value& v) {
+    v["metric"] = "accuracy";
+    v["references"] =
+        core::parse_json(R"([{"name": "chance", "kind": "chance", "value": 0.25}, {"name": "oracle", "kind": "oracle", "value": 1}])", "");
+  });
+  std::string rows;
+  for (int step = 1; step <= 4; ++step)
+    rows += R"({"step": )" + std::to_string(step) + R"(, "kind": "val", "tokens": )" + std::to_string(1000 * step) +
+            R"(, "loss": 1.5, "accuracy": 0.)" + std::to_string(2 * step) + "}\n";
+  write(dir.path() + "/members/gpt2-s1/metrics.jsonl", rows);
+  const report::Campaign c = report::read_campaign(dir.path());
+  const report::Document d = report::document_of(c);
+  const std::string text = report::html_form(d);
+  for (const std::string part : {"metric, higher is better", "Effects are arm - gpt2 in accuracy", "and the difference arm - gpt2",
+                                 "higher is better. Solid: the arm is higher", "Validation accuracy over seeds", "chance</th>"})
+    CHECK_MESSAGE(text.find(part) != std::string::npos, part);
+  CHECK(text.find("lower is better;") == std::string::npos);
+  CHECK(text.find("lower is better.  Solid") == std::string::npos);
+
+  const Value forest = report::forest_chart(c);
+  CHECK(forest.at("encoding").at("x").at("axis").at("title").as_string().find("arm - gpt2, accuracy") != std::string::npos);
+  const report::Arm* arm = c.find("lowrank_vv");
+  REQUIRE(arm != nullptr);
+  const Value slopes = report::slope_chart(c, *arm);
+  for (const Value& row : slopes.at("data").at("values").as_array())
+    CHECK(row.at("direction") == Value("worse"));  // its values, losses in the fixture, are below the control's
+  size_t accuracy = 0, losses = 0;
+  for (const report::Panel* p : report::panels_of(d)) {
+    if (p->id != "chart-accuracy" && p->id != "chart-validation") continue;
+    const size_t lines = p->spec.at("layer").as_array()[0].at("data").at("values").size();
+    CHECK(lines == (p->id == "chart-accuracy" ? 2 : 0));
+    (p->id == "chart-accuracy" ? accuracy : losses) += 1;
+  }
+  CHECK(accuracy == 1);
+  CHECK(losses == 1);
 }

@@ -4,6 +4,7 @@
 
 #include "assay/cli/text_table.h"
 #include "assay/core/error.h"
+#include "assay/stats/metric.h"
 
 namespace assay::cli {
 namespace {
@@ -87,8 +88,8 @@ std::string table_of(const Value& results) {
                cell(member(arm, "e_value")), cell(member(arm, "seeds"))});
   }
   const std::string metric = text(results, "metric");
-  return table.text() + "effect and interval: control - arm" + (metric.empty() ? "" : " in " + metric) +
-         ", positive where the arm is better\n";
+  const std::string sides = stats::metric_named(metric).higher_is_better ? "arm - control" : "control - arm";
+  return table.text() + "effect and interval: " + sides + (metric.empty() ? "" : " in " + metric) + ", positive where the arm is better\n";
 }
 
 }  // namespace

@@ -16,6 +16,7 @@
 #include "assay/lab/validation_noise.h"
 #include "assay/stats/describe.h"
 #include "assay/stats/measured_rate.h"
+#include "assay/stats/metric.h"
 #include "assay/stats/paired.h"
 #include "assay/stats/planning.h"
 
@@ -36,6 +37,7 @@ class Judged {
         standings_(standings_of(recipe, evidence.rows, evidence.audits, evidence.tuned, pinned)),
         rule_(apply_rule(recipe, standings_)) {
     for (const size_t arm : compared_arms(recipe)) {
+      noise_[arm] = std::nullopt;
       if (recipe.metric != "val_loss") continue;  // what the losses of documents are in
       std::vector<std::pair<const Member*, const Member*>> runs;
       for (size_t s = 0; s < recipe.seeds.size(); ++s)
@@ -190,10 +192,11 @@ void add_pairs(Value& v, const Recipe& recipe, const Judged& judged, size_t arm)
   const std::vector<std::array<double, 2>> pairs = judged.pairs(arm, &seeds);
   std::vector<double> control, own, differences;
   v["differences"] = Value::array();
+  const stats::Metric& metric = stats::metric_named(recipe.metric);
   for (size_t i = 0; i < pairs.size(); ++i) {
     control.push_back(pairs[i][0]);
     own.push_back(pairs[i][1]);
-    differences.push_back(pairs[i][0] - pairs[i][1]);
+    differences.push_back(metric.score(pairs[i][0]) - metric.score(pairs[i][1]));
     Value one = Value::object();
     one["seed"] = recipe.seeds[seeds[i]];
     one["difference"] = differences.back();
@@ -295,6 +298,7 @@ Value compare(const Recipe& recipe, const Evidence& evidence, const Pinned& begu
   v["question"] = recipe.question;
   v["control"] = recipe.control;
   v["metric"] = recipe.metric;
+  v["higher_is_better"] = stats::metric_named(recipe.metric).higher_is_better;
   v["tokens"] = recipe.tokens;
   v["match"] = recipe.match;
   v["threads"] = pinned.threads;
@@ -306,7 +310,7 @@ Value compare(const Recipe& recipe, const Evidence& evidence, const Pinned& begu
   v["rounds"] = judged.rule().rounds();
   v["calibration"] = recipe.rule == "sequential" ? stats::document_of(stats::measured_rate(recipe.error_rate)) : Value();
   v["deviations"] = read_deviations(evidence.directory);
-  v["references"] = references_of(recipe, evidence);
+  v["references"] = references_of(recipe, evidence, pinned);
   v["arms"] = Value::array();
   for (size_t a = 0; a < recipe.arms.size(); ++a) v["arms"].push_back(arm_document(recipe, evidence, judged, a, pinned));
   v["members"] = Value::array();

@@ -7,6 +7,7 @@
 #include "assay/core/error.h"
 #include "assay/core/file.h"
 #include "assay/core/options.h"
+#include "assay/stats/metric.h"
 
 namespace assay::lab {
 namespace {
@@ -35,7 +36,6 @@ const std::vector<std::string> kArmKeys = {"name", "arch", "change", "solve", "s
 const std::vector<std::string> kMatches = {"tokens", "flops", "parameters"};
 const std::vector<std::string> kRules = {"sequential", "fixed"};
 const std::vector<std::string> kAudits = {"quick", "full", "none"};
-const std::vector<std::string> kMetrics = {"val_loss", "val_bits_per_byte", "train_loss"};
 
 bool is_word(std::string_view text, std::string_view also) {
   const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; };
@@ -186,7 +186,7 @@ class Parser {
     read_budget();
     if (top_.find("threads")) r_.threads = top_.positive("threads");
     read_rule();
-    r_.metric = top_.choice("metric", kMetrics, r_.metric);
+    read_metric();
     if (top_.find("product")) r_.product = top_.name("product");
     read_arms();
     r_.control = top_.text("control");
@@ -196,6 +196,17 @@ class Parser {
   }
 
  private:
+  void read_metric() {
+    std::vector<std::string> known;
+    for (const stats::Metric& m : stats::metrics()) known.emplace_back(m.name);
+    r_.metric = top_.choice("metric", known, r_.metric);
+    if (r_.metric != "accuracy") return;
+    if (top_.find("baselines") && !r_.baselines.empty())
+      top_.fail("baselines",
+                "'baselines' are losses of n-gram models; with metric = \"accuracy\" wanted none: tasks have chance and oracle");
+    r_.baselines.clear();
+  }
+
   void read_budget() {
     if (top_.find("tokens") && top_.find("seconds")) top_.fail("seconds", "'seconds' and 'tokens' are both there; wanted one budget");
     if (top_.find("seconds")) {

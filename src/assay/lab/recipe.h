@@ -39,7 +39,7 @@ struct Tuning {
 // A campaign as people write it (docs/campaign.md): arms x seeds under one token budget, each arm compared with the control by seed.
 struct Recipe {
   std::string name, question, control;
-  std::string metric = "val_loss";  // lower is better
+  std::string metric = "val_loss";  // one of stats::metrics()
   std::vector<int64_t> seeds;
   std::vector<Arm> arms;           // on a ladder rung by rung
   std::vector<std::string> rungs;  // names; none: no ladder
@@ -52,7 +52,7 @@ struct Recipe {
   std::string rule = "sequential";                              // or "fixed": all seeds, then fixed-n tests
   double error_rate = 0.05;                                     // of false better/worse verdicts
   std::optional<double> smallest_effect;                        // of interest, in units of the metric: smaller differences are equivalent
-  std::optional<double> escape_threshold;                       // a run below it escaped from the plateau
+  std::optional<double> escape_threshold;                       // a run that is better escaped from the plateau
   bool futility = false;                                        // stop where an advantage of smallest_effect is excluded
   std::string audit = "quick";                                  // level of the audit that an arm must pass first; "none"
   std::vector<std::string> baselines = {"ngram:2", "ngram:5"};  // reference lines, trained once on the first seed's windows

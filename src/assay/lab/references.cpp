@@ -4,7 +4,9 @@
 #include <numbers>
 
 #include "assay/core/error.h"
+#include "assay/data/tasks.h"
 #include "assay/lab/comparison.h"
+#include "assay/lab/dry_run.h"
 #include "assay/results/run_directory.h"
 
 namespace assay::lab {
@@ -38,6 +40,30 @@ std::optional<double> baseline_of(const Recipe& recipe, const std::string& direc
   return std::nullopt;  // a line less in a picture; the members are what counts
 }
 
+// The task that all arms are trained on, if each counts its answers and nothing else.
+std::optional<data::Task> task_of(const Recipe& recipe, const Pinned& pinned) {
+  std::optional<data::Task> all;
+  for (const Arm& arm : recipe.arms) {
+    const Value plan = said(pinned.arms, arm.name);
+    const auto is = [&](const char* option, int64_t wanted) { return configured(plan, option) == Value(wanted); };
+    const Value path = configured(plan, "data.path");
+    const std::optional<data::Task> task = path.is_string() ? data::find_task(path.as_string()) : std::nullopt;
+    if (!task || (all && all->name != task->name) || !is("train.seq_len", task->row) || !is("model.loss_first", task->first))
+      return std::nullopt;
+    if (!is("model.loss_last", task->last) && !(task->first == task->last && is("model.loss_last", -1))) return std::nullopt;
+    all = task;
+  }
+  return all;
+}
+
+void add_task_lines(Value& out, const Recipe& recipe, const Pinned& pinned) {
+  const bool accuracy = recipe.metric == "accuracy";
+  const std::optional<data::Task> task = recipe.metric == "val_bits_per_byte" ? std::nullopt : task_of(recipe, pinned);
+  if (!task) return;
+  out.push_back(line("chance", "chance", accuracy ? task->chance_accuracy : task->chance_nats));
+  out.push_back(line("oracle", "oracle", accuracy ? task->oracle_accuracy : task->oracle_nats));
+}
+
 }  // namespace
 
 std::string reference_directory(const std::string& directory, const std::string& baseline) {
@@ -46,8 +72,10 @@ std::string reference_directory(const std::string& directory, const std::string&
   return directory + "/references/" + name;
 }
 
-Value references_of(const Recipe& recipe, const Evidence& evidence) {
+Value references_of(const Recipe& recipe, const Evidence& evidence, const Pinned& pinned) {
   Value out = Value::array();
+  add_task_lines(out, recipe, pinned);
+  if (recipe.metric == "accuracy") return out;
   if (const auto entropy = entropy_of(recipe, evidence)) out.push_back(line("entropy", "entropy", *entropy));
   for (const std::string& baseline : recipe.baselines)
     if (const auto value = baseline_of(recipe, reference_directory(evidence.directory, baseline)))

@@ -5,6 +5,7 @@
 
 #include "assay/core/error.h"
 #include "assay/core/file.h"
+#include "assay/stats/metric.h"
 
 namespace assay::lab {
 namespace {
@@ -16,6 +17,7 @@ constexpr uint64_t kAuditLimit = uint64_t{4} << 20;
 
 std::optional<double> metric_of(const results::Summary& s, const std::string& metric) {
   if (metric == "val_bits_per_byte") return s.val_bits_per_byte;
+  if (metric == "accuracy") return s.accuracy;
   return metric == "train_loss" ? s.train_loss : s.val_loss;
 }
 
@@ -37,13 +39,14 @@ size_t index_of_arm(const Recipe& recipe, const Row& r) { return static_cast<siz
 
 }  // namespace
 
-Score score_of(const Row& r) {
-  if (r.value) return {Score::Kind::scored, *r.value};
+Score score_of(const Row& r, const std::string& metric) {
+  if (r.value) return {Score::Kind::scored, stats::metric_named(metric).score(*r.value)};
   if (diverged(r)) return {Score::Kind::scored, std::numeric_limits<double>::quiet_NaN()};
   return {r.standing.state == State::failed ? Score::Kind::missing : Score::Kind::waiting, 0};
 }
 
 std::optional<double> cap_of(const Recipe& recipe, const Pinned& pinned) {
+  if (stats::metric_named(recipe.metric).higher_is_better) return 0;  // of an accuracy
   if (pinned.vocab_size <= 1 || recipe.metric == "val_bits_per_byte") return std::nullopt;
   return std::log(static_cast<double>(pinned.vocab_size));
 }
@@ -85,7 +88,7 @@ Standings standings_of(const Recipe& recipe, const std::vector<Row>& rows, const
     if (s.refused[a].empty()) s.refused[a] = tuned[a].refusal;
   for (const Row& r : rows) {  // seed by seed, so that the first reason in the order of seeds is the one that is given
     const size_t a = index_of_arm(recipe, r);
-    const Score score = score_of(r);
+    const Score score = score_of(r, recipe.metric);
     s.scores[a][next[a]++] = score;
     if (!s.refused[a].empty()) continue;
     s.refused[a] = beats_entropy(r);

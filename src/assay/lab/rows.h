@@ -15,8 +15,9 @@ struct Row {
   std::optional<double> value;  // the metric of a member that is done
 };
 Row row_of(const Member& m, const std::string& metric);
-Score score_of(const Row& row);                                            // NaN of a run that diverged
-std::optional<double> cap_of(const Recipe& recipe, const Pinned& pinned);  // what such a run counts: ln V of a loss
+// What rules compare: lower is better, so an accuracy is negated. NaN of a run that diverged.
+Score score_of(const Row& row, const std::string& metric);
+std::optional<double> cap_of(const Recipe& recipe, const Pinned& pinned);  // the score of such a run: ln V of a loss, accuracy 0
 
 // What an arm's audit found: null where there is none yet. Kept in DIR/audits/<arm>.json.
 core::Value read_audit(const std::string& directory, const Arm& arm);

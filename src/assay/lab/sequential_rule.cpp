@@ -4,11 +4,28 @@
 
 #include "assay/lab/rule.h"
 #include "assay/stats/decision.h"
+#include "assay/stats/metric.h"
 
 namespace assay::lab {
 namespace {
 
 using core::Value;
+
+Value negated(const Value& v) { return v.is_number() ? Value(-v.as_double()) : v; }
+
+// Levels of a score, which is negated where higher is better, as those of the metric. Differences mean the same in both.
+void restore_levels(Value& hypothesis) {
+  for (const char* key : {"escape_threshold", "cap"}) hypothesis[key] = negated(hypothesis.at(key));
+  hypothesis["escape_below"] = false;
+}
+void restore_verdict_levels(Value& v) {
+  for (const char* key : {"quantiles", "control_quantiles"}) {
+    Value::Array reversed;
+    for (const Value& q : v.at(key).as_array()) reversed.insert(reversed.begin(), negated(q));
+    v[key] = Value(reversed);
+  }
+  if (v.at("escape").is_object()) v["escape"]["threshold"] = negated(v.at("escape").at("threshold"));
+}
 
 stats::Design design_of(const Recipe& recipe, const std::optional<double>& cap) {
   stats::Design d;
@@ -17,9 +34,10 @@ stats::Design design_of(const Recipe& recipe, const std::optional<double>& cap) 
     h.arm = recipe.arms[arm].name;
     h.control = recipe.arms[control_of(recipe, arm)].name;
     h.metric = recipe.metric;
-    h.unit = recipe.metric == "val_bits_per_byte" ? "bits a byte" : "nats";
+    const stats::Metric& metric = stats::metric_named(recipe.metric);
+    h.unit = metric.unit;
     h.margin = recipe.smallest_effect;
-    h.escape_threshold = recipe.escape_threshold;
+    if (recipe.escape_threshold) h.escape_threshold = metric.score(*recipe.escape_threshold);
     h.cap = cap;
     d.hypotheses.push_back(h);
   }
@@ -63,7 +81,12 @@ class SequentialRule final : public Rule {
     return is_control(recipe_, arm) ? "control" : stats::name_of(decision_.word(hypothesis(arm)));
   }
   int64_t rounds() const override { return decision_.rounds(); }
-  Value design() const override { return stats::document_of(decision_.design()); }
+  Value design() const override {
+    Value v = stats::document_of(decision_.design());
+    if (stats::metric_named(recipe_.metric).higher_is_better)
+      for (Value& h : v["hypotheses"].as_array()) restore_levels(h);
+    return v;
+  }
 
   void set_text_sd(size_t arm, double sd) override { decision_.set_document_sd(hypothesis(arm), sd); }
 
@@ -76,6 +99,7 @@ class SequentialRule final : public Rule {
     }
     if (verdicts_.empty()) verdicts_ = decision_.verdicts();
     Value v = stats::document_of(verdicts_[static_cast<size_t>(hypothesis(arm))]);
+    if (stats::metric_named(recipe_.metric).higher_is_better) restore_verdict_levels(v);
     for (const char* key : {"mean", "median", "sd"}) {  // of the differences; an arm's own figures stand beside them
       const Value figure = v.at(key);                   // a copy: a new member moves the others
       v[std::string(key) + "_difference"] = figure;

@@ -12,6 +12,7 @@
 
 #include "assay/core/error.h"
 #include "assay/core/log.h"
+#include "assay/stats/metric.h"
 
 namespace assay::lab {
 namespace {
@@ -107,11 +108,19 @@ std::string level(const Value& arm) {
   return v && v->is_number() ? fmt::format("{:.3g} %", 100 * v->as_double()) : "";
 }
 
+const stats::Metric& metric_of(const Value& results) { return stats::metric_named(text_of(results, "metric")); }
+
+// What differences are.
+std::string sides(const Value& results) {
+  const std::string control = results.at("control").as_string();
+  return metric_of(results).higher_is_better ? "arm - " + control : control + " - arm";
+}
+
 std::string head(const Value& results, const Page& page) {
   const std::string name = results.at("name").as_string(), question = core::printable(results.at("question").as_string());
   std::string out = wrapped(name + (question.empty() ? "" : ": " + question), page, 2);
-  return out + wrapped(fmt::format("{} of {} members done; {} (lower is better) after {} tokens each; control: {}",
-                                   results.at("done").as_int(), results.at("members").size(), results.at("metric").as_string(),
+  return out + wrapped(fmt::format("{} of {} members done; {} ({}) after {} tokens each; control: {}", results.at("done").as_int(),
+                                   results.at("members").size(), results.at("metric").as_string(), metric_of(results).better(),
                                    results.at("tokens").as_int(), results.at("control").as_string()),
                        page, 2);
 }
@@ -188,9 +197,7 @@ std::string differences(const Value& results, const Page& page) {
   grid.add(row("e", [&](const Value& a) { return number(found(a, "e_value"), "{:.4g}"); }));
   grid.add(row("p", [&](const Value& a) { return number(found(a, "p_value"), "{:.4g}"); }));
   grid.add(row("pairs", [](const Value& a) { return std::to_string(a.at("differences").size()); }));
-  return "\n" +
-         wrapped("Paired differences by seed, " + results.at("control").as_string() + " - arm (positive: the arm is better)", page, 2) +
-         grid.text(page);
+  return "\n" + wrapped("Paired differences by seed, " + sides(results) + " (positive: the arm is better)", page, 2) + grid.text(page);
 }
 
 // Members that count for nothing: what they are, and why. Those that nobody needs are only counted.

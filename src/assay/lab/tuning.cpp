@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "assay/lab/rows.h"
+#include "assay/stats/metric.h"
 
 namespace assay::lab {
 namespace {
@@ -53,19 +54,20 @@ struct Scored {
 Scored scored(const Recipe& recipe, const Trial& trial, double cap) {
   Scored out;
   for (const Member& m : trial.members) {
-    const Score s = score_of(row_of(m, recipe.metric));
+    const Score s = score_of(row_of(m, recipe.metric), recipe.metric);
     if (s.kind == Score::Kind::scored) out.scores.push_back(std::isfinite(s.value) ? std::min(s.value, cap) : cap);
     else ++(s.kind == Score::Kind::waiting ? out.waiting : out.missing);
   }
   return out;
 }
 
-Value document_of(const Trial& trial, const Scored& scored) {
+// In units of the metric.
+Value document_of(const Trial& trial, const Scored& scored, const stats::Metric& metric) {
   Value v = Value::object();
   v["values"] = trial.values;
   v["scores"] = Value::array();
-  for (const double s : scored.scores) v["scores"].push_back(s);
-  v["mean"] = scored.scores.empty() ? Value() : Value(scored.mean());
+  for (const double s : scored.scores) v["scores"].push_back(metric.score(s));
+  v["mean"] = scored.scores.empty() ? Value() : Value(metric.score(scored.mean()));
   return v;
 }
 
@@ -107,7 +109,7 @@ std::vector<Tuned> read_tuning(const Recipe& recipe, const std::vector<Trial>& t
     const Scored s = scored(recipe, t, known.value_or(std::numeric_limits<double>::max()));
     waiting[t.arm] += s.waiting;
     missing[t.arm] += s.missing;
-    out[t.arm].trials.push_back(document_of(t, s));
+    out[t.arm].trials.push_back(document_of(t, s, stats::metric_named(recipe.metric)));
     if (s.waiting + s.missing > 0 || !(s.mean() < best[t.arm])) continue;
     best[t.arm] = s.mean();
     out[t.arm].chosen = t.values;

@@ -10,7 +10,7 @@
 namespace assay::report {
 
 // What a campaign's directory says, as far as it says it: numbers that are absent or null are none, absent text is "".
-// Effects and differences are control - arm in the unit of the metric: positive means that the arm is better.
+// Effects and differences are control - arm in the unit of the metric, arm - control where higher is better: positive means that the arm is better.
 
 using Number = std::optional<double>;
 
@@ -126,6 +126,7 @@ struct Member {
   std::optional<int64_t> exit_code;
   // From the member's own directory, where it exists:
   std::vector<Point> train, val;  // in the order of the file
+  std::vector<Point> accuracy;    // of validations, a share in the place of the loss
   Number entropy;                 // of the validation text, nats a token
   std::vector<Agreement> agreement;
   core::Value environment, config;  // env.json and config.toml, null where absent
@@ -139,7 +140,7 @@ struct Hypothesis {
 
 struct Reference {
   std::string name, kind;
-  double value = 0;  // nats a token
+  double value = 0;  // in units of the metric
 };
 
 // A piece of a page that another program made, shown apart.
@@ -167,7 +168,11 @@ struct Campaign {
   Number margin() const;  // below which differences are equivalent: the design's, or that of all hypotheses
   bool finished() const;  // no member waits, runs or can go on, and every arm has its verdict
   bool is_control(const Arm& arm) const { return arm.name == control || arm.verdict == "control"; }
-  std::string unit() const;  // of the metric: "nats", "bits per byte"
+  std::string unit() const;  // of the metric: "nats", "bits per byte", "accuracy"
+  bool higher_is_better() const;
+  double better_by(double of_control, double of_arm) const;  // how much better the arm's value is than the control's
+  std::string sides() const;                                 // what an effect is: "gpt2 - arm", or "arm - gpt2" where higher is better
+  bool compares_losses() const;                              // in nats a token: reference lines belong into pictures of the loss
 };
 
 // Reads the directory of a campaign. ConfigError where it is none; DataError naming file and field where something in it is malformed. What is

@@ -144,9 +144,10 @@ Value reference_rows(const Campaign& c) {
 }
 
 // The first twentieth of a training falls from so high that nothing else would be seen: it may leave the frame.
-Range loss_range(const Campaign& c, const std::vector<Series>& bands, double last) {
+Range curve_range(const Campaign& c, const std::vector<Series>& bands, double last, bool references) {
   Range all;
-  for (const Reference& r : c.references) all.add(r.value);
+  if (references)
+    for (const Reference& r : c.references) all.add(r.value);
   for (const Series& s : bands)
     for (const BandPoint& p : s.band)
       if (p.x >= last / 20) all.add(p.low), all.add(p.high);
@@ -184,7 +185,7 @@ Value forest_chart(const Campaign& c) {
   Value& x = spec["encoding"]["x"];
   x["scale"]["domain"] = shown.domain();
   spec["encoding"]["y"]["scale"]["domain"] = std::move(names);
-  x["axis"]["title"] = "worse \xE2\x86\x90   " + c.control + " - arm, " + c.unit() + "   \xE2\x86\x92 better";
+  x["axis"]["title"] = "worse \xE2\x86\x90   " + c.sides() + ", " + c.unit() + "   \xE2\x86\x92 better";
   return spec;
 }
 
@@ -197,7 +198,7 @@ Value slope_chart(const Campaign& c, const Arm& arm) {
   for (const SeedValue& v : values_of(c, *control)) at_control[v.seed] = v.value;
   for (const SeedValue& v : values_of(c, arm)) {
     if (!at_control.contains(v.seed)) continue;
-    const double difference = at_control[v.seed] - v.value;
+    const double difference = c.better_by(at_control[v.seed], v.value);
     const char* direction = difference > 0 ? "better" : difference < 0 ? "worse" : "equal";
     const auto row = [&](const std::string& side, double value) {
       rows.push_back(object({{"seed", v.seed},
@@ -214,19 +215,19 @@ Value slope_chart(const Campaign& c, const Arm& arm) {
   return spec;
 }
 
-Value curve_chart(const Campaign& c, const std::vector<Series>& bands, std::vector<Point> Member::*curve, const std::string& title) {
+Value curve_chart(const Campaign& c, const std::vector<Series>& bands, const Curve& curve) {
   Value spec = spec_of(assets::curve_chart(), "curve chart");
   double last = 0;
   for (const Series& s : bands) last = std::max(last, s.band.back().x);
   set_data(spec, band_rows(bands));
-  for (const size_t i : {size_t{0}, size_t{4}, size_t{5}}) set_data(layer(spec, i), reference_rows(c));
-  set_data(layer(spec, 3), failed_rows(c, curve));
+  for (const size_t i : {size_t{0}, size_t{4}, size_t{5}}) set_data(layer(spec, i), curve.references ? reference_rows(c) : Value::array());
+  set_data(layer(spec, 3), failed_rows(c, curve.points));
   layer(spec, 1)["encoding"]["opacity"]["condition"]["value"] = std::min(kBandOpacity, kBandsOpacity / static_cast<double>(bands.size()));
   Value& encoding = spec["encoding"];
   encoding["x"]["scale"]["domain"] = Value::Array{0, last};
   encoding["x"]["axis"]["title"] = "tokens trained";
-  encoding["y"]["scale"]["domain"] = loss_range(c, bands, last).domain();
-  encoding["y"]["axis"]["title"] = title;
+  encoding["y"]["scale"]["domain"] = curve_range(c, bands, last, curve.references).domain();
+  encoding["y"]["axis"]["title"] = curve.axis;
   set_arms(encoding["color"], layer(spec, 2)["encoding"]["strokeDash"], c, bands);
   return spec;
 }
@@ -250,7 +251,7 @@ Value tuning_chart(const Campaign& c, const std::string& option) {
       for (const auto& [name, x] : t.values) {
         if (name != option || !t.mean) continue;
         const auto at = best.emplace(x, *t.mean).first;
-        at->second = std::min(at->second, *t.mean);
+        if (c.better_by(at->second, *t.mean) > 0) at->second = *t.mean;
         if (t.values == a.tuning->chosen) chosen = x;
       }
     for (const auto& [x, loss] : best) {

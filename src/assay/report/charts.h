@@ -9,7 +9,15 @@ namespace assay::report {
 // Vega-Lite specs of a campaign's figures: those of assets/ with data, domains and titles filled in. Colours come from a theme.
 core::Value forest_chart(const Campaign& c);                 // effects with their intervals, one row an arm
 core::Value slope_chart(const Campaign& c, const Arm& arm);  // control to arm, one line a seed
-core::Value curve_chart(const Campaign& c, const std::vector<Series>& bands, std::vector<Point> Member::*curve, const std::string& title);
+
+// A figure of what members measured along their trainings.
+struct Curve {
+  std::vector<Point> Member::*points;
+  std::string id, panel, name, unit, axis;  // "validation", "Validation", "Validation loss", "nats a token", the axis's title
+  bool references = false;                  // the campaign's lines are in this unit
+};
+core::Value curve_chart(const Campaign& c, const std::vector<Series>& bands, const Curve& curve);
+
 core::Value agreement_chart(const Campaign& c, const std::vector<Series>& bands);
 core::Value tuning_chart(const Campaign& c, const std::string& option);  // one line an arm
 core::Value theme(const std::string& name);                              // "light", "dark": a Vega-Lite config

@@ -20,7 +20,7 @@ void add_fact(Document& d, const char* name, const std::string& text) {
 void add_facts(Document& d, const Campaign& c) {
   add_fact(d, "campaign", c.name);
   add_fact(d, "control", c.control);
-  add_fact(d, "metric, lower is better", c.metric);
+  add_fact(d, c.higher_is_better() ? "metric, higher is better" : "metric, lower is better", c.metric);
   add_fact(d, "tokens a run", c.tokens ? count_text(c.tokens) : "");
   add_fact(d, "runs done", c.members.empty() ? "" : std::to_string(c.count("done")) + " of " + std::to_string(c.members.size()));
   add_fact(d, "saved by stopping early", c.not_needed.value_or(0) > 0 ? std::to_string(*c.not_needed) + " runs" : "");

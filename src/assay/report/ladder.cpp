@@ -94,7 +94,7 @@ core::Value ladder_chart(const Campaign& c) {
   spec["encoding"]["x"]["axis"]["title"] = "parameters of the arm";
   spec["encoding"]["color"]["scale"]["domain"] = names;
   auto& layers = spec["layer"].as_array();
-  layers.at(1)["encoding"]["y"]["axis"]["title"] = "control - arm, " + c.unit();
+  layers.at(1)["encoding"]["y"]["axis"]["title"] = (c.higher_is_better() ? "arm - control, " : "control - arm, ") + c.unit();
   layers.at(2)["encoding"]["strokeDash"]["scale"]["domain"] = names;
   return spec;
 }

@@ -5,6 +5,7 @@
 #include "assay/report/campaign.h"
 #include "assay/report/fields.h"
 #include "assay/report/read_members.h"
+#include "assay/stats/metric.h"
 
 namespace assay::report {
 namespace {
@@ -237,6 +238,7 @@ std::vector<Fragment> read_fragments(const std::string& path) {
 
 // Where nobody measured the references, the members know the entropy of what they were validated on.
 void add_entropy(Campaign& c) {
+  if (!c.compares_losses()) return;
   const auto known = [&] {
     return std::any_of(c.references.begin(), c.references.end(), [](const Reference& r) { return r.kind == "entropy"; });
   };
@@ -270,7 +272,17 @@ bool Campaign::finished() const {
   return !members.empty() && judged && count("waiting") + count("unfinished") + count("interrupted") == 0;
 }
 
-std::string Campaign::unit() const { return metric == "val_bits_per_byte" ? "bits per byte" : "nats"; }
+std::string Campaign::unit() const {
+  if (metric == "accuracy") return "accuracy";
+  return metric == "val_bits_per_byte" ? "bits per byte" : "nats";
+}
+
+bool Campaign::higher_is_better() const { return stats::metric_named(metric).higher_is_better; }
+double Campaign::better_by(double of_control, double of_arm) const {
+  return higher_is_better() ? of_arm - of_control : of_control - of_arm;
+}
+std::string Campaign::sides() const { return higher_is_better() ? "arm - " + control : control + " - arm"; }
+bool Campaign::compares_losses() const { return unit() == "nats"; }
 
 Campaign read_campaign(const std::string& directory) {
   const std::string frozen = directory + "/campaign.json", results = directory + "/results.json", recipe = directory + "/recipe.toml";

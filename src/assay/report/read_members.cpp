@@ -30,6 +30,7 @@ void add_row(Member& member, std::string_view line, const std::string& where) {
   const Number loss = in.number("loss");  // null: it was not finite
   if (kind != "train" && kind != "val") in.fail("kind", "wanted train or val, found '" + kind + "'");
   if (loss) (kind == "train" ? member.train : member.val).push_back({tokens, *loss});
+  if (const Number accuracy = in.number("accuracy"); kind == "val" && accuracy) member.accuracy.push_back({tokens, *accuracy});
 }
 
 void read_metrics(Member& member, const std::string& path) {

@@ -47,24 +47,22 @@ std::string band_description(const std::vector<Series>& bands) {
 }
 
 Table reference_table(const Campaign& c) {
-  Table t{"references", "Reference lines", {{"reference"}, {"nats a token", true}}, {}};
+  Table t{"references", "Reference lines", {{"reference"}, {c.compares_losses() ? "nats a token" : c.unit(), true}}, {}};
   for (const Reference& r : c.references) t.rows.push_back({r.name, loss_text(r.value)});
   return t;
 }
 
-void add_curves(Section& s, const Campaign& c, std::vector<Point> Member::*curve, const std::string& word) {
-  const std::vector<Series> all = bands(c, curve);
+void add_curves(Section& s, const Campaign& c, const Curve& curve) {
+  const std::vector<Series> all = bands(c, curve.points);
   if (all.empty()) return;
-  std::string caption = (word == "validation" ? "Validation" : "Training") +
-                        std::string(" loss: the line is the median over seeds, the band goes from the lowest to the highest.") +
-                        (word == "training" ? " Neighbouring updates are averaged." : "") +
-                        (c.count("failed") > 0 ? " Dotted: runs that failed." : "") +
-                        " The first twentieth may lie above the frame. An arm chosen in the legend stands out.";
+  std::string caption = curve.name + ": the line is the median over seeds, the band goes from the lowest to the highest." +
+                        (curve.points == &Member::train ? " Neighbouring updates are averaged." : "") +
+                        (c.count("failed") > 0 ? " Dotted: runs that failed." : "") + " The first twentieth may lie " +
+                        (curve.points == &Member::accuracy ? "below" : "above") + " the frame. An arm chosen in the legend stands out.";
   Figure f{std::move(caption),
-           {{"chart-" + word, word == "validation" ? "Validation" : "Training", band_description(all),
-             curve_chart(c, all, curve, word + " loss, nats a token")}},
-           {band_table(word, "Loss over seeds in the course of the " + word + ", nats a token", all)}};
-  if (word == "validation" && !c.references.empty()) f.numbers.push_back(reference_table(c));
+           {{"chart-" + curve.id, curve.panel, band_description(all), curve_chart(c, all, curve)}},
+           {band_table(curve.id, curve.name + " over seeds in the course of the training, " + curve.unit, all)}};
+  if (curve.references && curve.points != &Member::train && !c.references.empty()) f.numbers.push_back(reference_table(c));
   s.blocks.emplace_back(std::move(f));
 }
 
@@ -118,8 +116,11 @@ Number over(const Number& a, const Number& b) { return a && b && *b != 0 ? Numbe
 
 Section curve_section(const Campaign& c) {
   Section s{"curves", "Curves", {}};
-  add_curves(s, c, &Member::val, "validation");
-  add_curves(s, c, &Member::train, "training");
+  if (c.metric == "accuracy")
+    add_curves(s, c, {&Member::accuracy, "accuracy", "Accuracy", "Validation accuracy", "a share", "validation accuracy", true});
+  const bool lines = c.compares_losses();
+  add_curves(s, c, {&Member::val, "validation", "Validation", "Validation loss", "nats a token", "validation loss, nats a token", lines});
+  add_curves(s, c, {&Member::train, "training", "Training", "Training loss", "nats a token", "training loss, nats a token", lines});
   return s;
 }
 

@@ -43,7 +43,7 @@ Claim claim_of(const Campaign& c, const Arm& a) {
   if (a.interval && a.level) fact("level", fmt::format("{:.4g} %", 100 * *a.level));
   fact("e-value", evidence_text(a.e_value, a.log_e));
   if (a.seeds) fact("paired seeds", std::to_string(*a.seeds));
-  fact("mean loss", loss_text(a.mean));
+  fact(c.higher_is_better() ? "mean " + c.unit() : "mean loss", loss_text(a.mean));
   fact("stated rate", rate_text(a.stated_rate));
   return claim;
 }
@@ -73,8 +73,8 @@ void add_notices(Section& s, const Campaign& c) {
 
 std::string control_text(const Campaign& c) {
   const Arm* control = c.find(c.control);
-  std::string out = "Effects are " + c.control + " - arm in " + c.unit() + (c.unit() == "nats" ? " a token" : "") +
-                    ": positive means that the arm is better.";
+  std::string out =
+      "Effects are " + c.sides() + " in " + c.unit() + (c.unit() == "nats" ? " a token" : "") + ": positive means that the arm is better.";
   if (!control || !control->mean) return out;
   return out + " Over " + plural(control->n, "run") + " the control " + c.control + " has the mean " + loss_text(control->mean) +
          (control->sd ? " and the standard deviation " + loss_text(control->sd) : "") + ".";
@@ -139,7 +139,7 @@ BySeed by_seed(const Campaign& c, const Arm& a) {
 
 // Rows: seeds. The control's value, then each arm's with its difference.
 Table pair_table(const Campaign& c, const Arm& control, const std::vector<const Arm*>& arms) {
-  Table t{"pairs", c.metric + " by seed, and the difference " + c.control + " - arm", {{"seed", true}, {c.control, true}}, {}};
+  Table t{"pairs", c.metric + " by seed, and the difference " + c.sides(), {{"seed", true}, {c.control, true}}, {}};
   t.for_papers = false;
   std::map<int64_t, std::vector<std::string>> rows;
   const BySeed at_control = by_seed(c, control);
@@ -151,7 +151,7 @@ Table pair_table(const Campaign& c, const Arm& control, const std::vector<const 
     for (auto& [seed, row] : rows) {
       const auto at = own.find(seed);
       row.push_back(at == own.end() ? "-" : loss_text(at->second));
-      row.push_back(at == own.end() ? "-" : difference_text(at_control.at(seed) - at->second));
+      row.push_back(at == own.end() ? "-" : difference_text(c.better_by(at_control.at(seed), at->second)));
     }
   }
   for (auto& [seed, row] : rows) t.rows.push_back(std::move(row));
@@ -164,9 +164,10 @@ std::string pair_description(const Campaign& c, const Arm& control, const Arm& a
   for (const auto& [seed, value] : by_seed(c, arm)) {
     if (!at_control.contains(seed)) continue;
     ++pairs;
-    better += at_control.at(seed) > value;
+    better += c.better_by(at_control.at(seed), value) > 0;
   }
-  return arm.name + " is lower than " + c.control + " in " + std::to_string(better) + " of " + plural(pairs, "pair") + ".";
+  return arm.name + (c.higher_is_better() ? " is higher than " : " is lower than ") + c.control + " in " + std::to_string(better) + " of " +
+         plural(pairs, "pair") + ".";
 }
 
 }  // namespace
@@ -205,11 +206,14 @@ Section pair_section(const Campaign& c) {
   const Arm* control = c.find(c.control);
   if (!control) return s;
   std::vector<const Arm*> arms;
-  Figure f{"One line a seed, from the control to the arm; lower is better. Solid: the arm is lower with this seed, dashed: higher. Each "
-           "panel has a "
-           "scale of its own.",
-           {},
-           {}};
+  const bool higher = c.higher_is_better();
+  Figure f{
+      fmt::format(
+          "One line a seed, from the control to the arm; {} is better. Solid: the arm is {} with this seed, dashed: {}. Each panel has "
+          "a scale of its own.",
+          higher ? "higher" : "lower", higher ? "higher" : "lower", higher ? "lower" : "higher"),
+      {},
+      {}};
   for (const Arm& a : c.arms) {
     core::Value spec = c.is_control(a) ? core::Value() : slope_chart(c, a);
     if (spec.is_null() || spec.at("data").at("values").size() == 0) continue;

@@ -26,6 +26,7 @@ class Reader {
   std::string text_or_none(const char* key) const { return object_.find(key) ? text(key) : ""; }
   int64_t integer(const char* key) const { return field(key, &Value::is_int, "an integer").as_int(); }
   double number(const char* key) const { return field(key, &Value::is_number, "a number").as_double(); }
+  bool has(const char* key) const { return object_.find(key) != nullptr; }
   std::optional<double> measured(const char* key) const {
     const Value* v = object_.find(key);
     if (v && v->is_null()) return std::nullopt;
@@ -72,6 +73,7 @@ Summary read_fields(const Reader& in) {
   s.train_loss = in.measured("train_loss");
   s.val_loss = in.measured("val_loss");
   s.val_bits_per_byte = in.measured("val_bits_per_byte");
+  if (in.has("accuracy")) s.accuracy = in.measured("accuracy");  // older runs do not say it
   s.parameters = in.integer("parameters");
   s.seconds = in.number("seconds");
   s.tokens_per_s = in.number("tokens_per_s");
@@ -128,6 +130,7 @@ Value Summary::to_value() const {
   v["train_loss"] = optional_number(train_loss);
   v["val_loss"] = optional_number(val_loss);
   v["val_bits_per_byte"] = optional_number(val_bits_per_byte);
+  v["accuracy"] = optional_number(accuracy);
   v["parameters"] = parameters;
   v["seconds"] = seconds;
   v["tokens_per_s"] = tokens_per_s;

@@ -16,7 +16,8 @@ namespace assay::results {
 //   exit_code    what the program exited with
 //   error        the message, "" when done
 //   arch, name, seed, fingerprint (16 hex digits), data_hash
-//   steps, tokens, train_loss, val_loss (nats a token; null where not measured), val_bits_per_byte (null without a tokenizer)
+//   steps, tokens, train_loss, val_loss (nats a token; null where not measured), val_bits_per_byte (null without a tokenizer),
+//   accuracy (share of the counted positions whose most probable token is the right one)
 //   parameters, seconds (training time without validation), tokens_per_s, peak_bytes
 //   device, precision, threads, product_backend
 //   step         how the updates reached the device: "recorded", or "launched: " and why ("" in older runs and n-gram models)
@@ -26,7 +27,7 @@ struct Summary {
   int exit_code = 0;
   std::string arch, name, fingerprint, data_hash;
   int64_t seed = 0, steps = 0, tokens = 0, parameters = 0, threads = 0;
-  std::optional<double> train_loss, val_loss, val_bits_per_byte;
+  std::optional<double> train_loss, val_loss, val_bits_per_byte, accuracy;
   double seconds = 0, tokens_per_s = 0;
   int64_t peak_bytes = 0;
   std::string device, precision, product_backend, step;

@@ -34,6 +34,7 @@ constexpr Column columns[] = {
     {"train_loss", ColumnKind::number},
     {"val_loss", ColumnKind::number},
     {"val_bits_per_byte", ColumnKind::number},
+    {"accuracy", ColumnKind::number},
     {"entropy", ColumnKind::number},
     {"leak", ColumnKind::boolean},
     {"seconds", ColumnKind::number},

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "assay/stats/metric.h"
 #include "assay/stats/verdict.h"
 
 namespace assay::stats {
@@ -68,8 +69,8 @@ std::vector<std::string> additions(const Verdict& v) {
   add_if(has_direction && v.within_margin, "by less than the margin");
   const auto of = [](const EscapeRate& r) { return std::to_string(r.escaped) + " of " + std::to_string(r.runs); };
   add_if(v.escape_threshold.has_value(), "two modes: escape " + of(v.arm_escapes) + " against " + of(v.control_escapes));
-  add_if(v.diverged > 0,
-         std::to_string(v.diverged) + (v.diverged == 1 ? " run diverged and scores ln V" : " runs diverged and score ln V"));
+  add_if(v.diverged > 0, std::to_string(v.diverged) + (v.diverged == 1 ? " run diverged and scores " : " runs diverged and score ") +
+                             std::string(metric_named(v.metric).capped));
   add_if(differ_in_shape(v), "the arms' outcomes differ in shape; this is a statement about paired seeds, not about the average");
   add_if(v.on_this_validation_set, "on this validation set");
   add_if(!is_bounded(v), "interval not yet bounded");

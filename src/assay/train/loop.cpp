@@ -83,7 +83,7 @@ class Run {
   int64_t validated_at_ = -1, saved_at_ = -1, session_steps_ = 0;
   double session_start_ = 0;
   bool limits_moved_ = false;
-  std::optional<double> train_loss_, grad_norm_, val_loss_, val_bits_;
+  std::optional<double> train_loss_, grad_norm_, val_loss_, val_bits_, val_accuracy_;
   std::optional<stats::EntropyRule> entropy_;
   std::string directory_;
   core::FileSystem& fs_ = core::real_files();
@@ -111,7 +111,8 @@ Value Run::plan() const {
   v["precision"] = config_.train.precision;
   v["threads"] = machine_.threads;
   v["product_backend"] = machine_.product;
-  v["measures"] = corpus_.tokenizer ? Value::Array{"val_loss", "train_loss", "val_bits_per_byte"} : Value::Array{"val_loss", "train_loss"};
+  v["measures"] = Value::Array{"val_loss", "train_loss", "accuracy"};
+  if (corpus_.tokenizer) v["measures"].push_back("val_bits_per_byte");
   v["fingerprint"] = counters_.fingerprint;
   v["config"] = config_.to_document();
   return v;
@@ -260,6 +261,7 @@ void Run::validate() {
   write(std::move(row));
   val_loss_ = e.loss;
   val_bits_ = e.bits_per_byte;
+  val_accuracy_ = e.accuracy;
   entropy_ = e.entropy;
   validated_at_ = counters_.step;
   char note[120];
@@ -303,6 +305,7 @@ results::Summary Run::summary(const std::string& status, int exit_code, const st
   s.train_loss = train_loss_;
   s.val_loss = val_loss_;
   s.val_bits_per_byte = val_bits_;
+  s.accuracy = val_accuracy_;
   s.entropy = entropy_;
   s.seconds = counters_.elapsed;
   const double session = counters_.elapsed - session_start_;
@@ -324,6 +327,7 @@ results::Summary Run::run(const std::string& directory) {
     if (row.at("kind").as_string() == "val") {
       val_loss_ = row.at("loss").as_double();
       if (!row.at("bits_per_byte").is_null()) val_bits_ = row.at("bits_per_byte").as_double();
+      if (const Value* accuracy = row.find("accuracy"); accuracy && accuracy->is_number()) val_accuracy_ = accuracy->as_double();
       entropy_ = results::entropy_from(row.at("entropy"));
       validated_at_ = row.at("step").as_int();
     } else if (row.at("kind").as_string() == "train") {
