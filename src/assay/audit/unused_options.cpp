@@ -1,10 +1,12 @@
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <map>
 
 #include "assay/audit/checks.h"
 #include "assay/core/error.h"
 #include "assay/core/hash.h"
+#include "assay/core/random.h"
 #include "assay/tensor/failure.h"
 
 namespace assay::audit {
@@ -14,10 +16,51 @@ using core::Field;
 using core::Value;
 
 constexpr int64_t kVocab = 37, kLength = 12, kUpdates = 9;
+constexpr std::ptrdiff_t kAlike = 4;  // letters
+constexpr uint64_t kScattered = 40, kLargestScattered = 12;
+constexpr int64_t kShrink = 32;  // what sizes are divided by where the model does not take so small a vocabulary
 
 std::string bytes_of(const Tensor& t) {
   const Tensor flat = t.detach().to(at::kCPU).contiguous();
   return {static_cast<const char*>(flat.const_data_ptr()), flat.nbytes()};
+}
+
+// What options are changed from, and the vocabulary that the model is built for.
+struct Ground {
+  Value options;
+  int64_t vocab = kVocab;
+};
+
+bool builds(const Subject& s, const Ground& g) {
+  try {
+    arch::build(s.arch(), g.options, {g.vocab, kLength}, {});
+    return true;
+  } catch (const core::ConfigError&) {
+    return false;
+  }
+}
+
+bool allowed(const Field& f, double x) { return x >= f.min && x <= f.max; }
+
+// The configured options; a window of 256 entries, say, does not fit into a small vocabulary: then with large sizes divided, and where that does not do
+// either, with the vocabulary of the data.
+Ground ground_of(const Subject& s, std::string& note) {
+  const Ground configured{s.config().model_options()};
+  if (builds(s, configured)) return configured;
+  Ground small = configured;
+  std::string changed;
+  for (const Field& f : s.arch().schema().fields()) {
+    if (f.kind != Field::Kind::integer) continue;
+    const int64_t now = small.options.at(f.name).as_int();
+    if (now <= kVocab || !allowed(f, static_cast<double>(now / kShrink))) continue;
+    small.options[f.name] = now / kShrink;
+    changed += (changed.empty() ? "; looked at with " : ", ") + f.name + "=" + std::to_string(now / kShrink);
+  }
+  if (builds(s, small)) {
+    note += changed;
+    return small;
+  }
+  return {configured.options, s.vocab()};
 }
 
 // Everything that an option of the model could change: parameters with their initial values, logits and loss in both modes, the positions
@@ -25,7 +68,7 @@ std::string bytes_of(const Tensor& t) {
 // the error that the options lead to.
 class Behaviour {
  public:
-  explicit Behaviour(const Subject& s) : s_(s) {}
+  Behaviour(const Subject& s, int64_t vocab) : s_(s), vocab_(vocab) {}
 
   const std::string& of(const Value& options) {
     std::string& known = known_[core::to_json(options)];
@@ -38,12 +81,12 @@ class Behaviour {
     try {
       arch::BuildOptions build;
       build.seed = s_.seed();
-      const arch::Built b = arch::build(s_.arch(), options, {kVocab, kLength}, build);
+      const arch::Built b = arch::build(s_.arch(), options, {vocab_, kLength}, build);
       std::string all;
       for (const auto& e : b.params->entries())
         all += e.name + " " + bytes_of(e.value) + std::to_string(e.treatment.lr_scale) + " " + std::to_string(e.treatment.decay_scale);
       perturb(b, s_.seed(), "audit/options");
-      const Tensor ids = s_.ids(2, kLength + 1, 61).remainder(kVocab).to(at::kCPU);
+      const Tensor ids = s_.ids(2, kLength + 1, 61).remainder(vocab_).to(at::kCPU);
       const train::Batch batch{ids.narrow(1, 0, kLength).contiguous(), ids.narrow(1, 1, kLength).contiguous()};
       {
         const at::NoGradGuard no_grad;
@@ -80,10 +123,9 @@ class Behaviour {
   }
 
   const Subject& s_;
+  int64_t vocab_;
   std::map<std::string, std::string> known_;
 };
-
-bool allowed(const Field& f, double x) { return x >= f.min && x <= f.max; }
 
 // Other values of an option, near the one that it has.
 std::vector<Value> alternatives(const Field& f, const Value& now) {
@@ -91,7 +133,7 @@ std::vector<Value> alternatives(const Field& f, const Value& now) {
   switch (f.kind) {
     case Field::Kind::boolean: out.emplace_back(!now.as_bool()); break;
     case Field::Kind::integer:
-      for (const int64_t x : {now.as_int() + 1, now.as_int() * 2, now.as_int() - 1, int64_t{2}, kVocab + 3, now.as_int() / 32})
+      for (const int64_t x : {now.as_int() + 1, now.as_int() * 2, now.as_int() - 1, int64_t{2}, kVocab + 3, now.as_int() / kShrink})
         if (x != now.as_int() && allowed(f, static_cast<double>(x))) out.emplace_back(x);
       break;
     case Field::Kind::number:
@@ -118,16 +160,19 @@ Value with(Value options, const std::string& name, const Value& v) {
   return options;
 }
 
-// Every other field, those first that share the beginning of their name: `sort_sim` needs `sort_window`.
-std::vector<const Field*> companions(const std::vector<Field>& fields, const Field& f) {
-  std::vector<const Field*> others;
-  for (const Field& other : fields)
-    if (other.name != f.name) others.push_back(&other);
-  const auto shared = [&](const Field* other) {
-    return std::mismatch(f.name.begin(), f.name.end(), other->name.begin(), other->name.end()).first - f.name.begin();
-  };
-  std::stable_sort(others.begin(), others.end(), [&](const Field* a, const Field* b) { return shared(a) > shared(b); });
-  return others;
+// Every other field: those that share the beginning of their name with `f`, such as `sort_window` with `sort_sim`, and the rest.
+struct Companions {
+  std::vector<const Field*> alike, others;
+};
+
+Companions companions(const std::vector<Field>& fields, const Field& f) {
+  Companions all;
+  for (const Field& other : fields) {
+    if (other.name == f.name) continue;
+    const auto shared = std::mismatch(f.name.begin(), f.name.end(), other.name.begin(), other.name.end()).first - f.name.begin();
+    (shared >= kAlike ? all.alike : all.others).push_back(&other);
+  }
+  return all;
 }
 
 bool has_effect(Behaviour& behaviour, const Value& options, const Field& f) {
@@ -137,24 +182,56 @@ bool has_effect(Behaviour& behaviour, const Value& options, const Field& f) {
   return false;
 }
 
-bool matters(Behaviour& behaviour, const std::vector<Field>& fields, const Value& options, const Field& f) {
-  if (has_effect(behaviour, options, f)) return true;
-  for (const Field* other : companions(fields, f))
+bool has_effect_beside(Behaviour& behaviour, const Value& options, const Field& f, const std::vector<const Field*>& others) {
+  for (const Field* other : others)
     for (const Value& v : alternatives(*other, options.at(other->name)))
       if (has_effect(behaviour, with(options, other->name, v), f)) return true;
   return false;
 }
 
+// The options with most of them moved at random, small sizes mostly: some effects need two others to be right, as an order of steps that matters only
+// for certain numbers of steps and widths of windows.
+Value scattered(const Subject& s, const Value& options, const Field& but, uint64_t draw) {
+  Value all = options;
+  const core::Stream stream(s.seed(), "audit/options/scattered", draw);
+  uint64_t i = 0;
+  for (const Field& f : s.arch().schema().fields()) {
+    const uint64_t move = stream.below(i++, 4), which = stream.below(i++, kLargestScattered - 1);
+    if (f.name == but.name || f.neutral || move == 0) continue;
+    if (f.kind == Field::Kind::integer) {  // 0 means that the model chooses
+      const auto x = static_cast<int64_t>(which) + 2;
+      if (options.at(f.name).as_int() > 0 && allowed(f, static_cast<double>(x))) all[f.name] = x;
+    } else if (f.kind == Field::Kind::boolean) {
+      all[f.name] = which % 2 == 0;
+    }
+  }
+  return all;
+}
+
+bool has_effect_scattered(const Subject& s, Behaviour& behaviour, const Value& options, const Field& f) {
+  for (uint64_t draw = 0; draw < kScattered; ++draw)
+    if (has_effect(behaviour, scattered(s, options, f, draw), f)) return true;
+  return false;
+}
+
+bool matters(const Subject& s, Behaviour& behaviour, const Value& options, const Field& f, const Companions& beside) {
+  return has_effect(behaviour, options, f) || has_effect_beside(behaviour, options, f, beside.alike) ||
+         has_effect_scattered(s, behaviour, options, f) || has_effect_beside(behaviour, options, f, beside.others);
+}
+
 }  // namespace
 
 void check_options(const Subject& s, CheckResult& r) {
-  r.note = "each option of the model changes something, alone or beside another one's change";
-  Behaviour behaviour(s);
-  const Value options = s.config().model_options(), defaults = arch::complete_config(s.arch(), Value::object());
-  for (const Field& f : s.arch().schema().fields()) {
-    if (f.neutral || matters(behaviour, s.arch().schema().fields(), options, f)) continue;
+  r.note = "each option of the model changes something, alone or beside changes of others";
+  const Ground ground = ground_of(s, r.note);
+  Behaviour behaviour(s, ground.vocab);
+  const Value &options = ground.options, defaults = arch::complete_config(s.arch(), Value::object());
+  const auto& fields = s.arch().schema().fields();
+  for (const Field& f : fields) {
+    if (f.neutral) continue;
+    const Companions beside = companions(fields, f);
     // What is on may leave no place for what this option is about: it counts if the defaults do.
-    if (!matters(behaviour, s.arch().schema().fields(), defaults, f))
+    if (!matters(s, behaviour, options, f, beside) && !matters(s, behaviour, defaults, f, beside))
       r.findings.push_back({"model." + f.name, "no value of this option changes parameters, results, loss or gradients"});
   }
 }

@@ -17,7 +17,7 @@ namespace assay::results {
 class RunIndex {
  public:
   static constexpr uint32_t kApplication = 0x41535952;  // "ASYR", PRAGMA application_id
-  static constexpr uint32_t kVersion = 2;               // of the tables, PRAGMA user_version
+  static constexpr uint32_t kVersion = 3;               // of the tables, PRAGMA user_version
 
   // Reads the index and every run directory that has changed since. `rebuild`: reads every one. ConfigError where root is no directory.
   explicit RunIndex(std::string root, bool rebuild = false, core::FileSystem& files = core::real_files());
