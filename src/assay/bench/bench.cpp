@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "assay/bench/random_rows.h"
+#include "assay/bench/stopwatch.h"
 #include "assay/core/error.h"
 #include "assay/core/log.h"
 #include "assay/tensor/device.h"
@@ -20,25 +21,6 @@ namespace {
 
 using core::Value;
 
-// Host clock around work that ends with a synchronisation.
-class Stopwatch {
- public:
-  explicit Stopwatch(const at::Device& device) : device_(device) { restart(); }
-  void restart() {
-    tensor::synchronize(device_);
-    start_ = core::monotonic_seconds();
-  }
-  double lap_ms() {
-    tensor::synchronize(device_);
-    const double now = core::monotonic_seconds(), ms = 1e3 * (now - start_);
-    start_ = now;
-    return ms;
-  }
-
- private:
-  at::Device device_;
-  double start_ = 0;
-};
 
 void require_green(const arch::Built& built, const train::Batch& batch) {
   const double loss = train::accumulate_gradients(built, {&batch, 1});

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "assay/bench/generation.h"
 #include "assay/bench/ops.h"
 #include "assay/bench/profile.h"
 #include "assay/cli/commands.h"
@@ -22,6 +23,18 @@ void print(const core::Value& v) {
   for (const auto& [name, t] : v.at("phases").as_object()) std::printf("    %-14s %8.2f ms\n", name.c_str(), t.at("median").as_double());
   std::printf("  %.1f GFLOP/s of model arithmetic, %.0f %% of a large product's %.1f; peak %.0f MB\n", number("gflops"),
               100 * number("floor_fraction"), number("product_gflops"), number("peak_bytes") / 1e6);
+}
+
+void print_generation(const core::Value& v) {
+  std::printf("%s on %s, %s, B=%lld V=%lld, %lld threads, products by %s: token by token\n", v.at("name").as_string().c_str(),
+              v.at("device").as_string().c_str(), v.at("dtype").as_string().c_str(), static_cast<long long>(v.at("batch").as_int()),
+              static_cast<long long>(v.at("vocab_size").as_int()), static_cast<long long>(v.at("threads").as_int()),
+              v.at("product_backend").as_string().c_str());
+  for (const core::Value& c : v.at("contexts").as_array())
+    std::printf("  after %6lld tokens: %8.0f tokens/s, %.3f ms a token (+- %.3f), memory of %.1f kB\n",
+                static_cast<long long>(c.at("context").as_int()), c.at("tokens_per_s").as_double(), c.at("ms").as_double(),
+                c.at("spread_ms").as_double(), static_cast<double>(c.at("memory_bytes").as_int()) / 1e3);
+  std::printf("  a token later on costs %.2f times one early on\n", v.at("ratio").as_double());
 }
 
 void print_ops(const core::Value& v) {
@@ -52,15 +65,18 @@ int run_bench(const std::vector<std::string>& args) {
   RunOptions options;
   bench::BenchOptions bench_options;
   std::string name;
-  bool ops = false;
+  bool ops = false, generate = false;
+  bench::GenerationOptions generation;
   line.positional("NAME", name, "architecture", false);
   line.flag("--ops", ops, "time the fused ops alone instead, against the device's copy bandwidth");
   bool profiled = false;
   bench::ProfileOptions profile_options;
   line.flag("--profile", profiled, "where the time goes, by kernel on a GPU and by operator on the CPU");
   line.option("--trace", profile_options.trace, "of --profile: write a Chrome trace to this file");
+  line.flag("--generate", generate, "time going on token by token instead, early and late in a long text");
+  line.option("--context", generation.late, "--generate: tokens before the later timing (10000); the earlier one is after 100");
   declare_preset(line, options.preset);
-  line.option("--steps", bench_options.steps, "timed updates");
+  line.option("--steps", bench_options.steps, "timed updates; --generate: tokens at each context (64)");
   line.option("--warmup", bench_options.warmup, "updates before that");
   line.option("--batch", options.batch, "train.batch: sequences");
   line.option("--seq-len", options.seq_len, "train.seq_len: tokens of a sequence");
@@ -96,6 +112,15 @@ int run_bench(const std::vector<std::string>& args) {
     return 0;
   }
   if (line.given("--trace")) throw core::ConfigError("bench", "--trace is of --profile");
+  if (generate) {
+    if (generation.late <= generation.early) throw core::ConfigError("bench", "--context must be more than 100");
+    if (line.given("--steps")) generation.tokens = bench_options.steps;
+    if (!line.given("--batch")) config.settings.set("train.batch", int64_t{1}, core::Source::command_line);
+    const core::Value v = bench::bench_generation(config, generation);
+    if (line.json) std::printf("%s\n", core::to_json(v, 2).c_str());
+    else print_generation(v);
+    return 0;
+  }
   const core::Value v = bench::bench(config, bench_options);
   if (line.json) std::printf("%s\n", core::to_json(v, 2).c_str());
   else print(v);

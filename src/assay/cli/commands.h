@@ -26,6 +26,8 @@ int run_bench(const std::vector<std::string>& args);
 int run_calibrate(const std::vector<std::string>& args);
 int run_plan(const std::vector<std::string>& args);
 int run_campaign(const std::vector<std::string>& args);
+int run_export(const std::vector<std::string>& args);
+int run_import(const std::vector<std::string>& args);
 int run_report(const std::vector<std::string>& args);
 int run_verdict(const std::vector<std::string>& args);
 int run_compare(const std::vector<std::string>& args);

@@ -27,6 +27,8 @@ constexpr Command table[] = {
     {"report", "a campaign as one HTML file, or as tables and figures for a paper", &run_report},
     {"verdict", "what a campaign shows about its arms", &run_verdict},
     {"compare", "two runs beside each other", &run_compare},
+    {"export", "write a trained model as one file, int8 or safetensors", &run_export},
+    {"import", "make a run directory of a model file", &run_import},
     {"runs", "list runs by what was trained and measured", &run_runs},
 };
 
