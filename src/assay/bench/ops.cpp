@@ -3,6 +3,7 @@
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
+#include <ATen/ops/softmax.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -12,6 +13,7 @@
 #include "assay/bench/bench.h"
 #include "assay/core/error.h"
 #include "assay/core/log.h"
+#include "assay/layers/shift_max.h"
 #include "assay/ops/adam/adam.h"
 #include "assay/ops/loss_head/loss_head.h"
 #include "assay/tensor/device.h"
@@ -93,6 +95,21 @@ Value adam_row(const at::Device& device, int64_t size, double copy_rate) {
   return row("adam", std::to_string(size) + " parameters", t, 30.0 * static_cast<double>(size), copy_rate, c.median_ms);
 }
 
+// Beside torch's fused softmax in the place of a composite: no composite is another function's, so this row is not about a share of the floor alone.
+Value shift_max_row(const at::Device& device, int64_t rows, int64_t n, double copy_rate) {
+  const Tensor z = at::randn({rows, n}, at::TensorOptions().device(device)), g = at::randn({rows, n}, at::TensorOptions().device(device));
+  const auto step = [&](const auto& f) {
+    const at::AutoGradMode grad(true);
+    Tensor leaf = z.detach().requires_grad_(true);
+    torch::autograd::backward({f(leaf)}, {g});
+  };
+  const Timing t = time_calls(device, [&] { step([](const Tensor& x) { return layers::shift_max(x); }); });
+  const Timing c = time_calls(device, [&] { step([](const Tensor& x) { return at::softmax(x, -1); }); });
+  const double bytes = 5.0 * static_cast<double>(z.numel()) * 4;  // z, p; p, g, dz
+  return row("shift_max (composite: softmax)", std::to_string(rows) + " x " + std::to_string(n) + " float", t, bytes, copy_rate,
+             c.median_ms);
+}
+
 }  // namespace
 
 Value bench_ops(const at::Device& device) {
@@ -114,6 +131,8 @@ Value bench_ops(const at::Device& device) {
     v["ops"].push_back(loss_head_row(device, 16384, 50257, at::kFloat, {.overwrite = true}, rate));
   }
   v["ops"].push_back(adam_row(device, (gpu ? 128 : 4) * million, rate));
+  v["ops"].push_back(shift_max_row(device, gpu ? 65536 : 4096, 8, rate));
+  v["ops"].push_back(shift_max_row(device, gpu ? 32768 : 1024, 1024, rate));
   return v;
 }
 

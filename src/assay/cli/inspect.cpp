@@ -5,12 +5,15 @@
 #include "assay/cli/run_options.h"
 #include "assay/core/error.h"
 #include "assay/core/file.h"
+#include "assay/inspect/calibration.h"
 #include "assay/inspect/lens.h"
 #include "assay/inspect/scales.h"
 #include "assay/inspect/sharpness.h"
 
 namespace assay::cli {
 namespace {
+
+constexpr int64_t kCalibrationPositions = 20000;
 
 // The text's tokens with bos before them, or the beginning of the validation text.
 std::vector<uint16_t> tokens_of(const OpenedRun& run, const std::string& text, int64_t most) {
@@ -45,7 +48,7 @@ int run_inspect(const std::vector<std::string>& args) {
   CommandLine line("inspect", "The register lens: what each step of a trained model would predict, if the remaining steps did nothing.");
   std::string directory, text, device, format = "text", out;
   int64_t top = 3, tokens = 24;
-  bool sharpness = false, scales = false;
+  bool sharpness = false, scales = false, calibration = false;
   line.positional("DIR", directory, "run directory or checkpoint directory");
   line.option("--text", text, "text to look at; default: the beginning of the validation text");
   line.option("--tokens", tokens, "how much of the validation text");
@@ -55,19 +58,27 @@ int run_inspect(const std::vector<std::string>& args) {
   line.flag("--sharpness", sharpness,
             "instead: top eigenvalue of the loss's Hessian on validation windows, and the loss under noise on the weights");
   line.flag("--scales", scales, "instead: what the model has learnt in its gates, steps, gains and other vectors and scalars");
+  line.flag("--calibration", calibration,
+            "instead: confidence, calibration error and likelihood on validation windows, of softmax and ShiftMax, as they are and with a "
+            "tuned temperature");
   line.option("--device", device, "cpu, cuda or cuda:N; default: the run's");
   if (!line.parse(args)) return 0;
   if (top < 1 || top > 100) throw core::ConfigError("inspect", "--top must lie in 1..100, got " + std::to_string(top));
   if (tokens < 1) throw core::ConfigError("inspect", "--tokens must be at least 1, got " + std::to_string(tokens));
   if (format != "text" && format != "html" && format != "fragment")
     throw core::ConfigError("inspect", core::unknown_name("format", format, {"text", "html", "fragment"}));
-  if (sharpness && scales) throw core::ConfigError("inspect", "--sharpness and --scales are two different looks; choose one");
+  if (sharpness + scales + calibration > 1)
+    throw core::ConfigError("inspect", "--sharpness, --scales and --calibration are different looks; choose one");
   const OpenedRun run = open_run(directory, device, {});
-  if (sharpness || scales) {
+  if (sharpness || scales || calibration) {
     std::string page;
     if (sharpness) {
       const inspect::Sharpness s = sharpness_of(run);
       page = line.json ? core::to_json(inspect::to_value(s), 2) + "\n" : inspect::to_text(s);
+    } else if (calibration) {
+      const train::EvaluationRequest request{*run.corpus.val, nullptr, nullptr, run.config->train.seq_len, run.config->rows()};
+      const std::vector<inspect::Calibration> all = inspect::calibrations(run.built, request, kCalibrationPositions);
+      page = line.json ? core::to_json(inspect::to_value(all), 2) + "\n" : inspect::to_text(all);
     } else {
       const std::vector<inspect::Scale> all = inspect::scales(run.built);
       page = line.json ? core::to_json(inspect::to_value(all), 2) + "\n" : inspect::to_text(all);

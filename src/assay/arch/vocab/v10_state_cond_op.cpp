@@ -11,6 +11,8 @@
 #include <cmath>
 
 #include "assay/arch/vocab/skeleton.h"
+#include "assay/core/error.h"
+#include "assay/layers/shift_max.h"
 
 namespace assay::arch::vocab {
 namespace {
@@ -20,7 +22,9 @@ using tensor::normal;
 using tensor::uniform;
 
 struct Config : CommonOptions, ScoreOptions, DecayOptions {
-  int64_t num_steps = 8, state_dim = 64, n_ops = 8;
+  int64_t num_steps = 8, state_dim = 64, n_ops = 8, weights_k = 1;
+  std::string read_weights = "softmax", op_weights = "softmax";
+  double weights_tau = 1;
 
   static const core::Schema& schema() {
     using core::option;
@@ -28,6 +32,11 @@ struct Config : CommonOptions, ScoreOptions, DecayOptions {
         option("num_steps", &Config::num_steps, "recurrent steps N", 1, 1024).env("NUM_STEPS"),
         option("state_dim", &Config::state_dim, "width d of the code", 1, 65536).env("STATE_DIM"),
         option("n_ops", &Config::n_ops, "operations n; there are eight functions, and weights beyond would never run", 1, 8).env("N_OPS"),
+        option("read_weights", &Config::read_weights, "how the code weighs what it reads of itself: softmax, or without exponentials")
+            .one_of({"softmax", "shiftmax"}),
+        option("op_weights", &Config::op_weights, "how the code weighs the operations").one_of({"softmax", "shiftmax"}),
+        option("weights_k", &Config::weights_k, "sharpness of shiftmax", 1, 64),
+        option("weights_tau", &Config::weights_tau, "temperature of both kinds of weights", 1e-6, 1e6),
     });
     return s;
   }
@@ -57,7 +66,10 @@ Tensor phi(int64_t j, const Tensor& y) {
 class StateCondOp final : public Skeleton {
  public:
   StateCondOp(const Config& c, const Dims& dims, tensor::Params& p, tensor::Precision precision)
-      : Skeleton(c, vocabulary(c.vocab_size, dims), p, precision, c) {
+      : Skeleton(c, vocabulary(c.vocab_size, dims), p, precision, c), config_(c) {
+    if (c.read_weights == "softmax" && c.op_weights == "softmax" && c.weights_k != 1)
+      throw core::ConfigError("v10_state_cond_op",
+                              "weights_k=" + std::to_string(c.weights_k) + " is not read with read_weights=softmax and op_weights=softmax");
     const int64_t V = vocab_size(), D = c.state_dim, n = c.n_ops;
     const auto width = static_cast<double>(D);
     for (int64_t j = 0; j < n; ++j) O_DD_.push_back(p.add("op_bank.op_transforms." + std::to_string(j) + ".weight", {D, D}, normal(0.02)));
@@ -76,6 +88,11 @@ class StateCondOp final : public Skeleton {
   }
 
  private:
+  Tensor weights(const Tensor& z, const std::string& kind) const {
+    if (kind == "shiftmax") return layers::shift_max(z, config_.weights_k, config_.weights_tau);
+    return at::softmax(config_.weights_tau == 1 ? z : z / config_.weights_tau, -1);
+  }
+
   Tensor steps(Tensor x_BTV, const Observer& seen) override {
     const auto n = static_cast<int64_t>(O_DD_.size());
     for (size_t i = 0; i < steps_.size(); ++i) {
@@ -86,7 +103,7 @@ class StateCondOp final : public Skeleton {
       seen(step + ".memory", h_BTD);
       const Tensor p = linear(at::gelu(linear(h_BTD, s.P_1, s.b_1)), s.P_2, s.b_2);
       const int64_t D = h_BTD.size(-1);
-      const Tensor r_BTD = at::softmax(p.narrow(-1, 0, D), -1), pi_BTn = at::softmax(p.narrow(-1, D, n), -1),
+      const Tensor r_BTD = weights(p.narrow(-1, 0, D), config_.read_weights), pi_BTn = weights(p.narrow(-1, D, n), config_.op_weights),
                    g_BTD = at::sigmoid(p.narrow(-1, D + n, D));
       x_BTV = at::addcmul(x_BTV, s.alpha, linear(g_BTD * operate(h_BTD * r_BTD, pi_BTn), s.E_x_VD));
       seen(step, x_BTV);
@@ -104,6 +121,7 @@ class StateCondOp final : public Skeleton {
     return mixed_BTD;
   }
 
+  Config config_;
   std::vector<Tensor> O_DD_;
   std::vector<Step> steps_;
 };

@@ -1,0 +1,140 @@
+#include "assay/inspect/calibration.h"
+
+#include <ATen/ops/cat.h>
+#include <ATen/ops/gather.h>
+#include <ATen/ops/log_softmax.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+
+#include "assay/core/error.h"
+#include "assay/data/loader.h"
+#include "assay/layers/shift_max.h"
+
+namespace assay::inspect {
+namespace {
+
+constexpr int64_t kBins = 15, kMostNumbers = int64_t{1} << 25;  // of logits that are kept
+constexpr int kSearches = 40;
+constexpr double kLeastLog = -4, kMostLog = 4;  // of the natural logarithm of a temperature
+
+// A way to make probabilities; k 0: softmax.
+struct Way {
+  int64_t k;
+  std::string name() const { return k == 0 ? "softmax" : "shiftmax k=" + std::to_string(k); }
+  Tensor log_probabilities(const Tensor& z, double T) const {
+    return k == 0 ? at::log_softmax(z / T, -1) : layers::shift_max(z, k, T).log();
+  }
+};
+constexpr std::array<Way, 4> kWays{Way{0}, Way{1}, Way{2}, Way{4}};
+
+double likelihood_loss(const Tensor& log_p, const Tensor& targets) {
+  return -at::gather(log_p, 1, targets.unsqueeze(1)).mean().item().toDouble();
+}
+
+// Golden section over log T, in which the loss has one valley.
+double tuned_temperature(const Way& way, const Tensor& z, const Tensor& targets) {
+  const auto loss = [&](double log_T) { return likelihood_loss(way.log_probabilities(z, std::exp(log_T)), targets); };
+  const double share = (std::sqrt(5.0) - 1) / 2;
+  double low = kLeastLog, high = kMostLog;
+  double a = high - share * (high - low), b = low + share * (high - low), of_a = loss(a), of_b = loss(b);
+  for (int i = 0; i < kSearches && high - low > 1e-4; ++i) {
+    if (of_a <= of_b) {
+      high = b, b = a, of_b = of_a;
+      of_a = loss(a = high - share * (high - low));
+    } else {
+      low = a, a = b, of_a = of_b;
+      of_b = loss(b = low + share * (high - low));
+    }
+  }
+  return std::exp((low + high) / 2);
+}
+
+Calibration figures(const Way& way, const Tensor& z, const Tensor& targets, double T, bool tuned) {
+  const Tensor log_p = way.log_probabilities(z, T), p = log_p.exp();
+  const auto [top, place] = p.max(1);
+  const Tensor confident = top.to(at::kCPU, at::kDouble).contiguous(), hit = (place == targets).to(at::kCPU, at::kDouble).contiguous();
+  Calibration c{way.name(), tuned, T};
+  std::array<double, kBins> difference{};
+  const auto n = static_cast<double>(hit.numel());
+  for (int64_t i = 0; i < hit.numel(); ++i) {
+    const double h = hit.const_data_ptr<double>()[i], q = confident.const_data_ptr<double>()[i];
+    c.accuracy += h / n;
+    c.confidence += q / n;
+    difference[static_cast<size_t>(std::clamp<int64_t>(static_cast<int64_t>(q * kBins), 0, kBins - 1))] += h - q;
+  }
+  for (const double d : difference) c.calibration_error += std::abs(d) / n;
+  c.nll = likelihood_loss(log_p, targets);
+  const Tensor of_target = at::gather(p, 1, targets.unsqueeze(1)).squeeze(1);
+  c.brier = (p.square().sum(1) - 2 * of_target + 1).mean().item().toDouble();
+  return c;
+}
+
+}  // namespace
+
+std::vector<Calibration> calibrations(const Tensor& logits_NV, const Tensor& targets_N) {
+  const at::NoGradGuard no_grad;
+  const int64_t n = logits_NV.size(0), half = n / 2;
+  if (n < 4) throw core::ConfigError("inspect", "calibration needs at least 4 positions, got " + std::to_string(n));
+  const Tensor tuning = logits_NV.narrow(0, 0, half), judged = logits_NV.narrow(0, half, n - half);
+  const Tensor tuning_targets = targets_N.narrow(0, 0, half), judged_targets = targets_N.narrow(0, half, n - half);
+  std::vector<Calibration> all;
+  for (const Way& way : kWays) {
+    all.push_back(figures(way, judged, judged_targets, 1, false));
+    all.push_back(figures(way, judged, judged_targets, tuned_temperature(way, tuning, tuning_targets), true));
+  }
+  return all;
+}
+
+std::vector<Calibration> calibrations(const arch::Built& built, const train::EvaluationRequest& r, int64_t positions) {
+  const at::NoGradGuard no_grad;
+  const int64_t windows = data::validation_windows(r.tokens, r.seq_len);
+  const auto [first, end] = built.model->scored(r.seq_len);
+  if (windows < 1 || first < 0 || end > r.seq_len || first >= end)
+    throw core::ConfigError(
+        "inspect", "the validation part holds no window of train.seq_len=" + std::to_string(r.seq_len) + " with a position that counts");
+  const int64_t wanted = std::min(positions, kMostNumbers / built.model->vocab_size());
+  std::vector<Tensor> logits, targets;
+  int64_t have = 0;
+  for (int64_t w = 0; w < windows && have < wanted; w += r.rows) {
+    const train::Batch b =
+        train::to_batch(data::validation_rows(r.tokens, r.seq_len, w, std::min(r.rows, windows - w)), built.params->device());
+    const Tensor z = built.model->forward(b.ids_BT).narrow(1, first, end - first);
+    logits.push_back(z.reshape({-1, z.size(2)}));
+    targets.push_back(b.targets_BT.narrow(1, first, end - first).reshape({-1}));
+    have += targets.back().numel();
+  }
+  return calibrations(at::cat(logits), at::cat(targets));
+}
+
+core::Value to_value(const std::vector<Calibration>& all) {
+  core::Value out = core::Value::array();
+  for (const Calibration& c : all) {
+    core::Value v = core::Value::object();
+    v["probabilities"] = c.probabilities;
+    v["tuned"] = c.tuned;
+    v["temperature"] = c.temperature;
+    v["accuracy"] = c.accuracy;
+    v["confidence"] = c.confidence;
+    v["calibration_error"] = c.calibration_error;
+    v["nll"] = c.nll;
+    v["brier"] = c.brier;
+    out.push_back(v);
+  }
+  return out;
+}
+
+std::string to_text(const std::vector<Calibration>& all) {
+  std::string out = "probabilities        T   accuracy  confidence  calibration error      nll    brier\n";
+  char line[160];
+  for (const Calibration& c : all) {
+    std::snprintf(line, sizeof line, "%-14s %7.3f%s  %9.4f  %10.4f  %17.4f  %7.4f  %7.4f\n", c.probabilities.c_str(), c.temperature,
+                  c.tuned ? "*" : " ", c.accuracy, c.confidence, c.calibration_error, c.nll, c.brier);
+    out += line;
+  }
+  return out + "* temperature tuned on the first half of the positions; all figures are of the second half\n";
+}
+
+}  // namespace assay::inspect
