@@ -74,12 +74,12 @@ TEST_CASE("the JSON document holds all columns, or those asked for") {
   CHECK(v.at("index").as_string() == root / "index.sqlite");
   REQUIRE(v.at("runs").size() == 3);
   const core::Value& first = v.at("runs").as_array()[0];
-  CHECK(keys_of(first) == std::vector<std::string>{"path",        "name",       "campaign",   "arm",      "arch",
-                                                   "seed",        "status",     "exit_code",  "error",    "steps",
-                                                   "tokens",      "parameters", "train_loss", "val_loss", "val_bits_per_byte",
-                                                   "accuracy",    "entropy",    "leak",       "seconds",  "tokens_per_s",
-                                                   "peak_bytes",  "device",     "precision",  "threads",  "product_backend",
-                                                   "step",        "fingerprint", "data_hash", "created"});
+  CHECK(keys_of(first) == std::vector<std::string>{"path",       "name",        "campaign",   "arm",      "arch",
+                                                   "seed",       "status",      "exit_code",  "error",    "steps",
+                                                   "tokens",     "parameters",  "train_loss", "val_loss", "val_bits_per_byte",
+                                                   "accuracy",   "entropy",     "leak",       "seconds",  "tokens_per_s",
+                                                   "peak_bytes", "device",      "precision",  "threads",  "product_backend",
+                                                   "step",       "fingerprint", "data_hash",  "created"});
   CHECK(first.at("val_loss") == core::Value(2.5));
   CHECK(first.at("leak").is_null());
   const core::Value narrow = runs_json(root, {"--columns", "optim.lr,seed", "--where", "optim.lr<0.005"});

@@ -322,9 +322,7 @@ TEST_CASE("malformed files are refused with file and field") {
   CHECK(contains(with([](Value& v) { v["arms"].as_array()[1]["verdict"] = "best"; }), "'arms[1].verdict': wanted one of better, worse"));
   CHECK(contains(with([](Value& v) { v["arms"].as_array()[1]["interval"] = Value::Array{1.0}; }),
                  "'arms[1].interval': wanted [lower, upper], found 1 values"));
-  CHECK(contains(with([](Value& v) {
-                   v["arms"].as_array()[1]["interval"] = Value::Array{2.0, 1.0};
-                 }),
+  CHECK(contains(with([](Value& v) { v["arms"].as_array()[1]["interval"] = Value::Array{2.0, 1.0}; }),
                  "'arms[1].interval': the lower end lies above"));
   CHECK(contains(with([](Value& v) { v["members"].as_array()[0]["status"] = 3; }), "'members[0].status': wanted a string, found integer"));
   CHECK(contains(with([](Value& v) { v["arms"].as_array()[1]["audit"]["pass"] = 1; }),

@@ -69,7 +69,7 @@ ParityReport replay_orthpar_update(const Vectors& v, const ParityOptions& option
   const Tensor g = c.at("grad_out");
   const core::Value config = v.metadata("config");
   for (const core::Value& m : config.at("modes").as_array()) {
-    const std::string mode = m.as_string();
+    const std::string& mode = m.as_string();
     const Tensor x = c.leaf("x"), y = c.leaf("y"), alpha = c.leaf("alpha"), beta = c.leaf("beta");
     const Tensor out = transformer::orthogonal_update(x, y, alpha, beta, transformer::orthogonal_update_from(mode));
     const auto grads = torch::autograd::grad({out}, {x, y, alpha, beta}, {g});
@@ -177,7 +177,7 @@ ParityReport replay_muon(const Vectors& v, const ParityOptions& options) {
   }
   for (const std::string& shape : c.groups("step/"))
     for (const core::Value& m : config.at("modes").as_array()) {
-      const std::string mode = m.as_string(), name = "step/" + shape + "/";
+      const std::string &mode = m.as_string(), name = "step/" + shape + "/";
       const Tensor before = c.at(name + (mode.starts_with("geodesic") ? "before_unit_rows" : "before"));
       tensor::Params params(options.device, options.dtype, 0);
       params.add("blocks.0.weight", before.sizes().vec(), tensor::constant(0));

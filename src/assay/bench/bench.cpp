@@ -21,7 +21,6 @@ namespace {
 
 using core::Value;
 
-
 void require_green(const arch::Built& built, const train::Batch& batch) {
   const double loss = train::accumulate_gradients(built, {&batch, 1});
   const Tensor first = built.params->grads().clone();

@@ -134,7 +134,8 @@ Cost cost(const core::Value& config, const Dims& dims) {
   const auto c = configure<Config>(config);
   const Sizes n(c, dims);
   const auto PS = static_cast<double>(c.num_columns * c.steps_per_column), k = static_cast<double>(c.k_active),
-             b = static_cast<double>(c.n_branches), width = static_cast<double>(c.k_active * c.inner_mul / c.n_branches);
+             b = static_cast<double>(c.n_branches),
+             width = static_cast<double>(c.k_active * c.inner_mul) / static_cast<double>(c.n_branches);
   return cost_of(PS * (4 * k * k + 2 * b * k * width + b * k), PS * n.T * k,
                  PS * (8 * k + 3 * b * width) + static_cast<double>(c.num_columns) * n.V);
 }
