@@ -2,9 +2,10 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/ones.h>
 #include <doctest/doctest.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include "assay/core/random.h"
-#include "assay/ops/banded_product/banded_product.h"
+#include "assay/ops/banded_product/banded_windows.h"
 #include "ops/op_case.h"
 
 using namespace assay;
@@ -36,9 +37,10 @@ OpCase banded_case(int64_t N, int64_t out, int64_t in, int64_t bandwidth) {
 // Both orientations, ratios that are no integers, bandwidth 1 and odd ones, blocks cut short, more rows of x than a piece, a whole matrix,
 // rows without a weight.
 std::vector<OpCase> cases() {
-  return {banded_case(3, 64, 16, 9),  banded_case(3, 16, 64, 9),     banded_case(5, 33, 10, 4),   banded_case(5, 10, 33, 7),
-          banded_case(2, 64, 16, 1),  banded_case(2, 16, 64, 1),     banded_case(7, 7, 7, 3),     banded_case(4, 40, 10, 78),
-          banded_case(4, 10, 40, 80), banded_case(520, 130, 33, 21), banded_case(1, 200, 50, 16), banded_case(1, 50, 200, 16)};
+  return {banded_case(3, 64, 16, 9),   banded_case(3, 16, 64, 9),     banded_case(5, 33, 10, 4),    banded_case(5, 10, 33, 7),
+          banded_case(2, 64, 16, 1),   banded_case(2, 16, 64, 1),     banded_case(7, 7, 7, 3),      banded_case(4, 40, 10, 78),
+          banded_case(4, 10, 40, 80),  banded_case(520, 130, 33, 21), banded_case(1, 200, 50, 16),  banded_case(1, 50, 200, 16),
+          banded_case(9, 256, 64, 24), banded_case(9, 64, 256, 24),   banded_case(70, 128, 128, 11)};
 }
 
 }  // namespace
@@ -77,4 +79,34 @@ TEST_CASE("wrong shapes and dtypes are refused by name, and so is a second deriv
   Tensor leaf = x.clone().requires_grad_(true);
   CHECK_THROWS_WITH_AS(ops::banded_product_backward(random({4, 40}, 1, "g"), leaf, values, 40, 8, false),
                        doctest::Contains("second derivatives"), c10::Error);
+}
+
+TEST_CASE("by windows: one batch of dense products over overlapping views gives the reference's values and gradients") {
+  struct Shape {
+    int64_t N, out, in, bandwidth;
+    bool windows;
+  };
+  for (const Shape& s :
+       {Shape{9, 256, 64, 24, true}, Shape{9, 64, 256, 24, true}, Shape{9, 1024, 256, 65, true}, Shape{9, 256, 1024, 64, true},
+        Shape{7, 128, 128, 11, true}, Shape{7, 96, 64, 6, false}, Shape{3, 33, 10, 4, false}, Shape{3, 64, 16, 128, false}}) {
+    INFO(s.N << " " << s.out << " x " << s.in << " b=" << s.bandwidth);
+    const ops::Band band{s.out, s.in, s.bandwidth};
+    const auto windows = ops::BandWindows::of(band);
+    if (s.windows) {
+      REQUIRE(windows.has_value());
+      CHECK(windows->width < s.in);
+      CHECK((windows->blocks - 1) * windows->step + windows->width <= windows->padded(s.in));
+    }
+    const Tensor x = random({s.N, s.in}, 1, "x").requires_grad_(true), values = random({band.count()}, 2, "values").requires_grad_(true),
+                 g = random({s.N, s.out}, 3, "g");
+    const Tensor want = ops::banded_product_reference(x, values, s.out, s.bandwidth);
+    torch::autograd::backward({(want * g).sum()}, {});
+    const at::NoGradGuard no_grad;
+    CHECK(at::allclose(ops::banded_product_by_windows(x, values, s.out, s.bandwidth, false), want, 1e-12, 1e-12));
+    const auto [dx, dvalues] = ops::banded_gradients_by_windows(g, x, values, s.out, s.bandwidth, false);
+    CHECK(at::allclose(dx, x.grad(), 1e-12, 1e-12));
+    CHECK(at::allclose(dvalues, values.grad(), 1e-12, 1e-12));
+    const Tensor rough = ops::banded_product_by_windows(x.to(at::kFloat), values.to(at::kFloat), s.out, s.bandwidth, true);
+    CHECK(at::allclose(rough.to(at::kDouble), want, 0.02, 0.05 * want.abs().max().item().toDouble()));
+  }
 }

@@ -2,14 +2,11 @@
 
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
-#include <algorithm>
-
-#include "assay/tensor/product.h"
+#include "assay/ops/banded_product/banded_windows.h"
 
 namespace assay::ops {
 
@@ -103,19 +100,15 @@ BandedProductGrads gradient_shapes(const Tensor&, const Tensor& x, const Tensor&
   return {at::empty(x.sizes(), x.options()), at::empty_like(values)};
 }
 
-tensor::Precision precision(bool bf16) { return bf16 ? tensor::Precision::bf16 : tensor::Precision::fp32; }
-
-Tensor by_expansion(const Tensor& x, const Tensor& values, int64_t out, int64_t bandwidth, bool bf16) {
+Tensor banded_product_cuda(const Tensor& x, const Tensor& values, int64_t out, int64_t bandwidth, bool bf16) {
   check_banded_product(x, values, out, bandwidth);
-  return tensor::raw_product(x, expanded(values, {out, x.size(1), bandwidth}).t(), precision(bf16));
+  return banded_product_by_windows(x, values, out, bandwidth, bf16);
 }
 
-BandedProductGrads gradients_by_expansion(const Tensor& grad, const Tensor& x, const Tensor& values, int64_t out, int64_t bandwidth,
-                                          bool bf16) {
+BandedProductGrads banded_product_backward_cuda(const Tensor& grad, const Tensor& x, const Tensor& values, int64_t out, int64_t bandwidth,
+                                                bool bf16) {
   check_banded_product(x, values, out, bandwidth);
-  const Band band{out, x.size(1), bandwidth};
-  const Tensor dense = tensor::raw_product(grad.t(), x, precision(bf16)).reshape({-1});
-  return {tensor::raw_product(grad, expanded(values, band), precision(bf16)), dense.take(band_positions(band).to(dense.device()))};
+  return banded_gradients_by_windows(grad, x, values, out, bandwidth, bf16);
 }
 
 }  // namespace
@@ -133,8 +126,8 @@ TORCH_LIBRARY_IMPL(assay, Meta, m) {
   m.impl("banded_product_backward", gradient_shapes);
 }
 TORCH_LIBRARY_IMPL(assay, CUDA, m) {
-  m.impl("banded_product", by_expansion);
-  m.impl("banded_product_backward", gradients_by_expansion);
+  m.impl("banded_product", banded_product_cuda);
+  m.impl("banded_product_backward", banded_product_backward_cuda);
 }
 
 }  // namespace assay::ops
