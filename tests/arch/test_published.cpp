@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "arch/helpers.h"
@@ -133,6 +134,55 @@ TEST_CASE("parameter counts are the published ones with the trainer's and with t
     const auto count = [&](const core::Value& options) { return arch::build(info, options, {1024, 16}, {}).params->count(); };
     CHECK(count(arch::preset_options(info, "trainer")) == c.trainer);
     if (c.constructor != c.trainer) CHECK(count(arch::preset_options(info, "constructor")) == c.constructor);
+  }
+}
+
+// Nats a token on random ones, V = 1024, two rows of 128, as the published code stands; a range where one was published.
+TEST_CASE("a variant's loss before the first update is the published one: median of five seeds within 0.3") {
+  struct Initial {
+    const char *name, *options;
+    double least, most;
+  };
+  constexpr Initial initial[] = {{"v1_shared_attn", "", 23.65, 23.65},
+                                 {"v2_conv", "", 23.4, 23.4},
+                                 {"v3_fourier_linattn", "", 7.5, 7.5},
+                                 {"v4_weight_shared", "", 21.4, 22.0},
+                                 {"v5_fft_linattn", "n_freq=64", 7.5, 7.5},
+                                 {"v6_banded_fourier", "", 23.65, 23.65},
+                                 {"v7_soft_ops", "n_channels=64", 7.6, 7.6},
+                                 {"v8_lowrank_vv", "interaction_rank=64", 14.6, 15.0},
+                                 {"v9_linattn", "", 23.1, 23.1},
+                                 {"v10_state_cond_op", "", 23.65, 23.65},
+                                 {"v11a_mixed_ops", "", 11.3, 11.3},
+                                 {"v11b_hard_routing", "", 23.5, 23.5},
+                                 {"v12_vocab_slice", "", 23.64, 23.64},
+                                 {"v13_with_embedding", "", 7.5, 7.5},
+                                 {"v14_data_dependent", "", 23.6, 23.6},
+                                 {"v15_aux_loss", "", 37.1, 37.1},
+                                 {"v16_multi_branch", "", 23.65, 23.65}};
+  const at::NoGradGuard no_grad;
+  for (const Initial& want : initial) {
+    INFO(std::string(want.name));
+    const auto& info = arch::find_architecture(want.name);
+    const core::Value options = merged(arch::preset_options(info, "reference"), options_of(want.options));
+    std::vector<double> losses;
+    for (uint64_t seed = 1; seed <= 5; ++seed) {
+      arch::BuildOptions build;
+      build.seed = seed;
+      const arch::Built b = arch::build(info, options, {1024, 128}, build);
+      const core::Stream stream(seed, "initial loss");
+      const auto draw = [&](uint64_t salt) {
+        return ids(2, 128, [&](int64_t r, int64_t t) {
+          return static_cast<int64_t>(stream.below(salt + static_cast<uint64_t>(128 * r + t), 1024));
+        });
+      };
+      b.model->begin({.training = true, .seed = seed});
+      losses.push_back(b.model->loss(b.model->forward(draw(0)), draw(1000)).item().toDouble());
+    }
+    std::sort(losses.begin(), losses.end());
+    INFO(losses[0] << " " << losses[1] << " " << losses[2] << " " << losses[3] << " " << losses[4]);
+    CHECK(losses[2] > want.least - 0.3);
+    CHECK(losses[2] < want.most + 0.3);
   }
 }
 
