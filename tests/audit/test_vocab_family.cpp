@@ -77,6 +77,7 @@ TEST_CASE("as in the published table, the fifteen variants with the reversed mas
     const auto findings = findings_of(name, preset(name, "historical"), audit::Level::quick);
     INFO(name << ":\n" << joined(findings));
     std::set<std::string> wanted = name == "v1_shared_attn" || name == "v2_conv" ? std::set<std::string>{} : leak;
+    if (name == "v11b_hard_routing") wanted.erase("causality of gradients");  // what its hard choices pass back is no derivative
     if (beside.count(name) != 0) wanted.insert(beside.at(name));
     CHECK(checks_of(findings) == wanted);
   }

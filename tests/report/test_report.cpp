@@ -159,7 +159,7 @@ TEST_CASE("a hostile name, question, message or fragment stays text") {
   CHECK(times(html, "<script") == times(html, "<script nonce=") + times(html, "<script type=\"application/json\""));
   CHECK(times(html, "</script>") == times(html, "<script"));
   CHECK(contains(body, "&lt;b onmouseover=alert(6)&gt;\\x01\\x1B[31m"));
-  CHECK(contains(body, "<iframe sandbox title=\"&lt;i&gt;lens&lt;/i&gt;\" srcdoc=\"&lt;p class=&quot;x&quot;&gt;"));
+  CHECK(contains(body, "<iframe sandbox title=\"&lt;i&gt;lens&lt;/i&gt;\" height=\"130\" srcdoc=\"&lt;p class=&quot;x&quot;&gt;"));
   CHECK(contains(body, "runs/$(touch /tmp/x); &#39;\\&#39;&#39;`id`&#39;\\&#39;&#39;-again"));
   const Value charts = data_of(html, "charts");
   CHECK(charts.at("chart-effects").at("data").at("values").as_array()[0].at("arm").as_string() == request.arm_name);
