@@ -2,6 +2,7 @@
 #include <ATen/ops/linalg_vector_norm.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "assay/audit/checks.h"
@@ -34,7 +35,8 @@ class Slope {
   double length() const { return at::linalg_vector_norm(b_.params->grads()).item().toDouble(); }
   const std::vector<tensor::Params::Entry>& entries() const { return b_.params->entries(); }
 
-  // What the backward pass says of a random direction, less what the loss does along it. `only` (null: all): the parameter that moves.
+  // What the backward pass says of a random direction, less what the loss does along it, beyond what a difference of twice the length says
+  // of the difference's own error (curvature and rounding). `only` (null: all): the parameter that moves.
   double error(uint64_t number, const tensor::Params::Entry* only) const {
     const at::NoGradGuard no_grad;
     const Tensor direction = b_.params->like_values(), start = b_.params->values().clone();
@@ -44,9 +46,9 @@ class Slope {
       b_.params->values().copy_(start + step * direction);
       return loss().item().toDouble();
     };
-    const double slope = (at(kStep) - at(-kStep)) / (2 * kStep);
+    const double slope = (at(kStep) - at(-kStep)) / (2 * kStep), wider = (at(2 * kStep) - at(-2 * kStep)) / (4 * kStep);
     b_.params->values().copy_(start);
-    return at::dot(b_.params->grads(), direction).item().toDouble() - slope;
+    return std::max(0.0, std::abs(at::dot(b_.params->grads(), direction).item().toDouble() - slope) - 2 * std::abs(wider - slope));
   }
 
  private:
@@ -71,7 +73,7 @@ class Slope {
 // The smallest error of several directions, as a share of the gradient's length.
 double error_of(const Slope& slope, const tensor::Params::Entry* only) {
   double least = HUGE_VAL;
-  for (uint64_t n = 0; n < kTries && least > kTolerance; ++n) least = std::min(least, std::abs(slope.error(n, only)) / slope.length());
+  for (uint64_t n = 0; n < kTries && least > kTolerance; ++n) least = std::min(least, slope.error(n, only) / slope.length());
   return least;
 }
 
