@@ -8,30 +8,14 @@
 #include "assay/audit/audit.h"
 #include "assay/core/log.h"
 #include "assay/core/random.h"
+#include "audit/decoder_findings.h"
 
 using namespace assay;
 
 namespace {
 
 // "sort_window=4 sort_sim=mean": options of the model.
-std::string findings(const std::string& options) {
-  core::set_quiet(true);
-  at::set_num_threads(1);
-  train::RunConfig config(arch::find_architecture("gpt2"));
-  for (const char* a : {"train.seq_len=16", "train.threads=1", "train.product=aten", "optim.lr=0.003", "optim.name=adamw",
-                        "model.n_layer=2", "model.n_embd=16", "model.n_head=2"})
-    config.settings.set_assignment(a, core::Source::command_line);
-  std::istringstream words(options);
-  for (std::string word; words >> word;) config.settings.set_assignment("model." + word, core::Source::command_line);
-  audit::Request request;
-  request.level = audit::Level::quick;
-  request.vocab = 32;
-  request.cache = false;
-  std::string all;
-  for (const audit::CheckResult& c : audit::audit(config, request, at::kCPU).checks)
-    for (const audit::Finding& f : c.findings) all += c.check + " at " + f.where + ": " + f.message + "\n";
-  return all;
-}
+std::string findings(const std::string& options) { return testing::findings_of_decoder("gpt2", options); }
 
 using Choices = std::vector<std::string>;
 

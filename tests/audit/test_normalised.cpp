@@ -7,30 +7,12 @@
 #include "assay/audit/audit.h"
 #include "assay/core/log.h"
 #include "assay/core/random.h"
+#include "audit/decoder_findings.h"
 
 using namespace assay;
+using testing::findings_of_decoder;
 
 namespace {
-
-// "gate=static dual_norm=true": options of the model.
-std::string findings(const char* name, const std::string& options) {
-  core::set_quiet(true);
-  at::set_num_threads(1);
-  train::RunConfig config(arch::find_architecture(name));
-  for (const char* a : {"train.seq_len=16", "train.threads=1", "train.product=aten", "optim.lr=0.003", "optim.name=adamw",
-                        "model.n_layer=2", "model.n_embd=16", "model.n_head=2"})
-    config.settings.set_assignment(a, core::Source::command_line);
-  std::istringstream words(options);
-  for (std::string word; words >> word;) config.settings.set_assignment("model." + word, core::Source::command_line);
-  audit::Request request;
-  request.level = audit::Level::quick;
-  request.vocab = 32;
-  request.cache = false;
-  std::string all;
-  for (const audit::CheckResult& c : audit::audit(config, request, at::kCPU).checks)
-    for (const audit::Finding& f : c.findings) all += c.check + " at " + f.where + ": " + f.message + "\n";
-  return all;
-}
 
 using Choices = std::vector<std::string>;
 
@@ -58,23 +40,23 @@ std::string combination(uint64_t number) {
 }  // namespace
 
 TEST_CASE("ngpt passes the quick audit as it is and with each hypothesis by itself, ngpt_official with either rotation") {
-  CHECK(findings("ngpt", "") == "");
-  CHECK(findings("ngpt", "alpha_attn=0.2 alpha_mlp=0.35") == "");
+  CHECK(findings_of_decoder("ngpt", "") == "");
+  CHECK(findings_of_decoder("ngpt", "alpha_attn=0.2 alpha_mlp=0.35") == "");
   for (const Choices& place : places())
     for (const std::string& option : place) {
       if (option.empty()) continue;
       INFO(option);
-      CHECK(findings("ngpt", option) == "");
+      CHECK(findings_of_decoder("ngpt", option) == "");
     }
   for (const char* rope : {"rope=standard", "rope=vendor"}) {
     INFO(rope);
-    CHECK(findings("ngpt_official", rope) == "");
+    CHECK(findings_of_decoder("ngpt_official", rope) == "");
   }
 }
 
 TEST_CASE("ten random combinations of the hypotheses pass the quick audit") {
   for (uint64_t n = 0; n < 10; ++n) {
     INFO(combination(n));
-    CHECK(findings("ngpt", combination(n)) == "");
+    CHECK(findings_of_decoder("ngpt", combination(n)) == "");
   }
 }
