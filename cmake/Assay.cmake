@@ -1,15 +1,22 @@
 # The words that the folders' CMakeLists.txt use. docs/build.md explains them.
 
-# assay_library(name SOURCES ... [LINK ...] [TORCH]): one static library a folder of src/assay. All of them end up whole in libassay.so.
+# assay_library(name SOURCES ... [LINK ...] [TORCH] [COLD]): one static library a folder of src/assay. All of them end up whole in libassay.so.
 # TORCH: the folder sees torch's headers, and the narrow precompiled header is included before each of its files.
+# COLD: its time is spent in other folders, so the optimizer's is not worth it.
 function(assay_library name)
-  cmake_parse_arguments(A "TORCH" "" "SOURCES;LINK" ${ARGN})
+  cmake_parse_arguments(A "TORCH;COLD" "" "SOURCES;LINK" ${ARGN})
   add_library(assay_${name} STATIC ${A_SOURCES})
   target_include_directories(assay_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
   target_link_libraries(assay_${name} PUBLIC ${A_LINK} PRIVATE assay_warnings)
+  if(name MATCHES "^(core|data)$")
+    target_link_libraries(assay_${name} PRIVATE assay_fuzzed)
+  endif()
   if(A_TORCH)
     target_link_libraries(assay_${name} PUBLIC torch::headers PRIVATE assay_narrow_torch)
     assay_use_pch(assay_${name})
+  endif()
+  if(A_COLD)
+    assay_optimize_little(assay_${name})
   endif()
   set_property(GLOBAL APPEND PROPERTY ASSAY_LIBRARIES assay_${name})
 endfunction()
@@ -21,15 +28,19 @@ function(assay_program)
   target_link_libraries(assay_program PRIVATE assay ${A_LINK} assay_warnings assay_narrow_torch)
   set_target_properties(assay_program PROPERTIES OUTPUT_NAME assay INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR};${ASSAY_TORCH}/lib")
   assay_use_pch(assay_program)
+  assay_optimize_little(assay_program)
   install(TARGETS assay_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endfunction()
 
-# assay_test(name SOURCES ... LINK ... [TIMEOUT seconds] [ENVIRONMENT ...] [LABELS ...]): a doctest program bin/test_<name>, one CTest
-# entry. LINK is `assay` (everything, torch too) or the static libraries of torch-free folders - never both, or symbols would exist twice.
+# assay_test(name SOURCES ... LINK ... [TIMEOUT seconds] [COST seconds] [ENVIRONMENT ...] [LABELS ...]): a doctest program bin/test_<name>,
+# one CTest entry. COST is about how long it takes, where that is long: CTest starts those first, so that none runs alone at the end. LINK is `assay` (everything, torch too) or the static libraries of torch-free folders - never both, or symbols would exist twice.
 function(assay_test name)
-  cmake_parse_arguments(A "" "TIMEOUT" "SOURCES;LINK;ENVIRONMENT;LABELS" ${ARGN})
+  cmake_parse_arguments(A "" "TIMEOUT;COST" "SOURCES;LINK;ENVIRONMENT;LABELS" ${ARGN})
   if(NOT A_TIMEOUT)
     set(A_TIMEOUT 300)
+  endif()
+  if(NOT A_COST)
+    set(A_COST 0)
   endif()
   add_executable(test_${name} ${A_SOURCES} $<TARGET_OBJECTS:assay_test_main>)
   target_include_directories(test_${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
@@ -38,6 +49,9 @@ function(assay_test name)
   if("assay" IN_LIST A_LINK)
     target_link_libraries(test_${name} PRIVATE assay_narrow_torch)
     assay_use_pch(test_${name})
+    assay_optimize_little(test_${name})
+  else()
+    target_compile_options(test_${name} PRIVATE -O0)
   endif()
   # Repetitions by the thousand look for wrong numbers, not for wrong memory: with sanitizers they take many minutes.
   set(without "")
@@ -45,7 +59,7 @@ function(assay_test name)
     set(without "--source-file-exclude=*test_grammar.cpp,*test_ngram.cpp,*test_overlap*,*test_generator.cpp,*test_calibrate.cpp,*test_decision.cpp,*test_estimates.cpp,*test_intervals.cpp,*report/test_report.cpp,*report/test_command.cpp")
   endif()
   add_test(NAME ${name} COMMAND test_${name} ${without})
-  set_tests_properties(${name} PROPERTIES TIMEOUT ${A_TIMEOUT} LABELS "unit;${A_LABELS}"
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${A_TIMEOUT} COST ${A_COST} LABELS "unit;${A_LABELS}"
     ENVIRONMENT "ASSAY_PROGRAM=${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/assay;${ASSAY_TEST_ENVIRONMENT};${A_ENVIRONMENT}")
 endfunction()
 
@@ -56,7 +70,7 @@ function(assay_fuzz name)
   set(found ${PROJECT_BINARY_DIR}/fuzz/${name})
   file(MAKE_DIRECTORY ${found}/corpus)
   add_executable(fuzz_${name} ${A_SOURCES})
-  target_link_libraries(fuzz_${name} PRIVATE ${A_LINK} assay_warnings)
+  target_link_libraries(fuzz_${name} PRIVATE ${A_LINK} assay_warnings assay_fuzzed)
   target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
   set(dictionary "")
   if(A_DICTIONARY)
@@ -66,6 +80,12 @@ function(assay_fuzz name)
   add_test(NAME fuzz_${name} COMMAND fuzz_${name} -max_total_time=${ASSAY_FUZZ_SECONDS} -timeout=10 -rss_limit_mb=2048 ${dictionary}
     -artifact_prefix=${found}/ ${found}/corpus ${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name})
   set_tests_properties(fuzz_${name} PROPERTIES TIMEOUT ${timeout} LABELS fuzz)
+endfunction()
+
+# In release builds, for files that compile longer than they ever run: -O1 takes two thirds of -O3's time. (-O0 takes a third, but with it GCC
+# refuses a header that was precompiled with optimisation.)
+function(assay_optimize_little target)
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
 endfunction()
 
 # Includes the precompiled narrow torch header (target assay_pch) before each file of a target. Files include what they need all the

@@ -8,7 +8,7 @@ using namespace assay::test;
 
 namespace {
 
-core::Value results() {
+core::Value campaign_results() {
   return core::parse_json(R"({
     "name": "demo", "question": "Does it help?", "control": "gpt2", "metric": "val_loss", "rule": "sequential", "done": 6, "unfinished": 2,
     "members": [{"arm": "gpt2"}],
@@ -25,7 +25,7 @@ core::Value results() {
 }  // namespace
 
 TEST_CASE("a verdict is a sentence an arm, then a table") {
-  const std::string text = cli::render_verdict(results());
+  const std::string text = cli::render_verdict(campaign_results());
   INFO(text);
   CHECK(contains(text, "demo: Does it help?\n"));
   CHECK(contains(text, "v8 beats gpt2 by 0.04.\n"));
@@ -40,7 +40,7 @@ TEST_CASE("a verdict is a sentence an arm, then a table") {
 }
 
 TEST_CASE("the document opens each arm with the keys that scripts read, and passes the others on") {
-  const core::Value v = cli::verdict_document(results());
+  const core::Value v = cli::verdict_document(campaign_results());
   CHECK(v.find("members") == nullptr);
   CHECK(v.at("metric").as_string() == "val_loss");
   const auto& arms = v.at("arms").as_array();
@@ -57,7 +57,7 @@ TEST_CASE("the document opens each arm with the keys that scripts read, and pass
 }
 
 TEST_CASE("a control without a verdict is called one, and its own fault is said first") {
-  core::Value v = results();
+  core::Value v = campaign_results();
   v["arms"].as_array()[0] = core::parse_json(R"({"name": "gpt2", "verdict": null, "reason": "audit failed"})", "test");
   CHECK(cli::verdict_document(v).at("arms").as_array()[0].at("verdict").as_string() == "control");
   CHECK(contains(cli::render_verdict(v), "The control counts for nothing: audit failed\n"));

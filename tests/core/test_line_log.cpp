@@ -17,28 +17,28 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-bool accept_all(std::string_view) { return true; }
+bool accept_every_line(std::string_view) { return true; }
 
-void put(const std::string& path, const std::string& content) { std::ofstream(path, std::ios::binary) << content; }
+void put_lines(const std::string& path, const std::string& content) { std::ofstream(path, std::ios::binary) << content; }
 
 }  // namespace
 
 TEST_CASE("a line log appends lines and finds them again") {
   const Scratch dir;
   {
-    LineLog log(real_files(), dir / "log", accept_all);
+    LineLog log(real_files(), dir / "log", accept_every_line);
     log.append("one");
     log.append("");
     log.sync();
   }
-  LineLog(real_files(), dir / "log", accept_all).append("three");
+  LineLog(real_files(), dir / "log", accept_every_line).append("three");
   CHECK(read_file(dir / "log") == "one\n\nthree\n");
 }
 
 TEST_CASE("a line log drops what follows the last complete line that is accepted") {
   const Scratch dir;
   const auto reopened = [&](const std::string& content) {
-    put(dir / "log", content);
+    put_lines(dir / "log", content);
     LineLog(real_files(), dir / "log", [](std::string_view line) { return line.starts_with("ok"); }).append("ok new");
     return read_file(dir / "log");
   };
@@ -52,7 +52,7 @@ TEST_CASE("a line log drops what follows the last complete line that is accepted
 
 TEST_CASE("a line with a line break is refused") {
   const Scratch dir;
-  LineLog log(real_files(), dir / "log", accept_all);
+  LineLog log(real_files(), dir / "log", accept_every_line);
   CHECK_THROWS_AS(log.append("a\nb"), ConfigError);
   CHECK(read_file(dir / "log").empty());
 }
@@ -61,10 +61,10 @@ TEST_CASE("whichever call of a line log fails, every line that was accepted is t
   Names accepted;
   const auto prepare = [&](const Scratch& dir) {
     accepted.clear();
-    put(dir / "log", "old line\ntorn");
+    put_lines(dir / "log", "old line\ntorn");
   };
   const auto run = [&](FileSystem& fs, const Scratch& dir) {
-    LineLog log(fs, dir / "log", accept_all);
+    LineLog log(fs, dir / "log", accept_every_line);
     std::string first_error;
     for (const char* line : {"first new line", "second new line", "third new line"}) {
       const std::string error = message_of<ResourceError>([&] {
@@ -93,19 +93,19 @@ TEST_CASE("a torn line that could not be taken back at once is taken back later 
   const Scratch dir;
   FailingFiles files(3, ENOSPC, true);  // open, sync the directory, write, and all after it
   {
-    LineLog log(files, dir / "log", accept_all);
+    LineLog log(files, dir / "log", accept_every_line);
     CHECK_THROWS_AS(log.append("0123456789"), ResourceError);
     CHECK_THROWS_AS(log.append("0123456789"), ResourceError);
   }
   CHECK(read_file(dir / "log") == "01234");
-  LineLog(real_files(), dir / "log", accept_all).append("a");
+  LineLog(real_files(), dir / "log", accept_every_line).append("a");
   CHECK(read_file(dir / "log") == "a\n");
 }
 
 TEST_CASE("after a failed sync a line log accepts nothing more") {
   const Scratch dir;
   FailingFiles files(4, EIO);  // open, sync the directory, write, sync
-  LineLog log(files, dir / "log", accept_all);
+  LineLog log(files, dir / "log", accept_every_line);
   log.append("a");
   CHECK_THROWS_AS(log.sync(), ResourceError);
   CHECK(contains(message_of<ResourceError>([&] { log.sync(); }), "earlier sync failed"));

@@ -15,13 +15,13 @@ using namespace assay::results;
 
 namespace {
 
-struct Scratch {
+struct RunScratch {
   std::string path;
-  Scratch() {
+  RunScratch() {
     char name[] = "/tmp/assay-results-XXXXXX";
     path = mkdtemp(name);
   }
-  ~Scratch() { std::filesystem::remove_all(path); }
+  ~RunScratch() { std::filesystem::remove_all(path); }
   void write(const std::string& name, const std::string& text) const { std::ofstream(path + "/" + name, std::ios::binary) << text; }
 };
 
@@ -44,7 +44,7 @@ Summary example() {
 }  // namespace
 
 TEST_CASE("a summary reads back as it was written, with null for what was not measured") {
-  const Scratch dir;
+  const RunScratch dir;
   write_summary(dir.path, example());
   const auto s = read_summary(dir.path);
   REQUIRE(s);
@@ -55,7 +55,7 @@ TEST_CASE("a summary reads back as it was written, with null for what was not me
 }
 
 TEST_CASE("a loss that is not finite is stored as not measured") {
-  const Scratch dir;
+  const RunScratch dir;
   Summary s = example();
   s.val_loss = std::numeric_limits<double>::infinity();
   write_summary(dir.path, s);
@@ -63,7 +63,7 @@ TEST_CASE("a loss that is not finite is stored as not measured") {
 }
 
 TEST_CASE("a directory without a summary belongs to a run that has not ended") {
-  const Scratch dir;
+  const RunScratch dir;
   CHECK_FALSE(read_summary(dir.path));
   CHECK_FALSE(read_summary(dir.path + "/absent"));
 }
@@ -85,7 +85,7 @@ TEST_CASE("every field of a summary is wanted, by name and kind") {
 }
 
 TEST_CASE("a status that is none of the three, and text that is no object, are refused with the file's name") {
-  const Scratch dir;
+  const RunScratch dir;
   Value v = example().to_value();
   v["status"] = "fine\x1b[31m";
   dir.write("summary.json", assay::core::to_json(v));
@@ -97,13 +97,13 @@ TEST_CASE("a status that is none of the three, and text that is no object, are r
 }
 
 TEST_CASE("a directory in the place of summary.json is an error") {
-  const Scratch dir;
+  const RunScratch dir;
   std::filesystem::create_directory(dir.path + "/summary.json");
   CHECK_THROWS_AS(read_summary(dir.path), DataError);
 }
 
 TEST_CASE("metrics are read line by line; a last line without its end is left out") {
-  const Scratch dir;
+  const RunScratch dir;
   dir.write("metrics.jsonl", "{\"step\": 1, \"kind\": \"train\", \"loss\": 2.5}\n{\"step\": 2, \"kind\": \"val\"}\n{\"step\": 3, \"ki");
   const auto lines = read_metrics(dir.path);
   REQUIRE(lines.size() == 2);
@@ -112,7 +112,7 @@ TEST_CASE("metrics are read line by line; a last line without its end is left ou
 }
 
 TEST_CASE("a damaged line of metrics names its number") {
-  const Scratch dir;
+  const RunScratch dir;
   dir.write("metrics.jsonl", "{\"step\": 1, \"kind\": \"train\"}\n{\"step\": \"two\", \"kind\": \"train\"}\n");
   CHECK_THROWS_WITH_AS(read_metrics(dir.path), doctest::Contains("line 2: field 'step'"), DataError);
   dir.write("metrics.jsonl", "\n");
@@ -120,7 +120,7 @@ TEST_CASE("a damaged line of metrics names its number") {
 }
 
 TEST_CASE("the last line of metrics is found in a long file, and is null without one") {
-  const Scratch dir;
+  const RunScratch dir;
   CHECK(last_metrics(dir.path).is_null());
   dir.write("metrics.jsonl", "");
   CHECK(last_metrics(dir.path).is_null());
@@ -132,7 +132,7 @@ TEST_CASE("the last line of metrics is found in a long file, and is null without
 }
 
 TEST_CASE("the tail of a file is its last bytes") {
-  const Scratch dir;
+  const RunScratch dir;
   dir.write("text", "0123456789");
   CHECK(tail_of(dir.path + "/text", 3) == "789");
   CHECK(tail_of(dir.path + "/text", 30) == "0123456789");
@@ -140,7 +140,7 @@ TEST_CASE("the tail of a file is its last bytes") {
 }
 
 TEST_CASE("a run has checkpoints where the folder holds something") {
-  const Scratch dir;
+  const RunScratch dir;
   CHECK_FALSE(has_checkpoints(dir.path));
   std::filesystem::create_directories(dir.path + "/checkpoints");
   CHECK_FALSE(has_checkpoints(dir.path));

@@ -10,8 +10,8 @@ using namespace assay::test;
 
 namespace {
 
-struct Root : Scratch {
-  Root() {
+struct QueryRoot : Scratch {
+  QueryRoot() {
     write_run(*this / "a", summary("gpt2", 1, 2.5), 0.003);
     write_run(*this / "b", summary("gpt2", 2, 3.5), 0.01);
     write_run(*this / "c", summary("v8_lowrank_vv", 1, 2.0), 0.003);
@@ -40,7 +40,7 @@ std::string refusal(const RunIndex& index, const RunQuery& query) {
 }  // namespace
 
 TEST_CASE("conditions pick runs by text, number, truth, option and what is not known") {
-  const Root root;
+  const QueryRoot root;
   const RunIndex index(root.path());
   CHECK(found(index, {}) == "a b c d/d e ");
   CHECK(found(index, {"arch=gpt2"}) == "a b ");
@@ -72,7 +72,7 @@ TEST_CASE("conditions pick runs by text, number, truth, option and what is not k
 }
 
 TEST_CASE("values never become SQL") {
-  const Root root;
+  const QueryRoot root;
   const RunIndex index(root.path());
   CHECK(found(index, {"error='; DROP TABLE runs; --"}) == "d/d ");
   CHECK(found(index, {"arch=gpt2' OR '1'='1"}) == "");
@@ -84,7 +84,7 @@ TEST_CASE("values never become SQL") {
 }
 
 TEST_CASE("a condition that cannot be read, or that does not fit its column, is refused with what was wanted") {
-  const Root root;
+  const QueryRoot root;
   const RunIndex index(root.path());
   for (const auto& [condition, wanted] :
        std::vector<std::pair<std::string, std::string>>{{"val_loss", "wanted NAME OP VALUE"},
@@ -110,7 +110,7 @@ TEST_CASE("a condition that cannot be read, or that does not fit its column, is 
 }
 
 TEST_CASE("sorting puts what is not known last, both ways, and ties by path") {
-  const Root root;
+  const QueryRoot root;
   const RunIndex index(root.path());
   CHECK(found(index, {}, "val_loss") == "c a b d/d e ");
   CHECK(found(index, {}, "-val_loss") == "b a c d/d e ");
@@ -120,7 +120,7 @@ TEST_CASE("sorting puts what is not known last, both ways, and ties by path") {
 }
 
 TEST_CASE("columns come in the order asked for, options by their whole name; places and a limit narrow the list") {
-  const Root root;
+  const QueryRoot root;
   const RunIndex index(root.path());
   const RunListing l = query_runs(index, {.columns = {"kind", "seed", "optim.lr"}, .sort = "-seed", .limit = 2});
   REQUIRE(l.headings.size() == 3);

@@ -11,7 +11,7 @@ using assay::core::ConfigError;
 
 namespace {
 
-Design design(int64_t arms, int64_t max_seeds) {
+Design design_of(int64_t arms, int64_t max_seeds) {
   Design d;
   for (int64_t a = 0; a < arms; ++a) d.hypotheses.push_back({"arm" + std::to_string(a), "control"});
   d.max_seeds = max_seeds;
@@ -22,20 +22,20 @@ Design design(int64_t arms, int64_t max_seeds) {
 
 TEST_CASE("a design whose seeds cannot give a verdict is refused, and one more seed is enough") {
   CHECK_THROWS_WITH_AS(
-      check(design(1, 5)),
+      check(design_of(1, 5)),
       "[design] max_seeds is 5; wanted at least 6, the fewest seeds that can give arm0 a verdict among 1 hypotheses at alpha = 0.05",
       ConfigError);
-  CHECK_NOTHROW(check(design(1, 6)));
-  CHECK_THROWS_AS(check(design(4, 7)), ConfigError);
-  CHECK_NOTHROW(check(design(4, 8)));
-  Design wide = design(1, 6);
+  CHECK_NOTHROW(check(design_of(1, 6)));
+  CHECK_THROWS_AS(check(design_of(4, 7)), ConfigError);
+  CHECK_NOTHROW(check(design_of(4, 8)));
+  Design wide = design_of(1, 6);
   wide.kappa = {0.15, 0.3, 0.6, 1.2, 2.4, 4.8};
   CHECK_THROWS_AS(check(wide), ConfigError);
   CHECK(fewest_seeds(wide, wide.hypotheses[0]) == 7);
 }
 
 TEST_CASE("a threshold's averaged e-value can reach 20 at six seeds at the earliest") {
-  Design d = design(1, 5);
+  Design d = design_of(1, 5);
   d.hypotheses[0].escape_threshold = 6.5;
   CHECK_THROWS_AS(check(d), ConfigError);
   CHECK(fewest_seeds(d, d.hypotheses[0]) == 6);
@@ -43,11 +43,11 @@ TEST_CASE("a threshold's averaged e-value can reach 20 at six seeds at the earli
 
 TEST_CASE("every number of a design that is out of range is refused") {
   const auto refused = [](void (*spoil)(Design&)) {
-    Design d = design(2, 20);
+    Design d = design_of(2, 20);
     spoil(d);
     CHECK_THROWS_AS(check(d), ConfigError);
   };
-  CHECK_NOTHROW(check(design(2, 20)));
+  CHECK_NOTHROW(check(design_of(2, 20)));
   refused([](Design& d) { d.hypotheses.clear(); });
   refused([](Design& d) { d.alpha = 0; });
   refused([](Design& d) { d.alpha = std::nan(""); });
@@ -63,7 +63,7 @@ TEST_CASE("every number of a design that is out of range is refused") {
 }
 
 TEST_CASE("everything that the rule depends on is in the design's document") {
-  Design d = design(1, 20);
+  Design d = design_of(1, 20);
   const std::string before = assay::core::to_json(document_of(d));
   const auto changes = [&](void (*change)(Design&)) {
     Design other = d;

@@ -14,7 +14,7 @@ namespace {
 
 const std::vector<double> three = {0.021, 0.013, 0.034};
 const std::vector<double> eight = {0.5, -0.25, 0.125, 0.75, -0.5, 0.375, 0.0625, 1.0};
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kUnbounded = std::numeric_limits<double>::infinity();
 
 }  // namespace
 
@@ -76,9 +76,9 @@ TEST_CASE("equal differences have no spread, also where their mean does not roun
   CHECK(s.sd == 0);
   CHECK(s.lower == 0.1);
   CHECK(s.upper == 0.1);
-  CHECK(s.t == kInfinity);
+  CHECK(s.t == kUnbounded);
   CHECK(s.p_two_sided == 0);
-  CHECK(paired_t(std::vector<double>{-0.3, -0.3}).t == -kInfinity);
+  CHECK(paired_t(std::vector<double>{-0.3, -0.3}).t == -kUnbounded);
 }
 
 TEST_CASE("differences that are all zero are no evidence") {
@@ -89,7 +89,7 @@ TEST_CASE("differences that are all zero are no evidence") {
 }
 
 TEST_CASE("a non-finite difference or a confidence outside (0, 1) is refused") {
-  CHECK_THROWS_WITH_AS(paired_t(std::vector<double>{1, kInfinity}), "[stats] value 1 of 2 is not finite", ConfigError);
+  CHECK_THROWS_WITH_AS(paired_t(std::vector<double>{1, kUnbounded}), "[stats] value 1 of 2 is not finite", ConfigError);
   CHECK_THROWS_AS(paired_t(std::vector<double>{1, std::nan("")}), ConfigError);
   for (double confidence : {0.0, 1.0, -0.5, 95.0, std::nan("")}) CHECK_THROWS_AS(paired_t(three, confidence), ConfigError);
 }

@@ -14,7 +14,7 @@ namespace {
 
 using core::Value;
 
-constexpr int64_t kTokens = 50, kBytes = 200, kMostTokens = 100000;  // --ngram
+constexpr int64_t kTokens = 50, kBytes = 200, kLongestGram = 100000;  // --ngram
 constexpr uint64_t kLong = uint64_t{1} << 24;                        // tokens to read, from which on progress is shown
 constexpr uint64_t kExcerpt = 160;
 
@@ -118,7 +118,7 @@ int run_overlap(const Arguments& args) {
   line.option("--tokenizer", paths.tokenizer, "of shards: bytes, a SentencePiece .model file, or auto: what lies beside them (auto)");
   line.flag("--split-paragraphs", paths.split_paragraphs, "a blank line ends a document of a .txt file");
   if (!line.parse(args)) return 0;
-  if (line.given("--ngram")) check_range("--ngram", ngram, 2, kMostTokens);
+  if (line.given("--ngram")) check_range("--ngram", ngram, 2, kLongestGram);
   check_range("--longest", longest, 0, 10000);
   if (line.given("VAL") && paths.val.empty()) throw core::ConfigError("data", "VAL: wanted a path, found an empty name");
   const data::OverlapSides sides = data::open_overlap_sides(paths);

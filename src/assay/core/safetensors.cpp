@@ -38,7 +38,7 @@ constexpr std::array<TypeRow, 10> types{{{DType::f64, "F64", 8},
                                          {DType::u8, "U8", 1},
                                          {DType::boolean, "BOOL", 1}}};
 
-std::string quoted(std::string_view text) { return std::string("\"").append(text).append("\""); }
+std::string in_quotes(std::string_view text) { return std::string("\"").append(text).append("\""); }
 
 std::string shape_text(const std::vector<int64_t>& shape) {
   std::string text = "[";
@@ -72,7 +72,7 @@ class Entry {
     }
     for (const auto& [key, value] : fields.as_object()) {
       if (key != "dtype" && key != "shape" && key != "data_offsets") {
-        fail("unknown field " + quoted(key) + ", wanted dtype, shape and data_offsets");
+        fail("unknown field " + in_quotes(key) + ", wanted dtype, shape and data_offsets");
       }
     }
   }
@@ -98,7 +98,7 @@ class Entry {
   }
 
   [[noreturn]] void fail(const std::string& what) const {
-    throw DataError("safetensors", std::string(where_) + ": tensor " + quoted(printable(name_, 100)) + ": " + what);
+    throw DataError("safetensors", std::string(where_) + ": tensor " + in_quotes(printable(name_, 100)) + ": " + what);
   }
 
  private:
@@ -117,7 +117,7 @@ class Entry {
     }
     const auto row = std::find_if(types.begin(), types.end(), [&](const TypeRow& t) { return t.name == value.as_string(); });
     if (row == types.end()) {
-      fail("unknown dtype " + quoted(printable(value.as_string(), 40)));
+      fail("unknown dtype " + in_quotes(printable(value.as_string(), 40)));
     }
     return row->type;
   }
@@ -159,7 +159,7 @@ std::string_view header_text(std::string_view bytes, std::string_view where) {
   const std::string_view header = bytes.substr(length_bytes, length);
   const std::string_view text = header.substr(0, header.find_last_not_of(' ') + 1);
   if (!text.starts_with('{') || !text.ends_with('}')) {
-    fail(where, "header is " + quoted(printable(text, 40)) + ", wanted {...} followed by nothing but spaces");
+    fail(where, "header is " + in_quotes(printable(text, 40)) + ", wanted {...} followed by nothing but spaces");
   }
   return text;
 }
@@ -171,7 +171,7 @@ std::map<std::string, std::string> metadata_from(const Value& fields, std::strin
   std::map<std::string, std::string> out;
   for (const auto& [key, value] : fields.as_object()) {
     if (!value.is_string()) {
-      fail(where, "__metadata__ " + quoted(printable(key, 100)) + " is a " + value.kind() + ", wanted a string");
+      fail(where, "__metadata__ " + in_quotes(printable(key, 100)) + " is a " + value.kind() + ", wanted a string");
     }
     out.emplace(key, value.as_string());
   }
@@ -187,7 +187,7 @@ void check_contiguous(const std::vector<Placed>& placed, uint64_t size, std::str
   uint64_t cursor = 0;
   for (const auto& [begin, tensor] : placed) {
     if (begin != cursor) {
-      fail(where, "tensor " + quoted(printable(tensor.name, 100)) + " begins at " + std::to_string(begin) +
+      fail(where, "tensor " + in_quotes(printable(tensor.name, 100)) + " begins at " + std::to_string(begin) +
                       (begin < cursor ? ", inside" : ", after a gap behind") + " the one that ends at " + std::to_string(cursor));
     }
     cursor += tensor.bytes.size();
@@ -198,7 +198,7 @@ void check_contiguous(const std::vector<Placed>& placed, uint64_t size, std::str
 }
 
 void check_writable(const TensorView& tensor, std::set<std::string_view>& names) {
-  const auto reject = [&](const std::string& what) { throw ConfigError("safetensors", "tensor " + quoted(tensor.name) + ": " + what); };
+  const auto reject = [&](const std::string& what) { throw ConfigError("safetensors", "tensor " + in_quotes(tensor.name) + ": " + what); };
   if (tensor.name.empty() || tensor.name == metadata_key || !is_utf8(tensor.name)) {
     reject("the name is empty, reserved or not UTF-8");
   }
@@ -215,7 +215,7 @@ Value metadata_value(const std::map<std::string, std::string>& metadata) {
   Value::Object out;
   for (const auto& [key, text] : metadata) {
     if (!is_utf8(key) || !is_utf8(text)) {
-      throw ConfigError("safetensors", "metadata " + quoted(key) + ": is not UTF-8");
+      throw ConfigError("safetensors", "metadata " + in_quotes(key) + ": is not UTF-8");
     }
     out.emplace_back(key, Value(text));
   }
@@ -242,7 +242,7 @@ size_t size_of(DType d) { return types[static_cast<size_t>(d)].size; }
 int64_t TensorView::numel() const {
   int64_t count = 0;
   if (!count_elements(shape, count)) {
-    throw DataError("safetensors", "tensor " + quoted(name) + ": shape " + shape_text(shape) + " has no size");
+    throw DataError("safetensors", "tensor " + in_quotes(name) + ": shape " + shape_text(shape) + " has no size");
   }
   return count;
 }
@@ -287,7 +287,7 @@ const TensorView* SafeTensors::find(std::string_view name) const {
 const TensorView& SafeTensors::at(std::string_view name) const {
   const TensorView* tensor = find(name);
   if (tensor == nullptr) {
-    fail(where_, "no tensor " + quoted(name));
+    fail(where_, "no tensor " + in_quotes(name));
   }
   return *tensor;
 }

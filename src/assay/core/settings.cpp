@@ -15,7 +15,7 @@ namespace assay::core {
 
 namespace {
 
-constexpr const char* kSpeaker = "options";
+constexpr const char* kSettingsSpeaker = "options";
 
 std::string uppercase(std::string_view text) {
   std::string out(text);
@@ -32,7 +32,7 @@ std::map<std::string, std::string> by_upper_name(const std::vector<std::pair<std
     if (!wanted.count(upper)) continue;
     const auto [it, first] = out.emplace(upper, value);
     if (!first && it->second != value)
-      throw ConfigError(kSpeaker, "the environment sets " + upper + " in two spellings, to '" + printable(it->second, 80) + "' and '" +
+      throw ConfigError(kSettingsSpeaker, "the environment sets " + upper + " in two spellings, to '" + printable(it->second, 80) + "' and '" +
                                       printable(value, 80) + "'");
   }
   return out;
@@ -91,7 +91,7 @@ void flatten(const Value& v, const std::string& path, std::map<std::string, cons
 
 void Settings::add(Bound section) {
   const std::string& name = section.schema().section();
-  if (find(name)) throw ConfigError(kSpeaker, "the section '" + name + "' is there already");
+  if (find(name)) throw ConfigError(kSettingsSpeaker, "the section '" + name + "' is there already");
   sections_.push_back(std::move(section));
 }
 
@@ -106,13 +106,13 @@ Bound& Settings::section(std::string_view name) {
   if (Bound* found = find(name)) return *found;
   std::vector<std::string> known;
   for (const Bound& b : sections_) known.push_back(b.schema().section());
-  throw ConfigError(kSpeaker, unknown_name("section", name, known));
+  throw ConfigError(kSettingsSpeaker, unknown_name("section", name, known));
 }
 
 void Settings::set_assignment(std::string_view text, Source source) {
   const size_t equals = text.find('=');
   if (equals == std::string_view::npos || equals == 0)
-    throw ConfigError(kSpeaker, "'" + printable(text, 80) + "' came; OPTION=VALUE was wanted");
+    throw ConfigError(kSettingsSpeaker, "'" + printable(text, 80) + "' came; OPTION=VALUE was wanted");
   set(text.substr(0, equals), Value(text.substr(equals + 1)), source);
 }
 
@@ -125,17 +125,17 @@ void Settings::set(std::string_view path, const Value& v, Source source) {
     if (b.schema().find(path)) owners.push_back(&b);
     for (const Field& f : b.schema().fields()) known.push_back(f.name);
   }
-  if (owners.empty()) throw ConfigError(kSpeaker, unknown_name("option", path, known));
+  if (owners.empty()) throw ConfigError(kSettingsSpeaker, unknown_name("option", path, known));
   if (owners.size() > 1) {
     std::vector<std::string> paths;
     for (const Bound* b : owners) paths.push_back(b->schema().section() + "." + std::string(path));
-    throw ConfigError(kSpeaker, fmt::format("'{}' could be any of {}; write its section too", path, fmt::join(paths, ", ")));
+    throw ConfigError(kSettingsSpeaker, fmt::format("'{}' could be any of {}; write its section too", path, fmt::join(paths, ", ")));
   }
   owners.front()->set(path, v, source);
 }
 
 void Settings::set_document(const Value& document, Source source) {
-  if (!document.is_object()) throw ConfigError(kSpeaker, std::string("sections of options were wanted, but ") + document.kind() + " came");
+  if (!document.is_object()) throw ConfigError(kSettingsSpeaker, std::string("sections of options were wanted, but ") + document.kind() + " came");
   for (const auto& [name, options] : document.as_object()) section(name).set_all(options, source);
 }
 

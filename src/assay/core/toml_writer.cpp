@@ -9,11 +9,11 @@ namespace assay::core {
 
 namespace {
 
-constexpr const char* kSpeaker = "toml";
+constexpr const char* kTomlSpeaker = "toml";
 
 // A JSON string is a TOML basic string, but for DEL, which JSON leaves as it is.
 std::string quoted(const std::string& text) {
-  if (!is_utf8(text)) throw ConfigError(kSpeaker, "'" + printable(text, 80) + "' is not valid UTF-8");
+  if (!is_utf8(text)) throw ConfigError(kTomlSpeaker, "'" + printable(text, 80) + "' is not valid UTF-8");
   std::string out;
   for (const char c : to_json(text)) {
     if (c == '\x7f') {
@@ -53,7 +53,7 @@ std::string inline_table(const Value& v) {
 }
 
 std::string inline_text(const Value& v) {
-  if (v.is_null()) throw ConfigError(kSpeaker, "null has no form in TOML; leave the key out");
+  if (v.is_null()) throw ConfigError(kTomlSpeaker, "null has no form in TOML; leave the key out");
   if (v.is_string()) return quoted(v.as_string());
   if (v.is_array()) return inline_array(v);
   if (v.is_object()) return inline_table(v);
@@ -99,7 +99,7 @@ class Writer {
 }  // namespace
 
 std::string to_toml(const Value& object) {
-  if (!object.is_object()) throw ConfigError(kSpeaker, std::string("a table was wanted, but ") + object.kind() + " came");
+  if (!object.is_object()) throw ConfigError(kTomlSpeaker, std::string("a table was wanted, but ") + object.kind() + " came");
   Writer writer;
   writer.members(object, "");
   return writer.take();

@@ -12,7 +12,7 @@ namespace {
 using Kind = Tokenizer::TextTable::Kind;
 using Extent = Tokenizer::TextTable::Extent;
 
-constexpr uint64_t kChunk = uint64_t{1} << 20;
+constexpr uint64_t kCountBytes = uint64_t{1} << 20;
 
 uint64_t less(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
 
@@ -154,7 +154,7 @@ ByteCount count_bytes(const TokenSource& source, const Tokenizer& tokenizer, uin
   std::vector<uint16_t> tokens;
   for (uint64_t at = first; at < end; at += std::max<uint64_t>(tokens.size() - 1, 1)) {
     if (at + 1 == end && at > first) break;
-    tokens.resize(std::min(kChunk, end - at));
+    tokens.resize(std::min(kCountBytes, end - at));
     source.read(at, tokens.size(), tokens.data());
     if (at == first) counter.begin(tokens.front());
     for (size_t i = 1; i < tokens.size(); ++i) counter.add(tokens[i - 1], tokens[i]);

@@ -15,11 +15,11 @@
 namespace assay::data {
 namespace {
 
-enum class Kind { embedded, text, shards };
+enum class SourceKind { embedded, text, shards };
 
-Kind kind_of(const std::string& path) {
-  if (is_embedded(path)) return Kind::embedded;
-  return is_text_file(path) && !core::directory_exists(path) ? Kind::text : Kind::shards;
+SourceKind kind_of(const std::string& path) {
+  if (is_embedded(path)) return SourceKind::embedded;
+  return is_text_file(path) && !core::directory_exists(path) ? SourceKind::text : SourceKind::shards;
 }
 
 // What is neither a name nor a path is more often a misspelt name than a missing file.
@@ -49,26 +49,26 @@ Generator generator_of(const DataConfig& config) {
   return g;
 }
 
-std::unique_ptr<Tokenizer> tokenizer_for(const DataConfig& config, Kind kind) {
-  if (kind == Kind::embedded && !generator_of(config).has_text()) {
+std::unique_ptr<Tokenizer> tokenizer_for(const DataConfig& config, SourceKind kind) {
+  if (kind == SourceKind::embedded && !generator_of(config).has_text()) {
     if (config.tokenizer == "auto") return nullptr;
     throw core::ConfigError("data", "tokenizer: wanted auto, because " + config.path + " holds no text; found " + config.tokenizer);
   }
-  if (kind == Kind::embedded && config.tokenizer == "words") return word_tokenizer(config.grammar_words);
+  if (kind == SourceKind::embedded && config.tokenizer == "words") return word_tokenizer(config.grammar_words);
   if (config.tokenizer != "auto") return open_tokenizer(config.tokenizer);
-  return kind == Kind::shards ? tokenizer_beside(config.path) : byte_tokenizer();
+  return kind == SourceKind::shards ? tokenizer_beside(config.path) : byte_tokenizer();
 }
 
 // Shards that a generator without text made say how many symbols it has.
-int64_t symbols_of(const DataConfig& config, Kind kind) {
+int64_t symbols_of(const DataConfig& config, SourceKind kind) {
   if (config.vocab_size > 0) return config.vocab_size;
-  if (kind == Kind::text) return 0;
-  if (kind == Kind::embedded) return generator_of(config).symbols;
+  if (kind == SourceKind::text) return 0;
+  if (kind == SourceKind::embedded) return generator_of(config).symbols;
   const auto g = Generator::from(source_beside(config.path));
   return g && !g->has_text() ? g->symbols : 0;
 }
 
-int64_t vocabulary(const DataConfig& config, Kind kind, const Tokenizer* tokenizer) {
+int64_t vocabulary(const DataConfig& config, SourceKind kind, const Tokenizer* tokenizer) {
   if (config.vocab_size < 0 || config.vocab_size > 65536) {
     throw core::ConfigError("data", "vocab_size: wanted 0 to 65536, found " + std::to_string(config.vocab_size));
   }
@@ -118,8 +118,8 @@ struct Paths {
   std::vector<std::string> train, val;  // files; empty for what is generated
 };
 
-void open_training(const DataConfig& config, Kind kind, Corpus& corpus, Paths& paths) {
-  if (kind == Kind::embedded) {
+void open_training(const DataConfig& config, SourceKind kind, Corpus& corpus, Paths& paths) {
+  if (kind == SourceKind::embedded) {
     const Generator g = generator_of(config);
     const int64_t tokens = config.corpus_tokens > 0 ? config.corpus_tokens : kCorpusTokens;
     corpus.train = tokens_in_memory(generate(g, "train", tokens, corpus.tokenizer.get()).tokens);
@@ -128,7 +128,7 @@ void open_training(const DataConfig& config, Kind kind, Corpus& corpus, Paths& p
       corpus.val = tokens_in_memory(std::move(val.text.tokens));
       corpus.val_entropy = std::move(val.entropy);
     }
-  } else if (kind == Kind::shards) {
+  } else if (kind == SourceKind::shards) {
     paths.train = find_shards(config.path, "train");
     corpus.train = open_shards(paths.train, corpus.vocab_size);
   } else {
@@ -165,18 +165,18 @@ void recall_entropy(const std::string& path, Corpus& corpus) {
   core::warn("data: " + path + ": these validation tokens are not what its manifest's source generates; nothing is known about them");
 }
 
-void open_validation(const DataConfig& config, Kind kind, Corpus& corpus, Paths& paths) {
+void open_validation(const DataConfig& config, SourceKind kind, Corpus& corpus, Paths& paths) {
   if (corpus.val) return;
-  if (!config.val_path.empty() && kind_of(config.val_path) == Kind::embedded) {
+  if (!config.val_path.empty() && kind_of(config.val_path) == SourceKind::embedded) {
     throw core::ConfigError("data", "val_path: wanted files, found the embedded corpus " + config.val_path);
   }
-  if (!config.val_path.empty() && kind_of(config.val_path) == Kind::text) {
+  if (!config.val_path.empty() && kind_of(config.val_path) == SourceKind::text) {
     paths.val = {config.val_path};
     check_apart(paths.train, paths.val);
     corpus.val = text_source(read_documents(config.val_path, config.split_paragraphs), corpus, config.val_path);
     return;
   }
-  const bool derived = config.val_path.empty() && kind == Kind::shards && !core::directory_exists(config.path);
+  const bool derived = config.val_path.empty() && kind == SourceKind::shards && !core::directory_exists(config.path);
   paths.val = find_shards(derived ? validation_pattern(config.path) : config.val_path.empty() ? config.path : config.val_path, "val");
   check_apart(paths.train, paths.val);
   corpus.val = open_shards(paths.val, corpus.vocab_size);
@@ -235,7 +235,7 @@ std::pair<std::vector<std::string>, std::vector<std::string>> split_documents(st
 
 Corpus open_corpus(const DataConfig& config) {
   check_exists(config.path);
-  const Kind kind = kind_of(config.path);
+  const SourceKind kind = kind_of(config.path);
   Corpus corpus;
   corpus.name = config.path;
   corpus.tokenizer = tokenizer_for(config, kind);

@@ -29,9 +29,9 @@ class Writer final : public grammar::Pen {
 };
 
 // Holds what is written against a text.
-class Reader final : public grammar::Pen {
+class GrammarReader final : public grammar::Pen {
  public:
-  explicit Reader(std::string_view text) : rest(text) {}
+  explicit GrammarReader(std::string_view text) : rest(text) {}
   void put(std::string_view text) override {
     matches = matches && rest.starts_with(text);
     if (matches) rest.remove_prefix(text.size());
@@ -57,7 +57,7 @@ class Rederiver {
  public:
   explicit Rederiver(const Machine& machine) : machine_(machine) {}
 
-  void run(State state, Reader at, double nats, size_t level = 0) {
+  void run(State state, GrammarReader at, double nats, size_t level = 0) {
     if (levels_.size() <= level) levels_.emplace_back();
     while (!state.done()) {
       const Symbol symbol = state.pop();
@@ -78,11 +78,11 @@ class Rederiver {
   }
 
  private:
-  void branch(const State& state, Symbol symbol, const Reader& at, double nats, size_t level) {
+  void branch(const State& state, Symbol symbol, const GrammarReader& at, double nats, size_t level) {
     for (size_t i = 0; i < levels_[level].size(); ++i) {
       if (levels_[level][i] == 0) continue;
       State next = state;
-      Reader reader = at;
+      GrammarReader reader = at;
       machine_.apply(next, symbol, i, reader);
       if (reader.matches) run(next, reader, nats + log_of_share(levels_[level], i), level + 1);
     }
@@ -138,7 +138,7 @@ GrammarDocument Grammar::document(uint64_t seed, std::string_view split, uint64_
 
 Grammar::Derivations Grammar::rederive(std::string_view text) const {
   Rederiver r(impl_->machine);
-  r.run(impl_->machine.start(), Reader(text), 0);
+  r.run(impl_->machine.start(), GrammarReader(text), 0);
   return r.result();
 }
 

@@ -9,7 +9,7 @@
 namespace assay::data {
 namespace {
 
-constexpr uint64_t kChunk = uint64_t{1} << 20;
+constexpr uint64_t kScanBytes = uint64_t{1} << 20;
 
 struct Document {
   uint64_t begin = 0, end = 0, hash = 0;
@@ -39,7 +39,7 @@ std::vector<Document> documents_of(const TokenSource& source, int64_t bos, Ticke
     open = {end + 1, 0, 0};
   };
   for (uint64_t at = 0; at < source.size(); at += tokens.size()) {
-    tokens.resize(std::min(kChunk, source.size() - at));
+    tokens.resize(std::min(kScanBytes, source.size() - at));
     source.read(at, tokens.size(), tokens.data());
     for (size_t i = 0; i < tokens.size(); ++i) {
       if (tokens[i] == bos) close(at + i);

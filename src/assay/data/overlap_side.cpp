@@ -10,7 +10,7 @@
 namespace assay::data {
 namespace {
 
-constexpr uint64_t kChunk = uint64_t{1} << 20;
+constexpr uint64_t kSideBytes = uint64_t{1} << 20;
 
 void append_document(std::vector<uint16_t>& tokens, std::string_view text, const Tokenizer& bytes) {
   const std::vector<uint16_t> ids = bytes.encode(text);
@@ -111,7 +111,7 @@ void decode(OverlapSide& side) {
     begin = next;
   };
   for (uint64_t at = 0; at < side.tokens->size(); at += chunk.size()) {
-    chunk.resize(std::min(kChunk, side.tokens->size() - at));
+    chunk.resize(std::min(kSideBytes, side.tokens->size() - at));
     side.tokens->read(at, chunk.size(), chunk.data());
     for (size_t i = 0; i < chunk.size(); ++i) {
       if (chunk[i] != side.bos()) document.push_back(chunk[i]);

@@ -23,7 +23,7 @@ struct Field {
   std::string_view bytes;  // of bytes
 };
 
-[[noreturn]] void fail(const std::string& path, const std::string& message) {
+[[noreturn]] void fail_model(const std::string& path, const std::string& message) {
   throw core::DataError("tokenizer", path + ": no SentencePiece model: " + message);
 }
 
@@ -64,7 +64,7 @@ class Message {
     if (field.wire != wire) bad("field " + std::to_string(field.number) + " has wire type " + std::to_string(static_cast<int>(field.wire)));
   }
 
-  [[noreturn]] void bad(const std::string& what) const { fail(path_, name_ + ": " + what); }
+  [[noreturn]] void bad(const std::string& what) const { fail_model(path_, name_ + ": " + what); }
 
  private:
   uint64_t varint() {

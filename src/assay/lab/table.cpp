@@ -57,9 +57,9 @@ std::string wrapped(const std::string& text, const Page& page, size_t indent) {
 }
 
 // Columns as wide as their widest cell, the first flush left and the others flush right. The first row is the heading.
-class Grid {
+class TextGrid {
  public:
-  explicit Grid(Cells heading) { rows_.push_back(std::move(heading)); }
+  explicit TextGrid(Cells heading) { rows_.push_back(std::move(heading)); }
   void add(Cells row) { rows_.push_back(std::move(row)); }
 
   // Where the columns do not fit the page they are split into blocks, each with the first column again.
@@ -148,7 +148,7 @@ std::string arms(const Value& results, const Page& page) {
   std::map<std::string, double> seconds;
   for (const Value& m : results.at("members").as_array())
     if (!m.at("seconds").is_null()) seconds[m.at("arm").as_string()] += m.at("seconds").as_double();
-  Grid grid({"arm", "verdict", "n", "mean", "sd", "time"});
+  TextGrid grid({"arm", "verdict", "n", "mean", "sd", "time"});
   for (const Value& a : results.at("arms").as_array()) {
     const std::string name = a.at("name").as_string();
     grid.add({shortened(name, kNameLimit), text_of(a, "verdict"), std::to_string(a.at("n").as_int()), number(a.at("mean")),
@@ -184,7 +184,7 @@ std::string differences(const Value& results, const Page& page) {
     return cells;
   };
   const auto found = [](const Value& a, const char* key) { return a.find(key) ? a.at(key) : Value(); };
-  Grid grid(row("seed", [](const Value& a) { return shortened(a.at("name").as_string(), kNameLimit); }));
+  TextGrid grid(row("seed", [](const Value& a) { return shortened(a.at("name").as_string(), kNameLimit); }));
   for (const Value& seed : results.at("seeds").as_array()) {
     const auto there = [&](const Value* a) { return difference_at(*a, seed.as_int()) != "-"; };
     if (std::any_of(compared.begin(), compared.end(), there))

@@ -79,4 +79,6 @@ std::string bytes_text(const Number& v) {
 
 std::string seconds_text(const Number& v) { return is_finite(v) && *v >= 0 ? core::duration_text(*v) : kNone; }
 
+std::string or_absent(const std::string& text) { return text.empty() ? "absent" : text; }
+
 }  // namespace assay::report

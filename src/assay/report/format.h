@@ -18,5 +18,6 @@ std::string count_text(const Number& v);                                // whole
 std::string scaled_text(const Number& v);                               // 4 significant digits and k, M, G, T
 std::string bytes_text(const Number& v);                                // KiB, MiB, GiB
 std::string seconds_text(const Number& v);                              // 0:31, 12:05, 3:07:00
+std::string or_absent(const std::string& text);                         // "absent" for an option that an arm lacks
 
 }  // namespace assay::report

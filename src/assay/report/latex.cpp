@@ -4,7 +4,7 @@
 namespace assay::report {
 namespace {
 
-std::string row_text(const std::vector<std::string>& cells) {
+std::string ampersand_row(const std::vector<std::string>& cells) {
   std::string out = "    ";
   for (size_t i = 0; i < cells.size(); ++i) out += (i == 0 ? "" : " & ") + latex_text(cells[i]);
   return out + " \\\\\n";
@@ -20,8 +20,8 @@ std::string table_text(const Table& t) {
   std::vector<std::string> names;
   for (const Column& c : t.columns) names.push_back(c.name);
   std::string out = "\\begin{table}\n  \\centering\n  \\caption{" + latex_text(t.caption) + "}\n  \\label{tab:" + t.id +
-                    "}\n  \\begin{tabular}{" + column_letters(t) + "}\n    \\toprule\n" + row_text(names) + "    \\midrule\n";
-  for (const auto& row : t.rows) out += row_text(row);
+                    "}\n  \\begin{tabular}{" + column_letters(t) + "}\n    \\toprule\n" + ampersand_row(names) + "    \\midrule\n";
+  for (const auto& row : t.rows) out += ampersand_row(row);
   return out + "    \\bottomrule\n  \\end{tabular}\n\\end{table}\n\n";
 }
 

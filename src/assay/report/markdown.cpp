@@ -6,7 +6,7 @@
 namespace assay::report {
 namespace {
 
-std::string row_text(const std::vector<std::string>& cells) {
+std::string pipe_row(const std::vector<std::string>& cells) {
   std::string out = "|";
   for (const std::string& cell : cells) out += " " + markdown_text(cell) + " |";
   return out + "\n";
@@ -19,9 +19,9 @@ std::string fence_of(const std::string& text) {
   return std::string(longest + 1, '`');
 }
 
-class Writer {
+class MarkdownWriter {
  public:
-  explicit Writer(std::string& out) : out_(out) {}
+  explicit MarkdownWriter(std::string& out) : out_(out) {}
   void operator()(const Paragraph& p) { out_ += markdown_text(p.text) + "\n\n"; }
   void operator()(const Notice& n) { out_ += "> " + markdown_text(n.text) + "\n\n"; }
   void operator()(const Claims& claims) {
@@ -41,8 +41,8 @@ class Writer {
       names.push_back(c.name);
       rule += c.number ? " ---: |" : " --- |";
     }
-    out_ += markdown_text(t.caption) + "\n\n" + row_text(names) + rule + "\n";
-    for (const auto& row : t.rows) out_ += row_text(row);
+    out_ += markdown_text(t.caption) + "\n\n" + pipe_row(names) + rule + "\n";
+    for (const auto& row : t.rows) out_ += pipe_row(row);
     out_ += "\n";
   }
   void operator()(const Code& c) {
@@ -64,7 +64,7 @@ std::string markdown_form(const Document& d) {
   out += "\n";
   for (const Section& s : d.sections) {
     std::string body;
-    for (const Block& b : s.blocks) std::visit(Writer(body), b);
+    for (const Block& b : s.blocks) std::visit(MarkdownWriter(body), b);
     if (!body.empty()) out += "## " + markdown_text(s.title) + "\n\n" + body;
   }
   while (out.ends_with("\n\n")) out.pop_back();

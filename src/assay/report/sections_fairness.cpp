@@ -7,8 +7,6 @@
 namespace assay::report {
 namespace {
 
-std::string or_absent(const std::string& text) { return text.empty() ? "absent" : text; }
-
 std::string all_of(const std::vector<std::pair<std::string, std::string>>& values) {
   std::string out;
   for (const auto& [option, value] : values) out += (out.empty() ? "" : ", ") + option + " = " + value;

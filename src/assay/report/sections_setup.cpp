@@ -31,8 +31,6 @@ void add_unless_empty(Section& s, Table t) {
   if (!t.rows.empty()) s.blocks.emplace_back(std::move(t));
 }
 
-std::string or_absent(const std::string& text) { return text.empty() ? "absent" : text; }
-
 // Options in the order in which they come up, with what each arm has for them.
 class ByOption {
  public:

@@ -14,7 +14,6 @@ namespace {
 using core::DataError;
 using core::Value;
 
-constexpr uint64_t kConfigLimit = uint64_t{1} << 20;
 constexpr uint64_t kValidationLimit = uint64_t{256} << 20;  // 20 bytes a piece
 
 constexpr const char* kMeaning = "evaluation noise of one pair of runs, one seed each: how much the difference would move on other text of "

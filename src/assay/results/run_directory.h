@@ -9,6 +9,8 @@
 
 namespace assay::results {
 
+constexpr uint64_t kConfigLimit = uint64_t{1} << 20;  // bytes of a config.toml
+
 // A run directory: config.toml, env.json, metrics.jsonl, checkpoints/, summary.json, log.txt (docs/run-directory.md).
 //
 // summary.json is written once, when the run ends in any way; a directory without it belongs to a run that was killed or still runs.

@@ -15,7 +15,6 @@ namespace {
 
 using core::Value;
 
-constexpr uint64_t kConfigLimit = uint64_t{1} << 20;
 constexpr uint64_t kCampaignLimit = uint64_t{16} << 20;
 
 constexpr Column columns[] = {

@@ -11,12 +11,12 @@
 namespace assay::stats {
 namespace {
 
-constexpr int64_t kRounds = 30;
+constexpr int64_t kNullRounds = 30;
 constexpr std::array<double, 2> kAlphas = {0.05, 0.01};
 
-struct Counts {
+struct NullCounts {
   int64_t found = 0, right = 0, miss_at_stop = 0, miss_ever = 0, mixture_t = 0, repeated_t = 0;
-  Counts& operator+=(const Counts& o) {
+  NullCounts& operator+=(const NullCounts& o) {
     found += o.found;
     right += o.right;
     miss_at_stop += o.miss_at_stop;
@@ -28,7 +28,7 @@ struct Counts {
 };
 
 struct BothCounts {
-  std::array<Counts, kAlphas.size()> at;
+  std::array<NullCounts, kAlphas.size()> at;
   BothCounts& operator+=(const BothCounts& o) {
     for (size_t i = 0; i < at.size(); ++i) at[i] += o.at[i];
     return *this;
@@ -42,14 +42,14 @@ Design design_of(const NoiseShape& shape, double alpha) {
   h.cap = shape.cap;
   design.hypotheses = {h};
   design.alpha = alpha;
-  design.max_seeds = kRounds;
+  design.max_seeds = kNullRounds;
   return design;
 }
 
 std::vector<Scores> draw_rounds(const NoiseShape& shape, double effect, int64_t campaign, uint64_t seed) {
   Draws draws(seed, std::string("calibrate/") + shape.name, campaign);
   std::vector<Scores> rounds;
-  for (int64_t i = 0; i < kRounds; ++i) {
+  for (int64_t i = 0; i < kNullRounds; ++i) {
     rounds.push_back(shape.round(draws, i));
     rounds.back().arm -= effect;
   }
@@ -63,7 +63,7 @@ std::vector<double> differences(const std::vector<Scores>& rounds, std::optional
 }
 
 // Feeds the rounds to a decision until it ends, and compares its verdict and S_n with the true effect.
-void judge(const Design& design, const std::vector<Scores>& rounds, const std::vector<double>& d, double truth, Counts& counts) {
+void judge(const Design& design, const std::vector<Scores>& rounds, const std::vector<double>& d, double truth, NullCounts& counts) {
   Decision decision(design);
   for (const Scores& s : rounds)
     if (decision.running()) decision.feed(std::array{s});
@@ -73,7 +73,7 @@ void judge(const Design& design, const std::vector<Scores>& rounds, const std::v
   const double limit = -std::log(design.alpha);
   SignProcess shifted(design.kappa);
   bool missed = false;
-  for (int64_t n = 1; n <= kRounds; ++n) {
+  for (int64_t n = 1; n <= kNullRounds; ++n) {
     shifted.add(d[static_cast<size_t>(n - 1)] - truth);
     const bool miss = shifted.log_e().two_sided >= limit;
     missed = missed || miss;
@@ -87,12 +87,12 @@ double critical_t(int64_t n, double alpha) {
   return boost::math::quantile(boost::math::complement(boost::math::students_t(static_cast<double>(n - 1)), alpha / 2));
 }
 
-using CriticalValues = std::array<std::array<double, kRounds + 1>, kAlphas.size()>;
+using CriticalValues = std::array<std::array<double, kNullRounds + 1>, kAlphas.size()>;
 
 CriticalValues critical_values() {
   CriticalValues out{};
   for (size_t a = 0; a < kAlphas.size(); ++a)
-    for (int64_t n = 2; n <= kRounds; ++n) out[a][static_cast<size_t>(n)] = critical_t(n, kAlphas[a]);
+    for (int64_t n = 2; n <= kNullRounds; ++n) out[a][static_cast<size_t>(n)] = critical_t(n, kAlphas[a]);
   return out;
 }
 
@@ -127,7 +127,7 @@ std::vector<NullRate> null_rates(const NoiseShape& shape, bool asserted, const C
   });
   std::vector<NullRate> rows;
   for (size_t a = 0; a < kAlphas.size(); ++a) {
-    const Counts& c = counts.at[a];
+    const NullCounts& c = counts.at[a];
     NullRate row{shape.name, kAlphas[a], options.campaigns, share(c.found, options.campaigns)};
     row.limit = rate_limit(row.stated_rate, options.campaigns);
     row.miss_at_stop = share(c.miss_at_stop, options.campaigns);
@@ -145,7 +145,7 @@ std::vector<NullRate> null_rates(const NoiseShape& shape, bool asserted, const C
 Coverage coverage(const NoiseShape& shape, double effect, bool asserted, const CalibrationOptions& options) {
   const double truth = effect * shape.sd;
   const Design design = design_of(shape, kAlphas[0]);
-  const auto c = sum_in_parallel<Counts>(options.campaigns, options.threads, [&](int64_t i, Counts& tally) {
+  const auto c = sum_in_parallel<NullCounts>(options.campaigns, options.threads, [&](int64_t i, NullCounts& tally) {
     const std::vector<Scores> rounds = draw_rounds(shape, truth, i, options.seed);
     judge(design, rounds, differences(rounds, shape.cap), truth, tally);
   });

@@ -7,11 +7,10 @@
 #include "assay/core/error.h"
 #include "assay/stats/multiplicity.h"
 #include "assay/stats/sign_interval.h"
+#include "assay/stats/slack.h"
 
 namespace assay::stats {
 namespace {
-
-constexpr double kSlack = 1e-12;  // as in e-BH
 
 std::string reason_if_identical(const Record& r) {
   return r.d().front() == 0 ? "the arms are the same: every difference is zero" : "the seed has no effect: every difference is the same";

@@ -6,14 +6,13 @@
 
 #include "assay/core/error.h"
 #include "assay/stats/escape.h"
+#include "assay/stats/slack.h"
 
 namespace assay::stats {
 namespace {
 
 using core::ConfigError;
 using core::Value;
-
-constexpr double kSlack = 1e-12;  // as in e-BH
 
 void require(bool good, const std::string& option, const std::string& got, const std::string& wanted) {
   if (!good) throw ConfigError("design", option + " is " + got + "; wanted " + wanted);

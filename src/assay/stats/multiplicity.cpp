@@ -6,11 +6,10 @@
 #include <string>
 
 #include "assay/core/error.h"
+#include "assay/stats/slack.h"
 
 namespace assay::stats {
 namespace {
-
-constexpr double kSlack = 1e-12;  // an e-value that equals its threshold but for rounding reaches it
 
 double threshold(double alpha, int64_t m, int64_t j) {
   return std::log(static_cast<double>(m) / (alpha * static_cast<double>(j))) - kSlack;

@@ -8,11 +8,11 @@
 #include "assay/core/random.h"
 #include "assay/stats/equivalence.h"
 #include "assay/stats/parallel.h"
+#include "assay/stats/slack.h"
 
 namespace assay::stats {
 namespace {
 
-constexpr double kSlack = 1e-12;  // as in e-BH
 constexpr double kLargestEffect = 64;
 
 // Campaigns by the round in which they stopped, and how they did.

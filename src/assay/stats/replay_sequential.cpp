@@ -207,7 +207,7 @@ void campaign(const ReplayContext& c) {
   c.agreement.numbers(log_e, c.expect.at("log_e"));
 }
 
-constexpr std::pair<std::string_view, Replay> kReplays[] = {
+constexpr std::pair<std::string_view, Replay> kSequentialReplays[] = {
     {"sign_path", sign_path},
     {"sign_interval", sign_interval_case},
     {"t_path", t_path},
@@ -224,7 +224,7 @@ constexpr std::pair<std::string_view, Replay> kReplays[] = {
 }  // namespace
 
 Replay sequential_replay(std::string_view kind) {
-  for (const auto& [name, replay] : kReplays)
+  for (const auto& [name, replay] : kSequentialReplays)
     if (name == kind) return replay;
   return nullptr;
 }
