@@ -7,6 +7,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "assay/core/error.h"
+#include "assay/ops/shift_max/shift_max.h"
 
 namespace assay::layers {
 namespace {
@@ -31,20 +32,6 @@ Forward evaluate(const Tensor& z, int64_t k, double tau) {
 // a - mean(a): the mean was taken off on the way in.
 Tensor centred(const Tensor& a) { return a - a.mean(-1, true); }
 
-struct ShiftMax : torch::autograd::Function<ShiftMax> {
-  static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& z, int64_t k, double tau) {
-    const Forward f = evaluate(z, k, tau);
-    ctx->save_for_backward({f.p, f.h});
-    ctx->saved_data["tau"] = tau;
-    return f.p;
-  }
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx, const torch::autograd::variable_list& grads) {
-    const auto saved = ctx->get_saved_variables();
-    const Tensor &p = saved[0], &h = saved[1], &g = grads[0];
-    return {centred(p * h * (g - (p * g).sum(-1, true)) / ctx->saved_data["tau"].toDouble()), Tensor(), Tensor()};
-  }
-};
-
 struct ShiftMaxNll : torch::autograd::Function<ShiftMaxNll> {
   static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& z, const Tensor& targets, int64_t k, double tau) {
     const Forward f = evaluate(z, k, tau);
@@ -64,7 +51,7 @@ struct ShiftMaxNll : torch::autograd::Function<ShiftMaxNll> {
 
 Tensor shift_max(const Tensor& z, int64_t k, double tau) {
   check(k, tau);
-  return ShiftMax::apply(z, k, tau);
+  return ops::shift_max(z, k, tau);
 }
 
 Tensor shift_max_nll(const Tensor& z, const Tensor& targets, int64_t k, double tau) {

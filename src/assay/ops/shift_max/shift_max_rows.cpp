@@ -1,0 +1,66 @@
+// Compiled once for each instruction set (cmake/Simd.cmake).
+#include "assay/ops/shift_max/shift_max_rows.h"
+
+#include <cmath>
+
+namespace assay::ops::ASSAY_CAPABILITY {
+namespace {
+
+// Partial sums let the compiler use vectors, in an order that depends on n alone.
+template <class T, class F>
+T sum_over(int64_t n, const F& term) {
+  T sum[16] = {};
+  int64_t i = 0;
+  for (; i + 16 <= n; i += 16)
+    for (int j = 0; j < 16; ++j) sum[j] += term(i + j);
+  for (; i < n; ++i) sum[0] += term(i);
+  T total = 0;
+  for (T s : sum) total += s;
+  return total;
+}
+
+template <class T>
+T mean_of(const T* x, int64_t n) {
+  return sum_over<T>(n, [&](int64_t i) { return x[i]; }) / static_cast<T>(n);
+}
+
+// w = phi(u) by row, and where h is given 1 / (1 + |u|/k).
+template <class T>
+void weights(const T* z, int64_t n, int64_t k, T tau, T* __restrict w, T* __restrict h) {
+  const T mean = mean_of(z, n), of_k = T(1) / static_cast<T>(k);
+  for (int64_t i = 0; i < n; ++i) {
+    const T u = (z[i] - mean) / tau, r = std::abs(u) * of_k + T(1), slope = T(1) / r;
+    w[i] = u >= T(0) ? r : slope;
+    if (h != nullptr) h[i] = slope;
+  }
+  if (k == 1) return;
+  for (int64_t i = 0; i < n; ++i) {
+    const T base = w[i];
+    T power = base;
+    for (int64_t j = 1; j < k; ++j) power *= base;
+    w[i] = power;
+  }
+}
+
+template <class T>
+void forward(const T* z, int64_t n, int64_t k, T tau, T* p) {
+  weights<T>(z, n, k, tau, p, nullptr);
+  const T total = sum_over<T>(n, [&](int64_t i) { return p[i]; });
+  for (int64_t i = 0; i < n; ++i) p[i] /= total;
+}
+
+template <class T>
+void backward(const T* g, const T* z, int64_t n, int64_t k, T tau, T* h, T* dz) {
+  weights<T>(z, n, k, tau, dz, h);
+  const T total = sum_over<T>(n, [&](int64_t i) { return dz[i]; }),
+          expected = sum_over<T>(n, [&](int64_t i) { return dz[i] * g[i]; }) / total;
+  for (int64_t i = 0; i < n; ++i) dz[i] = dz[i] / total * h[i] * (g[i] - expected) / tau;
+  const T level = mean_of(dz, n);
+  for (int64_t i = 0; i < n; ++i) dz[i] -= level;
+}
+
+}  // namespace
+
+const ShiftMaxRows shift_max_rows{{&forward<float>, &backward<float>}, {&forward<double>, &backward<double>}};
+
+}  // namespace assay::ops::ASSAY_CAPABILITY
