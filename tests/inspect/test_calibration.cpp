@@ -1,4 +1,5 @@
 #include <ATen/ops/log_softmax.h>
+#include <ATen/ops/one_hot.h>
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -83,4 +84,24 @@ TEST_CASE("figures of one position by hand; too few are refused") {
   CHECK(c.brier == doctest::Approx(0.5));
   CHECK_THROWS_WITH_AS(inspect::calibrations(logits.narrow(0, 0, 3), targets.narrow(0, 0, 3)), doctest::Contains("at least 4 positions"),
                        core::ConfigError);
+}
+
+TEST_CASE("a temperature far from 1 is found, and where the likelihood only gains towards an end of the search that is said") {
+  const Drawn d = calibrated();
+  const auto right = inspect::calibrations(d.logits, d.targets), small = inspect::calibrations(d.logits * 1e-5, d.targets);
+  for (const char* name : {"softmax", "shiftmax k=1", "shiftmax k=4"}) {
+    INFO(name);
+    CHECK(of(small, name, true).temperature == doctest::Approx(1e-5 * of(right, name, true).temperature).epsilon(1e-3));
+    CHECK(of(small, name, true).nll == doctest::Approx(of(right, name, true).nll).epsilon(1e-6));
+    CHECK_FALSE(of(small, name, true).at_limit);
+    CHECK_FALSE(of(small, name, false).at_limit);
+  }
+  // Logits that point away from the target: nothing is better than no opinion. Logits that are always right: nothing is better than certainty.
+  const Tensor against = -at::one_hot(d.targets, kClasses).to(at::kDouble);
+  for (const Tensor& z : {against, -against})
+    for (const auto& c : inspect::calibrations(z, d.targets)) {
+      INFO(c.probabilities);
+      CHECK(c.at_limit == c.tuned);
+    }
+  CHECK(inspect::to_text(inspect::calibrations(against, d.targets)).find("! nothing is gained") != std::string::npos);
 }

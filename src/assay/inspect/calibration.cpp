@@ -17,8 +17,9 @@ namespace assay::inspect {
 namespace {
 
 constexpr int64_t kBins = 15, kMostNumbers = int64_t{1} << 25;  // of logits that are kept
-constexpr int kSearches = 40;
-constexpr double kLeastLog = -4, kMostLog = 4;  // of the natural logarithm of a temperature
+// Of the natural logarithm of a temperature. Beyond it numbers of float32 to the fourth power would leave their range.
+constexpr double kLimit = 16, kGrid = 2, kFine = 1e-4;
+constexpr double kNothing = 1e-6;  // nats a position
 
 // A way to make probabilities; k 0: softmax.
 struct Way {
@@ -34,13 +35,25 @@ double likelihood_loss(const Tensor& log_p, const Tensor& targets) {
   return -at::gather(log_p, 1, targets.unsqueeze(1)).mean().item().toDouble();
 }
 
-// Golden section over log T, in which the loss has one valley.
-double tuned_temperature(const Way& way, const Tensor& z, const Tensor& targets) {
-  const auto loss = [&](double log_T) { return likelihood_loss(way.log_probabilities(z, std::exp(log_T)), targets); };
+struct Tuned {
+  double temperature;
+  bool at_limit;
+};
+
+// Over log T: a grid first, because only softmax is known to have one valley, then golden section between the best one's neighbours.
+Tuned tuned_temperature(const Way& way, const Tensor& z, const Tensor& targets) {
+  const auto loss = [&](double log_T) {
+    const double x = likelihood_loss(way.log_probabilities(z, std::exp(log_T)), targets);
+    return std::isnan(x) ? HUGE_VAL : x;
+  };
+  const double of_end = std::min(loss(-kLimit), loss(kLimit));
+  double best = -kLimit, of_best = HUGE_VAL;
+  for (double x = -kLimit; x <= kLimit; x += kGrid)
+    if (const double here = loss(x); here < of_best) best = x, of_best = here;
   const double share = (std::sqrt(5.0) - 1) / 2;
-  double low = kLeastLog, high = kMostLog;
+  double low = std::max(best - kGrid, -kLimit), high = std::min(best + kGrid, kLimit);
   double a = high - share * (high - low), b = low + share * (high - low), of_a = loss(a), of_b = loss(b);
-  for (int i = 0; i < kSearches && high - low > 1e-4; ++i) {
+  while (high - low > kFine) {
     if (of_a <= of_b) {
       high = b, b = a, of_b = of_a;
       of_a = loss(a = high - share * (high - low));
@@ -49,14 +62,15 @@ double tuned_temperature(const Way& way, const Tensor& z, const Tensor& targets)
       of_b = loss(b = low + share * (high - low));
     }
   }
-  return std::exp((low + high) / 2);
+  const double found = (low + high) / 2, of_found = loss(found);
+  return of_found < of_best ? Tuned{std::exp(found), of_end - of_found < kNothing} : Tuned{std::exp(best), of_end - of_best < kNothing};
 }
 
-Calibration figures(const Way& way, const Tensor& z, const Tensor& targets, double T, bool tuned) {
-  const Tensor log_p = way.log_probabilities(z, T), p = log_p.exp();
+Calibration figures(const Way& way, const Tensor& z, const Tensor& targets, const Tuned& at, bool tuned) {
+  const Tensor log_p = way.log_probabilities(z, at.temperature), p = log_p.exp();
   const auto [top, place] = p.max(1);
   const Tensor confident = top.to(at::kCPU, at::kDouble).contiguous(), hit = (place == targets).to(at::kCPU, at::kDouble).contiguous();
-  Calibration c{way.name(), tuned, T};
+  Calibration c{way.name(), tuned, at.at_limit, at.temperature};
   std::array<double, kBins> difference{};
   const auto n = static_cast<double>(hit.numel());
   for (int64_t i = 0; i < hit.numel(); ++i) {
@@ -82,7 +96,7 @@ std::vector<Calibration> calibrations(const Tensor& logits_NV, const Tensor& tar
   const Tensor tuning_targets = targets_N.narrow(0, 0, half), judged_targets = targets_N.narrow(0, half, n - half);
   std::vector<Calibration> all;
   for (const Way& way : kWays) {
-    all.push_back(figures(way, judged, judged_targets, 1, false));
+    all.push_back(figures(way, judged, judged_targets, {1, false}, false));
     all.push_back(figures(way, judged, judged_targets, tuned_temperature(way, tuning, tuning_targets), true));
   }
   return all;
@@ -116,6 +130,7 @@ core::Value to_value(const std::vector<Calibration>& all) {
     v["probabilities"] = c.probabilities;
     v["tuned"] = c.tuned;
     v["temperature"] = c.temperature;
+    v["at_limit"] = c.at_limit;
     v["accuracy"] = c.accuracy;
     v["confidence"] = c.confidence;
     v["calibration_error"] = c.calibration_error;
@@ -127,13 +142,19 @@ core::Value to_value(const std::vector<Calibration>& all) {
 }
 
 std::string to_text(const std::vector<Calibration>& all) {
-  std::string out = "probabilities        T   accuracy  confidence  calibration error      nll    brier\n";
+  bool limited = false;
+  std::string out = "probabilities         T   accuracy  confidence  calibration error      nll    brier\n";
   char line[160];
   for (const Calibration& c : all) {
-    std::snprintf(line, sizeof line, "%-14s %7.3f%s  %9.4f  %10.4f  %17.4f  %7.4f  %7.4f\n", c.probabilities.c_str(), c.temperature,
-                  c.tuned ? "*" : " ", c.accuracy, c.confidence, c.calibration_error, c.nll, c.brier);
+    std::snprintf(line, sizeof line, "%-14s %8.4g%s  %9.4f  %10.4f  %17.4f  %7.4f  %7.4f\n", c.probabilities.c_str(), c.temperature,
+                  c.at_limit ? "!"
+                  : c.tuned  ? "*"
+                             : " ",
+                  c.accuracy, c.confidence, c.calibration_error, c.nll, c.brier);
     out += line;
+    limited = limited || c.at_limit;
   }
+  if (limited) out += "! nothing is gained between this temperature and an end of the search, e^+-16: the best one may lie beyond\n";
   return out + "* temperature tuned on the first half of the positions; all figures are of the second half\n";
 }
 

@@ -12,6 +12,7 @@ namespace assay::inspect {
 struct Calibration {
   std::string probabilities;  // "softmax", "shiftmax k=2"
   bool tuned = false;
+  bool at_limit = false;  // tuned: nothing is gained between here and an end of the search, e^-16 or e^16, so that the best may lie beyond
   double temperature = 1;
   double accuracy = 0, confidence = 0;  // share of hits of the largest probability, and its mean
   double calibration_error = 0;         // over 15 equal bins of confidence: mean distance of accuracy and confidence [Guo et al. 2017]
