@@ -1,5 +1,6 @@
 #include "assay/bench/ops.h"
 
+#include <ATen/ops/bmm.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
@@ -13,15 +14,19 @@
 #include "assay/bench/bench.h"
 #include "assay/core/error.h"
 #include "assay/core/log.h"
-#include "assay/layers/shift_max.h"
 #include "assay/ops/adam/adam.h"
 #include "assay/ops/loss_head/loss_head.h"
+#include "assay/ops/shift_max/shift_max.h"
+#include "assay/optim/orthogonal.h"
+#include "assay/optim/rules.h"
 #include "assay/tensor/device.h"
 
 namespace assay::bench {
 namespace {
 
 using core::Value;
+
+constexpr int kOrthogonalisations = 5;  // as published
 
 // Milliseconds of one call, from blocks of calls between two waits.
 Timing time_calls(const at::Device& device, const std::function<void()>& call) {
@@ -95,18 +100,83 @@ Value adam_row(const at::Device& device, int64_t size, double copy_rate) {
   return row("adam", std::to_string(size) + " parameters", t, 30.0 * static_cast<double>(size), copy_rate, c.median_ms);
 }
 
-// Beside torch's fused softmax in the place of a composite: no composite is another function's, so this row is not about a share of the floor alone.
-Value shift_max_row(const at::Device& device, int64_t rows, int64_t n, double copy_rate) {
+// Forward and backward. `softmax`: torch's own, which has the same operands, so that the two can be compared.
+Value shift_max_row(const at::Device& device, int64_t rows, int64_t n, bool softmax, double copy_rate) {
   const Tensor z = at::randn({rows, n}, at::TensorOptions().device(device)), g = at::randn({rows, n}, at::TensorOptions().device(device));
-  const auto step = [&](const auto& f) {
+  const auto gradient = [&](const auto& f) {
     const at::AutoGradMode grad(true);
     Tensor leaf = z.detach().requires_grad_(true);
     torch::autograd::backward({f(leaf)}, {g});
+    return leaf.grad();
   };
-  const Timing t = time_calls(device, [&] { step([](const Tensor& x) { return layers::shift_max(x); }); });
-  const Timing c = time_calls(device, [&] { step([](const Tensor& x) { return at::softmax(x, -1); }); });
-  const double bytes = 5.0 * static_cast<double>(z.numel()) * 4;  // z, p; p, g, dz
-  return row("shift_max (composite: softmax)", std::to_string(rows) + " x " + std::to_string(n) + " float", t, bytes, copy_rate,
+  const auto fused = [&](const Tensor& x) { return softmax ? at::softmax(x, -1) : ops::shift_max(x, 1, 1); };
+  const auto composite = [&](const Tensor& x) {
+    if (!softmax) return ops::shift_max_reference(x, 1, 1);
+    const Tensor w = (x - x.amax({-1}, true)).exp();
+    return w / w.sum(-1, true);
+  };
+  const auto weighed = [&](const Tensor& x) { return (x * z).sum().item().toDouble(); };  // one number of a gradient
+  require_close(softmax ? "softmax" : "shift_max", weighed(gradient(fused)), weighed(gradient(composite)), 1e-3);
+  const Timing t = time_calls(device, [&] { gradient(fused); }), c = time_calls(device, [&] { gradient(composite); });
+  const double bytes = 5.0 * static_cast<double>(z.numel()) * 4;  // z, p; g, z (softmax: p), dz
+  return row(softmax ? "softmax" : "shift_max", std::to_string(rows) + " x " + std::to_string(n) + " float", t, bytes, copy_rate,
+             c.median_ms);
+}
+
+// Muon's orthogonalisation beside the products that it cannot avoid (`composite`: those alone, of the same operands): five times X^T X and X times
+// that. `bytes`: the operands of these products, once each.
+Value orthogonal_row(const at::Device& device, int64_t n, int64_t R, int64_t C, tensor::Precision precision, double copy_rate) {
+  const Tensor G = at::randn({n, R, C}, at::TensorOptions().device(device));
+  const bool narrow = precision == tensor::Precision::bf16;
+  const Tensor X = narrow ? G.to(at::kBFloat16) : G;
+  Tensor gram, product;
+  const auto products = [&] {
+    for (int i = 0; i < kOrthogonalisations; ++i) {
+      gram = R < C ? at::bmm(X, X.transpose(1, 2)) : at::bmm(X.transpose(1, 2), X);
+      product = R < C ? at::bmm(gram, X) : at::bmm(X, gram);
+    }
+  };
+  const Tensor once = optim::newton_schulz(G, 30, tensor::Precision::fp32),
+               side = R < C ? at::bmm(once, once.transpose(1, 2)) : at::bmm(once.transpose(1, 2), once);
+  require_close("newton_schulz", side.diagonal(0, 1, 2).mean().item().toDouble(), 1, 1e-2);
+  const Timing t = time_calls(device, [&] { optim::newton_schulz(G, kOrthogonalisations, precision); }), c = time_calls(device, products);
+  const double small = static_cast<double>(std::min(R, C)), large = static_cast<double>(n * R * C);
+  const double bytes = kOrthogonalisations * (narrow ? 2 : 4) * (3 * large + 2 * static_cast<double>(n) * small * small);
+  return row("orthogonal", std::to_string(n) + " x " + std::to_string(R) + " x " + std::to_string(C) + (narrow ? " bf16" : " float"), t,
+             bytes, copy_rate, c.median_ms);
+}
+
+// An optimizer that changes nothing.
+struct Idle final : optim::Optimizer {
+  explicit Idle(tensor::Params& params) : Optimizer(params) {}
+  std::vector<optim::NamedState> state() override { return {}; }
+  void step(double) override {}
+};
+
+// What gradient conditioning adds to an update: a pass over the gradients of a decoder of 124M parameters, 8 bytes each. `composite`: that pass as a
+// product and a sum.
+Value conditioning_row(const at::Device& device, int64_t layers, int64_t width, int64_t vocab, double copy_rate) {
+  tensor::Params params(device, at::kFloat, 1);
+  const auto add = [&](const std::string& name, std::vector<int64_t> shape) { params.add(name, std::move(shape), tensor::constant(0.5)); };
+  add("token_embedding.weight", {vocab, width});
+  for (int64_t l = 0; l < layers; ++l) {
+    const std::string block = "blocks." + std::to_string(l) + ".";
+    add(block + "attn.qkv.weight", {3 * width, width});
+    add(block + "attn.out.weight", {width, width});
+    add(block + "mlp.fc1.weight", {4 * width, width});
+    add(block + "mlp.fc2.weight", {width, 4 * width});
+    for (const char* vector : {"ln1.weight", "ln1.bias", "ln2.weight", "ln2.bias", "attn.out.bias", "mlp.fc2.bias"})
+      add(block + vector, {width});
+  }
+  params.seal();
+  optim::OptimConfig config;
+  config.name = "sgd";
+  config.conditioning = "rule";
+  const auto conditioned = optim::make_conditioned(params, config, std::make_unique<Idle>(params));
+  const Timing t = time_calls(device, [&] { conditioned->update(0); });
+  Tensor scratch = params.grads().clone();
+  const Timing c = time_calls(device, [&] { scratch.mul_(0.999).add_(1e-6); });
+  return row("conditioning", std::to_string(params.count()) + " parameters", t, 8.0 * static_cast<double>(params.count()), copy_rate,
              c.median_ms);
 }
 
@@ -131,8 +201,18 @@ Value bench_ops(const at::Device& device) {
     v["ops"].push_back(loss_head_row(device, 16384, 50257, at::kFloat, {.overwrite = true}, rate));
   }
   v["ops"].push_back(adam_row(device, (gpu ? 128 : 4) * million, rate));
-  v["ops"].push_back(shift_max_row(device, gpu ? 65536 : 4096, 8, rate));
-  v["ops"].push_back(shift_max_row(device, gpu ? 32768 : 1024, 1024, rate));
+  for (const bool softmax : {false, true}) {
+    v["ops"].push_back(shift_max_row(device, gpu ? 65536 : 4096, 8, softmax, rate));
+    v["ops"].push_back(shift_max_row(device, gpu ? 32768 : 1024, 1024, softmax, rate));
+  }
+  const auto bf16 = tensor::Precision::bf16, fp32 = tensor::Precision::fp32;
+  if (gpu) {  // the matrices of a block of 768, twelve layers of them
+    v["ops"].push_back(orthogonal_row(device, 12, 768, 768, bf16, rate));
+    v["ops"].push_back(orthogonal_row(device, 12, 2304, 768, bf16, rate));
+    v["ops"].push_back(orthogonal_row(device, 12, 768, 3072, bf16, rate));
+  }
+  v["ops"].push_back(orthogonal_row(device, 2, gpu ? 768 : 256, gpu ? 768 : 256, fp32, rate));
+  v["ops"].push_back(conditioning_row(device, gpu ? 12 : 2, gpu ? 768 : 128, gpu ? 50257 : 512, rate));
   return v;
 }
 

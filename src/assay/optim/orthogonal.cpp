@@ -1,7 +1,11 @@
 #include "assay/optim/orthogonal.h"
 
+#include <ATen/ops/baddbmm.h>
 #include <ATen/ops/bmm.h>
+#include <ATen/ops/div.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/zeros.h>
 
 #include <array>
 
@@ -10,18 +14,30 @@ namespace {
 
 Tensor frobenius(const Tensor& X_nRC) { return at::linalg_vector_norm(X_nRC, 2, {1, 2}, true); }
 
-Tensor rounded(const Tensor& X, tensor::Precision p) {
-  return p == tensor::Precision::bf16 && X.scalar_type() == at::kFloat ? X.to(at::kBFloat16) : X;
+// G / (factor |G|_F + eps), in the arithmetic of the products, written once.
+Tensor normalised(const Tensor& G, double factor, double eps, tensor::Precision p) {
+  const bool narrow = p == tensor::Precision::bf16 && G.scalar_type() == at::kFloat;
+  Tensor X = at::empty(G.sizes(), G.options().dtype(narrow ? at::kBFloat16 : G.scalar_type()));
+  return at::div_out(X, G, frobenius(G) * factor + eps);
 }
+
+// Sums are of Gram matrices alone, which are the small ones: X is read and written by products only.
+Tensor plus_identity(Tensor Y, double a) {
+  Y.diagonal(0, 1, 2).add_(a);
+  return Y;
+}
+Tensor scaled_product(const Tensor& x, const Tensor& y, double c) { return at::baddbmm(at::zeros({1, 1, 1}, x.options()), x, y, 0, c); }
 
 }  // namespace
 
 Tensor newton_schulz(const Tensor& G_nRC, int64_t iterations, tensor::Precision p) {
   const bool wide = G_nRC.size(1) < G_nRC.size(2);
-  Tensor X = rounded(G_nRC / (frobenius(G_nRC) * 1.1 + 1e-7), p);
-  if (wide) X = X.transpose(1, 2);
-  for (int64_t i = 0; i < iterations; ++i) X = X * 1.5 - at::bmm(X, at::bmm(X.transpose(1, 2), X)) * 0.5;
-  return (wide ? X.transpose(1, 2) : X).to(G_nRC.scalar_type()).contiguous();
+  Tensor X = normalised(G_nRC, 1.1, 1e-7, p);
+  for (int64_t i = 0; i < iterations; ++i) {
+    const Tensor Xt = X.transpose(1, 2), half = plus_identity(wide ? scaled_product(X, Xt, -0.5) : scaled_product(Xt, X, -0.5), 1.5);
+    X = wide ? at::bmm(half, X) : at::bmm(X, half);
+  }
+  return X.to(G_nRC.scalar_type());
 }
 
 Tensor polar_express(const Tensor& G_nRC, tensor::Precision p) {
@@ -31,13 +47,12 @@ Tensor polar_express(const Tensor& G_nRC, tensor::Precision p) {
                                                                {3.285753657755655, -2.3681294933425376, 0.46449024233003106},
                                                                {2.3465413258596377, -1.7097828382687081, 0.42323551169305323}}};
   const bool tall = G_nRC.size(1) > G_nRC.size(2);
-  Tensor X = rounded(G_nRC / (frobenius(G_nRC) * 1.02 + 1e-6), p);
-  if (tall) X = X.transpose(1, 2);
+  Tensor X = normalised(G_nRC, 1.02, 1e-6, p);
   for (const auto& [a, b, c] : steps) {
-    const Tensor A = at::bmm(X, X.transpose(1, 2));
-    X = X * a + at::bmm(A * b + at::bmm(A, A) * c, X);
+    const Tensor Xt = X.transpose(1, 2), A = tall ? at::bmm(Xt, X) : at::bmm(X, Xt), P = plus_identity(at::baddbmm(A, A, A, b, c), a);
+    X = tall ? at::bmm(X, P) : at::bmm(P, X);
   }
-  return (tall ? X.transpose(1, 2) : X).to(G_nRC.scalar_type()).contiguous();
+  return X.to(G_nRC.scalar_type());
 }
 
 std::vector<int64_t> normuon_shape(int64_t rows, int64_t columns) {
