@@ -59,7 +59,8 @@ TEST_CASE("the registry holds exactly the architectures of the golden list, each
     CHECK(a->cost(arch::complete_config(*a, core::Value::object()), {260, 16}).training_flops > 0);
     CHECK(&arch::find_architecture(a->name) == a);
   }
-  CHECK(names == std::set<std::string>{"gpt2",
+  CHECK(names == std::set<std::string>{"cnn",
+                                       "gpt2",
                                        "ngpt",
                                        "ngpt_official",
                                        "orthpar",

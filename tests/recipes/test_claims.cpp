@@ -18,8 +18,18 @@ using core::Value;
 
 namespace {
 
-const std::vector<std::string> kRecipes = {"banded_fc1", "banded_fc2",     "banded_time", "blend",  "blend_rescue",
-                                           "hebbian",    "hebbian_window", "masked_loss", "recall", "sort_layer"};
+const std::vector<std::string> kRecipes = {"banded_fc1",
+                                           "banded_fc2",
+                                           "banded_time",
+                                           "blend",
+                                           "blend_rescue",
+                                           "hebbian",
+                                           "hebbian_window",
+                                           "masked_loss",
+                                           "recall",
+                                           "sort_layer",
+                                           "gradient_conditioning_images",
+                                           "gradient_conditioning_cifar10"};
 constexpr int64_t kWidth = 16, kUpdates = 10;
 
 lab::Recipe recipe_named(const std::string& name) { return lab::read_recipe(std::string(ASSAY_SOURCE_DIR) + "/recipes/" + name + ".toml"); }
@@ -29,6 +39,13 @@ int64_t integer_of(const lab::Arm& a, const char* option) { return a.options.at(
 
 // What stands in for an option: another size, the processor at hand, text that is there.
 Value shortened(const lab::Arm& a, const std::string& option, const Value& v) {
+  if (a.arch == "cnn") {  // the embedded images in place of files
+    if (option == "data.path") return "digits";
+    if (option == "train.seq_len") return 769;
+    if (option == "model.image_side") return 16;
+    if (option == "model.width") return 4;
+    if (option == "data.corpus_tokens") return 769 * 20 + 1;
+  }
   const bool task = text_of(a, "data.path") != "grammar" && text_of(a, "data.path").find('/') == std::string::npos;
   if (option == "model.n_layer" || option == "model.n_head") return std::min<int64_t>(v.as_int(), 2);
   if (option == "model.n_embd") return kWidth;

@@ -40,7 +40,7 @@ void look(const Subject& s, const Subject::Weights& w, const Tensor& tokens, con
 
 void check_finite(const Subject& s, CheckResult& r) {
   r.note = "states, loss and gradients are finite on 1, 2 and 3 tokens, on constant and on periodic input";
-  const int64_t T = std::min<int64_t>(s.seq_len(), 64);
+  const int64_t T = std::min(s.seq_len(), s.enough(64));
   for (const Subject::Weights& w : s.weights()) {
     for (int64_t length = 1; length <= std::min<int64_t>(3, s.seq_len()); ++length)
       look(s, w, s.ids(2, length + 1, static_cast<uint64_t>(70 + length)), std::to_string(length) + (length == 1 ? " token" : " tokens"),

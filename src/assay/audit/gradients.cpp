@@ -18,7 +18,7 @@ constexpr uint64_t kTries = 3;       // a step may cross the edge of a piecewise
 // The training loss of one batch as a function of the parameters, in float64, with its gradient by the model's own backward pass.
 class Slope {
  public:
-  explicit Slope(const Subject& s) : s_(s), T_(std::min<int64_t>(s.seq_len(), 64)) {
+  explicit Slope(const Subject& s) : s_(s), T_(std::min(s.seq_len(), s.enough(64))) {
     arch::BuildOptions options;
     options.device = s.device();
     options.dtype = at::kDouble;

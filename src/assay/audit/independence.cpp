@@ -47,7 +47,7 @@ Trace narrowed(const Trace& whole, int64_t dim, int64_t length) {
 
 void check_prefix_consistency(const Subject& s, CheckResult& r) {
   r.note = "a prefix by itself gives the states of the whole, to 1e-5 of the largest in float32 and 1e-12 in float64";
-  const int64_t T = std::min<int64_t>(s.seq_len(), 24);
+  const int64_t T = std::min(s.seq_len(), s.enough(24));
   const Tensor ids = s.ids(2, T, 11);
   for (const int64_t t : {T / 3, T - 1}) {
     if (t < 1) continue;
@@ -73,7 +73,7 @@ void check_prefix_consistency(const Subject& s, CheckResult& r) {
 
 void check_batch_independence(const Subject& s, CheckResult& r) {
   r.note = "a row's states do not depend on the other rows, to 1e-5 of the largest in float32 and 1e-12 in float64";
-  const int64_t T = std::min<int64_t>(s.seq_len(), 24);
+  const int64_t T = std::min(s.seq_len(), s.enough(24));
   const Tensor row = s.ids(1, T, 21), batch = at::cat({row, s.ids(2, T, 22)}), other = at::cat({row, s.ids(2, T, 23)});
   const auto first_row = [&](const arch::Built& b, const Tensor& ids, Mode mode) {
     return narrowed(trace(b, ids, mode, s.training_pass(0)), 0, 1);
@@ -87,7 +87,7 @@ void check_batch_independence(const Subject& s, CheckResult& r) {
 
 void check_noise(const Subject& s, CheckResult& r) {
   r.note = "noise is off in evaluation, repeats with the batch's number, and differs between rows";
-  const int64_t T = std::min<int64_t>(s.seq_len(), 24);
+  const int64_t T = std::min(s.seq_len(), s.enough(24));
   const Tensor row = s.ids(1, T, 31), rows = at::cat({row, row});
   const arch::Built& b = *s.weights()[1].built;
   const auto differ = [](const Tensor& x, const Tensor& y) { return !same(x, y); };
@@ -111,7 +111,7 @@ void check_state(const Subject& s, CheckResult& r) {
   r.note = "a result does not depend on earlier calls, and no pass changes a parameter";
   const arch::Built unused = s.perturbed(), b = s.perturbed();
   const Tensor values = b.params->values().detach().clone();
-  const int64_t T = std::min<int64_t>(s.seq_len(), 24), longer = std::min<int64_t>(s.seq_len(), 40);
+  const int64_t T = std::min(s.seq_len(), s.enough(24)), longer = std::min<int64_t>(s.seq_len(), 40);
   const Tensor ids = s.ids(2, T, 41);
   trace(b, s.ids(3, longer, 43), Mode::evaluation);
   trace(b, s.ids(2, T, 42), Mode::evaluation);

@@ -58,7 +58,7 @@ struct Example {
 };
 
 Example example(const Subject& s, const arch::Model& model) {
-  const int64_t T = std::min<int64_t>(s.seq_len(), 64), V = model.vocab_size();
+  const int64_t T = std::min(s.seq_len(), s.enough(64)), V = model.vocab_size();
   const core::Stream stream(s.seed(), "audit/logits");
   Example e{Extras(s.config().model_options()), {}, {}};
   e.logits_BTV = at::empty({kRows, T, V}, at::TensorOptions().dtype(at::kDouble));

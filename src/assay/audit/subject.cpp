@@ -102,6 +102,11 @@ std::vector<int64_t> Subject::lengths() const {
   return all;
 }
 
+int64_t Subject::enough(int64_t wanted) const {
+  const auto [first, end] = owned_.front().model->scored(built_for_);
+  return std::min(built_for_, first > 0 ? std::max(wanted, end) : wanted);
+}
+
 Tensor Subject::ids(int64_t rows, int64_t T, uint64_t salt) const {
   const core::Stream stream(seed(), "audit/ids", salt);
   Tensor t = at::empty({rows, T}, at::TensorOptions().dtype(at::kLong));
@@ -111,7 +116,7 @@ Tensor Subject::ids(int64_t rows, int64_t T, uint64_t salt) const {
 }
 
 train::Batch Subject::batch(int64_t n) const {
-  const int64_t T = std::min(kBatchLength, built_for_);
+  const int64_t T = enough(kBatchLength);
   Tensor tokens = ids(kBatchRows, T + 1, 1000 + static_cast<uint64_t>(n));
   if (n % 2 == 1) tokens = at::cat({tokens.narrow(1, 0, (T + 2) / 2), tokens.narrow(1, 0, T + 1 - (T + 2) / 2)}, 1);
   return {tokens.narrow(1, 0, T).contiguous(), tokens.narrow(1, 1, T).contiguous()};

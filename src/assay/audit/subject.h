@@ -47,6 +47,9 @@ class Subject {
   // Lengths to try, the run's own sequence length last.
   std::vector<int64_t> lengths() const;
 
+  // `wanted` positions, or as many as it takes to reach those that the loss counts, where it does not count the first ones; at most those of the run.
+  int64_t enough(int64_t wanted) const;
+
   // Random ids [rows, T]; the same for the same salt.
   Tensor ids(int64_t rows, int64_t T, uint64_t salt) const;
   // Micro-batch n of random tokens with their successors as targets; odd ones say their first half twice, as text repeats itself.

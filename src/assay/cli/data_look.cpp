@@ -2,6 +2,7 @@
 #include "assay/core/error.h"
 #include "assay/core/log.h"
 #include "assay/data/byte_count.h"
+#include "assay/data/images.h"
 #include "assay/data/manifest.h"
 #include "assay/data/path.h"
 
@@ -101,9 +102,24 @@ Value about_text(const std::string& path, const std::string& tokenizer_name) {
   return out;
 }
 
+Value about_images(const std::string& path) {
+  Value out = Value::object();
+  out["kind"] = "images";
+  out["path"] = path;
+  out["row"] = data::image_row(data::kCifarSide);
+  out["vocab_size"] = data::kImageVocab;
+  for (const char* split : {"train", "val"}) {
+    const auto source = data::open_cifar10(path, split);
+    out[split] = Value::object();
+    out[split]["images"] = static_cast<int64_t>(source->size()) / data::image_row(data::kCifarSide);
+    out[split]["hash"] = source->hash();
+  }
+  return out;
+}
+
 Value about(const std::string& path, const std::string& tokenizer_name) {
   Value out = Value::object();
-  const bool has_tokens = !data::is_embedded(path) && !path.ends_with(".model");
+  const bool has_tokens = !data::is_embedded(path) && !path.ends_with(".model") && !data::is_cifar10(path);
   if (tokenizer_name != "auto" && !has_tokens)
     throw core::ConfigError("data", "--tokenizer: wanted with shards or a text, found with " + path);
   if (data::is_embedded(path)) {
@@ -111,6 +127,8 @@ Value about(const std::string& path, const std::string& tokenizer_name) {
     for (const data::EmbeddedCorpus& c : data::embedded_corpora()) {
       if (path == c.name) out["name"] = c.name, out["summary"] = c.summary;
     }
+  } else if (data::is_cifar10(path)) {
+    out = about_images(path);
   } else if (path.ends_with(".model")) {
     const Value tokenizer = describe(*data::sentencepiece_tokenizer(path));
     out["kind"] = "tokenizer";
@@ -171,6 +189,7 @@ void verify_one(const std::string& path, int64_t vocab, Verified& verified) {
   try {
     if (path.ends_with(".model")) data::sentencepiece_tokenizer(path), verified.add(path, "");
     else if (data::is_text_file(path)) data::read_documents(path), verified.add(path, "");
+    else if (data::is_cifar10(path)) about_images(path), verified.add(path, "");
     else verify_shards(path, vocab, verified);
   } catch (const core::Error& e) {
     verified.add(path, e.what());

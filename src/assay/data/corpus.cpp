@@ -8,6 +8,7 @@
 #include "assay/core/log.h"
 #include "assay/core/random.h"
 #include "assay/data/generator.h"
+#include "assay/data/images.h"
 #include "assay/data/manifest.h"
 #include "assay/data/positioned_file.h"
 #include "assay/data/tasks.h"
@@ -15,11 +16,12 @@
 namespace assay::data {
 namespace {
 
-enum class SourceKind { embedded, text, shards };
+enum class SourceKind { embedded, text, images, shards };
 
 SourceKind kind_of(const std::string& path) {
   if (is_embedded(path)) return SourceKind::embedded;
-  return is_text_file(path) && !core::directory_exists(path) ? SourceKind::text : SourceKind::shards;
+  if (is_text_file(path) && !core::directory_exists(path)) return SourceKind::text;
+  return is_cifar10(path) ? SourceKind::images : SourceKind::shards;
 }
 
 // What is neither a name nor a path is more often a misspelt name than a missing file.
@@ -50,7 +52,7 @@ Generator generator_of(const DataConfig& config) {
 }
 
 std::unique_ptr<Tokenizer> tokenizer_for(const DataConfig& config, SourceKind kind) {
-  if (kind == SourceKind::embedded && !generator_of(config).has_text()) {
+  if (kind == SourceKind::images || (kind == SourceKind::embedded && !generator_of(config).has_text())) {
     if (config.tokenizer == "auto") return nullptr;
     throw core::ConfigError("data", "tokenizer: wanted auto, because " + config.path + " holds no text; found " + config.tokenizer);
   }
@@ -61,8 +63,12 @@ std::unique_ptr<Tokenizer> tokenizer_for(const DataConfig& config, SourceKind ki
 
 // Shards that a generator without text made say how many symbols it has.
 int64_t symbols_of(const DataConfig& config, SourceKind kind) {
+  if (kind == SourceKind::images && config.vocab_size > 0 && config.vocab_size < kImageVocab)
+    throw core::ConfigError("data", "vocab_size: wanted 0 or at least the " + std::to_string(kImageVocab) + " symbols of images, found " +
+                                        std::to_string(config.vocab_size));
   if (config.vocab_size > 0) return config.vocab_size;
   if (kind == SourceKind::text) return 0;
+  if (kind == SourceKind::images) return kImageVocab;
   if (kind == SourceKind::embedded) return generator_of(config).symbols;
   const auto g = Generator::from(source_beside(config.path));
   return g && !g->has_text() ? g->symbols : 0;
@@ -128,6 +134,12 @@ void open_training(const DataConfig& config, SourceKind kind, Corpus& corpus, Pa
       corpus.val = tokens_in_memory(std::move(val.text.tokens));
       corpus.val_entropy = std::move(val.entropy);
     }
+  } else if (kind == SourceKind::images) {
+    if (!config.val_path.empty())
+      throw core::ConfigError(
+          "data", "val_path: wanted empty, because " + config.path + " has a test_batch.bin of its own; found " + config.val_path);
+    corpus.train = open_cifar10(config.path, "train");
+    corpus.val = open_cifar10(config.path, "val");
   } else if (kind == SourceKind::shards) {
     paths.train = find_shards(config.path, "train");
     corpus.train = open_shards(paths.train, corpus.vocab_size);
@@ -196,7 +208,8 @@ const core::Schema& DataConfig::schema() {
   static const core::Schema s = core::declare<DataConfig>(
       "data",
       {
-          core::option("path", &DataConfig::path, "an embedded corpus, a directory or glob of shards, a .txt or .jsonl file")
+          core::option("path", &DataConfig::path,
+                       "an embedded corpus, a directory or glob of shards, a .txt or .jsonl file, a directory of CIFAR-10")
               .env("DATA_PATH")
               .env("TRAIN_PATTERN"),
           core::option("val_path", &DataConfig::val_path, "validation shards or text; empty: derived from path").env("VAL_PATTERN"),

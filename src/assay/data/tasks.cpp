@@ -10,6 +10,7 @@
 
 #include "assay/core/error.h"
 #include "assay/core/random.h"
+#include "assay/data/images.h"
 #include "assay/data/legacy_shuffle.h"
 
 namespace assay::data {
@@ -190,8 +191,9 @@ Row recall(Draw& draw, std::string_view) {
 
 struct Source {
   Task task;
-  std::function<Split()> all;                                  // a fixed set
-  std::function<Row(Draw& draw, std::string_view split)> one;  // or an example at a time
+  std::function<Split()> all;                                                        // a fixed set
+  std::function<Row(Draw& draw, std::string_view split)> one;                        // or an example at a time
+  std::function<Row(uint64_t seed, std::string_view split, uint64_t n)> image = {};  // or one with a generator of its own
 };
 
 std::vector<Source> make_sources() {
@@ -260,6 +262,13 @@ std::vector<Source> make_sources() {
             101, 17, 32, (asked + of_letters / 2), asked, (guessed + 2.0 / kLetters) / 2, (guessed + 1) / 2},
        {},
        recall},
+      {Task{"digits",
+            "images of a digit, 3 x 16 x 16 levels and the class; rows of 769, position 767: chance ln 10, oracle 0.50 (0.91 right)",
+            image_row(kDigitSide), kImageVocab, image_row(kDigitSide) - 2, image_row(kDigitSide) - 2, std::log(10.0),
+            -(0.91 * std::log(0.91) + 0.09 * std::log(0.01)), 0.1, 0.91},
+       {},
+       {},
+       [](uint64_t seed, std::string_view split, uint64_t n) { return digit_image(seed, split, n).row; }},
   };
 }
 
@@ -316,6 +325,8 @@ std::vector<uint16_t> task_tokens(const Task& task, uint64_t seed, std::string_v
     if (s.all) {
       const std::vector<Row>& all = examples_of(s, split);
       row = all[i % all.size()];
+    } else if (s.image) {
+      row = s.image(seed, split, i);
     } else {
       Draw draw(seed, task.name, split, i);
       row = s.one(draw, split);

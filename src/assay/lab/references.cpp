@@ -48,9 +48,10 @@ std::optional<data::Task> task_of(const Recipe& recipe, const Pinned& pinned) {
     const auto is = [&](const char* option, int64_t wanted) { return configured(plan, option) == Value(wanted); };
     const Value path = configured(plan, "data.path");
     const std::optional<data::Task> task = path.is_string() ? data::find_task(path.as_string()) : std::nullopt;
-    if (!task || (all && all->name != task->name) || !is("train.seq_len", task->row) || !is("model.loss_first", task->first))
-      return std::nullopt;
-    if (!is("model.loss_last", task->last) && !(task->first == task->last && is("model.loss_last", -1))) return std::nullopt;
+    if (!task || (all && all->name != task->name) || !is("train.seq_len", task->row)) return std::nullopt;
+    const bool of_images = configured(plan, "model.image_side").is_int();  // counts the answer by itself, without an option
+    if (!of_images && !is("model.loss_first", task->first)) return std::nullopt;
+    if (!of_images && !is("model.loss_last", task->last) && !(task->first == task->last && is("model.loss_last", -1))) return std::nullopt;
     all = task;
   }
   return all;
