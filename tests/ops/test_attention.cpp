@@ -1,6 +1,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/isfinite.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/softmax.h>
 #include <doctest/doctest.h>
@@ -59,7 +60,7 @@ OpCase packed_case(int64_t B, int64_t H, int64_t T, int64_t d) {
 std::vector<OpCase> cases() {
   return {separate_case(1, 1, 1, 8, 1),  separate_case(2, 3, 33, 16, 0.5), separate_case(1, 2, 130, 64, 0.125),
           separate_case(2, 1, 65, 5, 1), packed_case(2, 3, 7, 8),          packed_case(1, 2, 129, 32),
-          packed_case(2, 1, 64, 64),     packed_case(1, 2, 20, 6)};
+          packed_case(2, 1, 64, 64),     packed_case(1, 2, 20, 6),         packed_case(1, 1, 1, 3)};
 }
 
 }  // namespace
@@ -72,6 +73,17 @@ TEST_CASE("causal attention agrees with softmax written out on CUDA, values and 
   const at::Device* cuda = testing::cuda_or_skip();
   if (cuda == nullptr) return;
   for (const OpCase& c : cases()) testing::check_op(c, *cuda);
+}
+
+TEST_CASE("scores that differ by hundreds give neither overflow nor NaN") {
+  const Tensor q = random_tensor({1, 1, 70, 4}, 1, "q").to(at::kFloat) * 15, k = random_tensor({1, 1, 70, 4}, 1, "k").to(at::kFloat) * 15,
+               v = random_tensor({1, 1, 70, 4}, 1, "v").to(at::kFloat);
+  const Tensor q_leaf = q.clone().requires_grad_(true);
+  const Tensor y = layers::causal_attention(q_leaf, k, v, 1.0, tensor::Precision::fp32);
+  const Tensor want = reference(q.to(at::kDouble), k.to(at::kDouble), v.to(at::kDouble), 1.0);
+  CHECK((y.detach().to(at::kDouble) - want).abs().max().item().toDouble() < 1e-3);
+  torch::autograd::backward({y.sum()}, {});
+  CHECK(at::isfinite(q_leaf.grad()).all().item().toBool());
 }
 
 TEST_CASE("CUDA: bfloat16 gradients of attention repeat bit for bit") {

@@ -5,6 +5,7 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include "assay/core/random.h"
+#include "assay/ops/banded_product/band_blocks.h"
 #include "assay/ops/banded_product/banded_windows.h"
 #include "ops/op_case.h"
 
@@ -65,6 +66,28 @@ TEST_CASE("a band that covers everything is the dense product, and one row witho
   CHECK(at::allclose(y.select(1, 8), x.select(1, 2)));
 }
 
+TEST_CASE("blocks hold every entry of the band once, and little else where the band is narrow") {
+  for (const ops::Band& band : {ops::Band{4096, 1024, 256}, ops::Band{1024, 4096, 256}, ops::Band{33, 10, 4}, ops::Band{10, 33, 7},
+                                ops::Band{200, 50, 16}, ops::Band{64, 64, 300}}) {
+    INFO(band.out << " x " << band.in << " b=" << band.bandwidth);
+    const bool turned = band.in > band.out;
+    int64_t inside = 0, from = 0;
+    double entries = 0;
+    for (const ops::BandBlock& b : ops::band_blocks(band)) {
+      const int64_t first = turned ? b.column : b.row;
+      CHECK(first >= from);  // the wide side is shared out
+      from = first + (turned ? b.columns : b.rows);
+      for (int64_t j = b.row; j < b.row + b.rows; ++j) {
+        const ops::Band::Interval row = band.row(j);
+        inside += std::max<int64_t>(0, std::min(row.end, b.column + b.columns) - std::max(row.first, b.column));
+      }
+      entries += b.entries();
+    }
+    CHECK(inside == band.count());
+    if (std::max(band.in, band.out) == 4096) CHECK(entries < 1.26 * static_cast<double>(band.count()));
+  }
+}
+
 TEST_CASE("an empty batch gives an empty result") {
   CHECK(ops::banded_product(at::empty({0, 10}), at::ones({ops::Band{40, 10, 8}.count()}), 40, 8).sizes() == at::IntArrayRef{0, 40});
 }
@@ -95,7 +118,14 @@ TEST_CASE("by windows: one batch of dense products over overlapping views gives 
     if (s.windows) {
       REQUIRE(windows.has_value());
       CHECK(windows->width < s.in);
-      CHECK((windows->blocks - 1) * windows->step + windows->width <= windows->padded(s.in));
+      int64_t blocks = 0;
+      for (const ops::BandWindows::Run& run : windows->runs()) {
+        CHECK(run.first == blocks);
+        blocks += run.count;
+        for (int64_t k = 0; k < run.count; ++k) CHECK(run.begin + k * run.step == windows->begin(run.first + k));
+        CHECK(run.begin + (run.count - 1) * run.step + windows->width <= s.in);
+      }
+      CHECK(blocks == windows->blocks);
     }
     const Tensor x = random({s.N, s.in}, 1, "x").requires_grad_(true), values = random({band.count()}, 2, "values").requires_grad_(true),
                  g = random({s.N, s.out}, 3, "g");

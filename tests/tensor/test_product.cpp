@@ -7,7 +7,7 @@
 #include "assay/core/error.h"
 #include "assay/core/random.h"
 #include "assay/tensor/device.h"
-#include "assay/tensor/product.h"
+#include "assay/tensor/tiles.h"
 
 using namespace assay;
 using tensor::Precision;
@@ -73,6 +73,51 @@ TEST_CASE("linear is x w^T + bias over the last axis") {
   const Tensor y = tensor::linear(x, w, bias, Precision::fp32);
   CHECK(y.sizes() == std::vector<int64_t>{2, 3, 5});
   CHECK(at::allclose(y, x.matmul(w.t()) + bias, 1e-5, 1e-6));
+}
+
+TEST_CASE("linear with a bias agrees with float64 for every library, in values and all three gradients") {
+  for_each_library([](const std::string& library) {
+    INFO(library);
+    const Tensor x = random(37, 20, "x").requires_grad_(true), w = random(70, 20, "w").requires_grad_(true);
+    const Tensor bias = random(1, 70, "b").view({70}).detach().requires_grad_(true), g = random(37, 70, "g");
+    const Tensor x64 = x.detach().to(at::kDouble), w64 = w.detach().to(at::kDouble), g64 = g.to(at::kDouble);
+    const Tensor y = tensor::linear(x, w, bias, Precision::fp32);
+    CHECK(relative(y, x64.mm(w64.t()) + bias.detach().to(at::kDouble)) < 1e-6);
+    torch::autograd::backward({y}, {g});
+    CHECK(relative(x.grad(), g64.mm(w64)) < 1e-6);
+    CHECK(relative(w.grad(), g64.t().mm(x64)) < 1e-6);
+    CHECK(relative(bias.grad(), g64.sum(0)) < 1e-6);
+  });
+}
+
+TEST_CASE("a product goes into a part of a matrix and touches nothing else, for every library and layout of its operands") {
+  for_each_library([](const std::string& library) {
+    INFO(library);
+    const Tensor a = random(40, 90, "a").narrow(1, 5, 33), b = random(21, 33, "b").t(), at_ = random(33, 40, "at").t();
+    const auto exact = [](const Tensor& l, const Tensor& r) { return l.to(at::kDouble).mm(r.to(at::kDouble)); };
+    for (const Tensor& left : {a, at_}) {
+      const Tensor whole = random(50, 64, "whole"), before = whole.to(at::kDouble), to = whole.narrow(0, 4, 40).narrow(1, 10, 21);
+      const Tensor want = before.clone();
+      tensor::product_into(to, left, b, Precision::fp32);
+      want.narrow(0, 4, 40).narrow(1, 10, 21).copy_(exact(left, b));
+      CHECK(relative(whole, want) < 1e-6);
+      tensor::product_into(to, left, b, Precision::fp32, true);
+      want.narrow(0, 4, 40).narrow(1, 10, 21).add_(exact(left, b));
+      CHECK(relative(whole, want) < 1e-6);
+      tensor::product_into(to, left, b, Precision::bf16);
+      want.narrow(0, 4, 40).narrow(1, 10, 21).copy_(exact(left, b));
+      CHECK(relative(whole, want) < 1e-2);
+    }
+  });
+}
+
+TEST_CASE("column sums agree with float64, also over many rows of one sign") {
+  for (const auto& [rows, n] : std::vector<std::array<int64_t, 2>>{{0, 3}, {1, 1}, {17, 65}, {5000, 130}}) {
+    INFO(rows << " x " << n);
+    const Tensor x = random(rows, n, "x").abs(), sums = tensor::column_sums(x.t().contiguous().t());
+    CHECK(at::allclose(sums.to(at::kDouble), x.to(at::kDouble).sum(0), 2e-7, 0));
+    CHECK(at::allclose(tensor::column_sums(x.to(at::kDouble)), x.to(at::kDouble).sum(0), 1e-14, 0));
+  }
 }
 
 TEST_CASE("the choice has a name that gives it back, and unknown names are refused") {

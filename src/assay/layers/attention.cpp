@@ -4,13 +4,15 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_scaled_dot_product_flash_attention.h>
 #include <ATen/ops/_scaled_dot_product_flash_attention_backward.h>
-#include <ATen/ops/_scaled_dot_product_flash_attention_for_cpu.h>
-#include <ATen/ops/_scaled_dot_product_flash_attention_for_cpu_backward.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <array>
+#include <cmath>
+
+#include "assay/ops/causal_attention/causal_attention.h"
 
 namespace assay::layers {
 namespace {
@@ -30,13 +32,14 @@ class StrictlyRepeatable {
   bool was_ = at::globalContext().deterministicAlgorithms(), warn_only_ = at::globalContext().deterministicAlgorithmsWarnOnly();
 };
 
-// Whether the flash kernels take q as it is: any float on the CPU; on a GPU half widths, heads of a multiple of 8 up to 256.
-bool flash_takes(const Tensor& q) {
-  if (q.is_cpu()) return true;
+// Whether the kernels take q as it is: float32 and float64 on the CPU (ours); on a GPU (torch's flash kernels) half widths, heads of a
+// multiple of 8 up to 256.
+bool kernel_takes(const Tensor& q) {
+  if (q.is_cpu()) return q.scalar_type() == at::kFloat || q.scalar_type() == at::kDouble;
   return q.scalar_type() == at::kBFloat16 && q.size(-1) % 8 == 0 && q.size(-1) <= 256;
 }
 
-// The flash kernels take any strides but for the last axis, and do not look.
+// The kernels take any strides but for the last axis, and do not look.
 Tensor readable(const Tensor& t) { return t.stride(-1) == 1 ? t : t.contiguous(); }
 
 // Output [B, H, T, d] and what the backward pass wants besides q, k, v.
@@ -44,10 +47,12 @@ struct Flash {
   Tensor out, lse, seed, offset;
 };
 
+double scale_of(const Tensor& q, std::optional<double> scale) { return scale ? *scale : 1 / std::sqrt(static_cast<double>(q.size(-1))); }
+
 Flash flash_forward(const Tensor& q, const Tensor& k, const Tensor& v, std::optional<double> scale) {
   if (q.is_cpu()) {
-    auto [out, lse] = at::_scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, true, std::nullopt, scale);
-    return {out, lse, {}, {}};
+    const Tensor out = at::empty({q.size(0), q.size(2), q.size(1), q.size(3)}, q.options()).transpose(1, 2);  // heads lie side by side
+    return {out, ops::causal_attention_forward(out, q, k, v, scale_of(q, scale)), {}, {}};
   }
   auto [out, lse, sequences_q, sequences_k, longest_q, longest_k, seed, offset, mask] =
       at::_scaled_dot_product_flash_attention(q, k, v, 0.0, true, false, scale);
@@ -57,8 +62,10 @@ Flash flash_forward(const Tensor& q, const Tensor& k, const Tensor& v, std::opti
 std::array<Tensor, 3> flash_backward(const Tensor& g, const Tensor& q, const Tensor& k, const Tensor& v, const Flash& f,
                                      std::optional<double> scale) {
   if (q.is_cpu()) {
-    auto [dq, dk, dv] = at::_scaled_dot_product_flash_attention_for_cpu_backward(g, q, k, v, f.out, f.lse, 0.0, true, std::nullopt, scale);
-    return {dq, dk, dv};
+    const auto made = [](const Tensor& t) { return at::empty(t.sizes(), t.options()); };
+    const ops::AttentionGrads to{made(q), made(k), made(v)};
+    ops::causal_attention_backward(to, g, f.out, f.lse, q, k, v, scale_of(q, scale));
+    return {to.q, to.k, to.v};
   }
   const StrictlyRepeatable strictly;
   const int64_t T = q.size(2);
@@ -108,6 +115,12 @@ struct Packed : torch::autograd::Function<Packed> {
     const int64_t heads = ctx->saved_data["heads"].toInt();
     const auto [q, k, v] = split(s[0], heads);
     const Tensor up = g[0].contiguous().view({q.size(0), q.size(2), heads, q.size(3)}).transpose(1, 2);
+    if (q.is_cpu()) {
+      const Tensor dqkv = at::empty_like(s[0]);
+      const auto [dq, dk, dv] = split(dqkv, heads);
+      ops::causal_attention_backward({dq, dk, dv}, up, s[1], s[2], q, k, v, scale_of(q, std::nullopt));
+      return {dqkv, Tensor()};
+    }
     const auto [dq, dk, dv] = flash_backward(up, q, k, v, {s[1], s[2], s[3], s[4]}, std::nullopt);
     return {at::cat({joined_heads(dq), joined_heads(dk), joined_heads(dv)}, -1), Tensor()};
   }
@@ -118,14 +131,14 @@ struct Packed : torch::autograd::Function<Packed> {
 Tensor causal_attention(const Tensor& q, const Tensor& k, const Tensor& v, std::optional<double> scale, tensor::Precision precision) {
   const auto rounded = [&](const Tensor& t) { return precision == tensor::Precision::bf16 && t.is_cuda() ? t.to(at::kBFloat16) : t; };
   const Tensor q_in = rounded(q), k_in = rounded(k), v_in = rounded(v);
-  const Tensor y = flash_takes(q_in) ? Separate::apply(readable(q_in), readable(k_in), readable(v_in), scale)
-                                     : at::scaled_dot_product_attention(q_in, k_in, v_in, std::nullopt, 0.0, true, scale);
+  const Tensor y = kernel_takes(q_in) ? Separate::apply(readable(q_in), readable(k_in), readable(v_in), scale)
+                                      : at::scaled_dot_product_attention(q_in, k_in, v_in, std::nullopt, 0.0, true, scale);
   return y.to(q.scalar_type());
 }
 
 Tensor packed_causal_attention(const Tensor& qkv_BTC, int64_t heads, tensor::Precision precision) {
   const auto [q, k, v] = split(qkv_BTC, heads);
-  if (flash_takes(q)) return Packed::apply(qkv_BTC.contiguous(), heads);
+  if (kernel_takes(q)) return Packed::apply(qkv_BTC.contiguous(), heads);
   return joined_heads(causal_attention(q, k, v, std::nullopt, precision));
 }
 

@@ -52,10 +52,11 @@ void check_banded_product(const Tensor& x, const Tensor& values, int64_t out, in
   const int64_t count = Band{out, x.size(1), bandwidth}.count();
   TORCH_CHECK(values.dim() == 1 && values.size(0) == count, "[banded_product] values must be [", count, "] for a ", out, " x ", x.size(1),
               " band of width ", bandwidth, ", got ", values.sizes());
-  TORCH_CHECK(x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble, "[banded_product] wants float32 or float64, got ",
-              x.scalar_type());
-  TORCH_CHECK(values.scalar_type() == x.scalar_type(), "[banded_product] dtypes differ: ", values.scalar_type(), " beside ",
-              x.scalar_type());
+  const bool narrow = x.scalar_type() == at::kBFloat16 && x.is_cuda();  // activations between products; the weights stay float32
+  TORCH_CHECK(narrow || x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble,
+              "[banded_product] wants float32 or float64, on CUDA also bfloat16, got ", x.scalar_type());
+  TORCH_CHECK(values.scalar_type() == (narrow ? at::kFloat : x.scalar_type()), "[banded_product] dtypes differ: ", values.scalar_type(),
+              " beside ", x.scalar_type());
   TORCH_CHECK(values.device() == x.device(), "[banded_product] devices differ: ", values.device(), " beside ", x.device());
 }
 

@@ -3,6 +3,7 @@
 #include <ATen/ops/bmm.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
@@ -41,9 +42,20 @@ std::optional<BandWindows> BandWindows::of(const Band& band) {
   const int64_t last = (2 * (w.rows - 1) * band.in + reach) / (2 * band.out);
   w.width = up(w.before + last + 1);
   if (w.width >= band.in) return std::nullopt;
-  w.after = std::max<int64_t>(0, (w.blocks - 1) * w.step + w.width - w.before - band.in);
-  w.after += up(w.padded(band.in)) - w.padded(band.in);  // rows of x begin at aligned places
+  w.last = band.in - w.width;
   return w;
+}
+
+std::vector<BandWindows::Run> BandWindows::runs() const {
+  std::vector<Run> all;
+  for (int64_t k = 0; k < blocks; ++k) {
+    const int64_t moved = k == 0 ? 0 : begin(k) - begin(k - 1);
+    Run* run = all.empty() ? nullptr : &all.back();
+    if (run != nullptr && run->count == 1) run->step = moved;
+    if (run != nullptr && run->step == moved) ++run->count;
+    else all.push_back({k, 1, begin(k), 0});
+  }
+  return all;
 }
 
 namespace {
@@ -65,7 +77,7 @@ Places places_on(const Band& band, const BandWindows& w, const at::Device& devic
   for (int64_t j = 0, at = 0; j < band.out; ++j) {
     const Band::Interval row = band.row(j);
     for (int64_t i = row.first; i < row.end; ++i, ++at) {
-      tile[at] = j * w.width + i + w.before - j / w.rows * w.step;
+      tile[at] = j * w.width + i - w.begin(j / w.rows);
       value[tile[at]] = at;
     }
   }
@@ -89,7 +101,7 @@ const Places& places_of(const Band& band, const BandWindows& w, const at::Device
   return found != known.end() ? found->second : known.emplace(key, places_on(band, w, device)).first->second;
 }
 
-at::ScalarType operand(const Tensor& x, bool bf16) { return bf16 ? at::kBFloat16 : x.scalar_type(); }
+at::ScalarType operand(const Tensor& x, bool bf16) { return bf16 && x.scalar_type() != at::kDouble ? at::kBFloat16 : x.scalar_type(); }
 
 // W[block, row, column of the window], zero outside of the band.
 Tensor tiles_of(const Tensor& values, const Places& p, const BandWindows& w, at::ScalarType dtype) {
@@ -97,21 +109,19 @@ Tensor tiles_of(const Tensor& values, const Places& p, const BandWindows& w, at:
   return with_zero.take(p.value_of_tile).view({w.blocks, w.rows, w.width});
 }
 
-// x_NC as [blocks, N, width] overlapping views of a copy with zeros around it.
-Tensor windows_of(const Tensor& x, const BandWindows& w, at::ScalarType dtype) {
-  const int64_t N = x.size(0), in = x.size(1), stride = w.padded(in);
-  const Tensor around = at::empty({N, stride}, x.options().dtype(dtype));
-  around.narrow(1, 0, w.before).zero_();
-  around.narrow(1, w.before + in, w.after).zero_();
-  around.narrow(1, w.before, in).copy_(x);
-  return around.as_strided({w.blocks, N, w.width}, {w.step, stride, 1});
+// The windows of a run of blocks over x_NC, contiguous: [count, N, width], overlapping views.
+Tensor windows_of(const Tensor& x, const BandWindows& w, const BandWindows::Run& run) {
+  return x.as_strided({run.count, x.size(0), w.width}, {run.step, x.size(1), 1}, x.storage_offset() + run.begin);
 }
 
 Tensor product(const Tensor& x, const Tensor& values, const Band& band, const BandWindows& w, at::ScalarType dtype) {
-  const Tensor tiles = tiles_of(values, places_of(band, w, x.device()), w, dtype);
-  const Tensor y = at::empty({x.size(0), band.out}, x.options().dtype(dtype));
-  Tensor by_block = y.view({x.size(0), w.blocks, w.rows}).permute({1, 0, 2});  // each block writes its columns of y
-  at::bmm_out(by_block, windows_of(x, w, dtype), tiles.transpose(1, 2));
+  const Tensor in = x.to(dtype).contiguous(), tiles = tiles_of(values, places_of(band, w, x.device()), w, dtype);
+  const Tensor y = at::empty({x.size(0), band.out}, in.options());
+  const Tensor by_block = y.view({x.size(0), w.blocks, w.rows}).permute({1, 0, 2});  // each block writes its columns of y
+  for (const BandWindows::Run& run : w.runs()) {
+    Tensor out = by_block.narrow(0, run.first, run.count);
+    at::bmm_out(out, windows_of(in, w, run), tiles.narrow(0, run.first, run.count).transpose(1, 2));
+  }
   return y.to(x.scalar_type());
 }
 
@@ -120,24 +130,36 @@ Tensor expanded(const Tensor& values, const Band& band) {
   return flat.scatter(0, band_positions(band).to(values.device()), values).view({band.out, band.in});
 }
 
-tensor::Precision precision(bool bf16) { return bf16 ? tensor::Precision::bf16 : tensor::Precision::fp32; }
+tensor::Precision precision(at::ScalarType operands) {
+  return operands == at::kBFloat16 ? tensor::Precision::bf16 : tensor::Precision::fp32;
+}
 
 Tensor input_gradient(const Tensor& grad, const Tensor& values, const Band& band, const std::optional<BandWindows>& forward, bool bf16) {
   const Band turned{band.in, band.out, band.bandwidth};
   const std::optional<BandWindows> w = BandWindows::of(turned);
-  if (!w || !forward) return tensor::raw_product(grad, expanded(values, band), precision(bf16));
+  if (!w || !forward) return tensor::raw_product(grad, expanded(values, band), precision(operand(grad, bf16)));
   const Tensor columns = values.take(places_of(band, *forward, grad.device()).transposed);
   return product(grad, columns, turned, *w, operand(grad, bf16));
 }
 
-Tensor weight_gradient(const Tensor& grad, const Tensor& x, const Band& band, const std::optional<BandWindows>& w, bool bf16) {
-  if (!w) {
-    const Tensor dense = tensor::raw_product(grad.t(), x, precision(bf16)).reshape({-1});
-    return dense.take(band_positions(band).to(dense.device()));
-  }
+Tensor weight_gradient(const Tensor& grad, const Tensor& x, const Band& band, const std::optional<BandWindows>& w, bool bf16,
+                       at::ScalarType values_dtype) {
   const at::ScalarType dtype = operand(x, bf16);
-  const Tensor g = grad.to(dtype).contiguous().view({x.size(0), w->blocks, w->rows}).permute({1, 2, 0});  // [blocks, rows, N]
-  return at::bmm(g, windows_of(x, *w, dtype)).reshape({-1}).take(places_of(band, *w, x.device()).tile_of_value).to(x.scalar_type());
+  const Tensor in = x.to(dtype).contiguous(), up = grad.to(dtype).contiguous();
+  const bool widened = dtype == at::kBFloat16 && x.is_cuda();  // sums leave in float32, as those of a dense matrix do
+  if (!w) {
+    const Tensor dense = widened ? at::mm(up.t(), in, at::kFloat) : tensor::raw_product(up.t(), in, tensor::Precision::fp32);
+    return dense.reshape({-1}).take(band_positions(band).to(dense.device())).to(values_dtype);
+  }
+  const Tensor g = up.view({x.size(0), w->blocks, w->rows}).permute({1, 2, 0});  // [blocks, rows, N]
+  Tensor tiles = at::empty({w->blocks, w->rows, w->width}, in.options().dtype(widened ? at::kFloat : dtype));
+  for (const BandWindows::Run& run : w->runs()) {
+    Tensor out = tiles.narrow(0, run.first, run.count);
+    const Tensor g_run = g.narrow(0, run.first, run.count), windows = windows_of(in, *w, run);
+    if (widened) at::bmm_out(out, g_run, windows, at::kFloat);
+    else at::bmm_out(out, g_run, windows);
+  }
+  return tiles.reshape({-1}).take(places_of(band, *w, x.device()).tile_of_value).to(values_dtype);
 }
 
 }  // namespace
@@ -145,14 +167,14 @@ Tensor weight_gradient(const Tensor& grad, const Tensor& x, const Band& band, co
 Tensor banded_product_by_windows(const Tensor& x, const Tensor& values, int64_t out, int64_t bandwidth, bool bf16) {
   const Band band{out, x.size(1), bandwidth};
   if (const auto w = BandWindows::of(band)) return product(x, values, band, *w, operand(x, bf16));
-  return tensor::raw_product(x, expanded(values, band).t(), precision(bf16));
+  return tensor::raw_product(x, expanded(values, band).t(), precision(operand(x, bf16)));
 }
 
 BandedProductGrads banded_gradients_by_windows(const Tensor& grad, const Tensor& x, const Tensor& values, int64_t out, int64_t bandwidth,
                                                bool bf16) {
   const Band band{out, x.size(1), bandwidth};
   const std::optional<BandWindows> w = BandWindows::of(band);
-  return {input_gradient(grad, values, band, w, bf16), weight_gradient(grad, x, band, w, bf16)};
+  return {input_gradient(grad, values, band, w, bf16), weight_gradient(grad, x, band, w, bf16, values.scalar_type())};
 }
 
 }  // namespace assay::ops

@@ -1,5 +1,6 @@
 // Row tiles over the causal half: the T x T table never exists, tiles above the diagonal are never computed, and keys so far
-// away that their weight is below the smallest normal float are skipped (their weight is taken as 0).
+// away that their weight is below the smallest normal float are skipped (their weight is taken as 0). Products read and write where their
+// matrices lie.
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros_like.h>
@@ -9,13 +10,13 @@
 #include <limits>
 
 #include "assay/ops/decay_attention/decay_attention.h"
-#include "assay/tensor/product.h"
+#include "assay/tensor/tiles.h"
 
 namespace assay::ops {
 namespace {
 
 using tensor::Precision;
-using tensor::raw_product;
+using tensor::product_into;
 
 constexpr int64_t kRows = 64;  // rows of a tile: 64 x T scores stay in the second-level cache
 
@@ -94,12 +95,18 @@ void for_each_head(const Tensor& q, const std::function<void(int64_t b, int64_t 
   });
 }
 
+// A matrix [rows, keys] in memory that the tiles of a head share.
+Tensor part(const Tensor& memory, const Tile& t) { return memory.narrow(0, 0, t.rows * t.keys).view({t.rows, t.keys}); }
+Tensor memory_for(const Tensor& q) { return at::empty({std::min(kRows, q.size(0)) * q.size(0)}, q.options()); }
+
 template <class T>
 void forward_head(const Tensor& q, const Tensor& k, const Tensor& v, const std::vector<T>& powers, Precision p, const Tensor& out) {
+  const Tensor memory = memory_for(q);
   for (const Tile& t : tiles(q.size(0), static_cast<int64_t>(powers.size()))) {
-    const Tensor scores = raw_product(q.narrow(0, t.row, t.rows), k.narrow(0, t.key, t.keys).t(), p).contiguous();
+    const Tensor scores = part(memory, t);
+    product_into(scores, q.narrow(0, t.row, t.rows), k.narrow(0, t.key, t.keys).t(), p);
     weigh(scores.data_ptr<T>(), t, powers);
-    out.narrow(0, t.row, t.rows).copy_(raw_product(scores, v.narrow(0, t.key, t.keys), p));
+    product_into(out.narrow(0, t.row, t.rows), scores, v.narrow(0, t.key, t.keys), p);
   }
 }
 
@@ -111,14 +118,17 @@ template <class T>
 double backward_head(const Tensor& g, const Tensor& q, const Tensor& k, const Tensor& v, const std::vector<T>& powers, Precision p,
                      const HeadGrads& d) {
   double distance_sum = 0;
+  const Tensor memory_p = memory_for(q), memory_g = memory_for(q);
   for (const Tile& t : tiles(q.size(0), static_cast<int64_t>(powers.size()))) {
     const Tensor q_t = q.narrow(0, t.row, t.rows), g_t = g.narrow(0, t.row, t.rows);
     const Tensor k_t = k.narrow(0, t.key, t.keys), v_t = v.narrow(0, t.key, t.keys);
-    const Tensor qk = raw_product(q_t, k_t.t(), p).contiguous(), gv = raw_product(g_t, v_t.t(), p).contiguous();
+    const Tensor qk = part(memory_p, t), gv = part(memory_g, t);
+    product_into(qk, q_t, k_t.t(), p);
+    product_into(gv, g_t, v_t.t(), p);
     distance_sum += weigh_both(qk.data_ptr<T>(), gv.data_ptr<T>(), t, powers);
-    d.q.narrow(0, t.row, t.rows).copy_(raw_product(gv, k_t, p));
-    d.k.narrow(0, t.key, t.keys).add_(raw_product(gv.t(), q_t, p));
-    d.v.narrow(0, t.key, t.keys).add_(raw_product(qk.t(), g_t, p));
+    product_into(d.q.narrow(0, t.row, t.rows), gv, k_t, p);
+    product_into(d.k.narrow(0, t.key, t.keys), gv.t(), q_t, p, true);
+    product_into(d.v.narrow(0, t.key, t.keys), qk.t(), g_t, p, true);
   }
   return distance_sum;
 }

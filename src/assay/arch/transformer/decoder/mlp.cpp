@@ -1,6 +1,5 @@
 #include "assay/arch/transformer/decoder/mlp.h"
 
-#include <ATen/ops/gelu.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/where.h>
@@ -10,6 +9,7 @@
 
 #include "assay/arch/transformer/decoder/component.h"
 #include "assay/ops/banded_product/banded_product.h"
+#include "assay/ops/gelu/gelu.h"
 
 namespace assay::arch::decoder {
 namespace {
@@ -90,11 +90,13 @@ Mlp::Mlp(const MlpConfig& c, const BandConfig& band, int64_t width, const Builde
 
 Tensor Mlp::apply(const Layer& l, const Tensor& x) const {
   if (!l.packed) return tensor::linear(x, l.weight, l.bias, precision_);
-  const Tensor y = ops::banded_product(x.reshape({-1, x.size(-1)}).to(l.weight.scalar_type()), l.weight, l.band.out, l.band.bandwidth,
+  const bool narrow = x.is_cuda() && x.scalar_type() == at::kBFloat16;  // stays so from product to product
+  const Tensor rows = x.reshape({-1, x.size(-1)});
+  const Tensor y = ops::banded_product(narrow ? rows : rows.to(l.weight.scalar_type()), l.weight, l.band.out, l.band.bandwidth,
                                        precision_ == tensor::Precision::bf16);
   std::vector<int64_t> shape = x.sizes().vec();
   shape.back() = l.band.out;
-  return (l.bias.defined() ? y + l.bias : y).view(shape);
+  return (l.bias.defined() ? y + l.bias.to(y.scalar_type()) : y).view(shape);
 }
 
 Tensor Mlp::operator()(const Tensor& z_BTC) const {
@@ -104,7 +106,7 @@ Tensor Mlp::operator()(const Tensor& z_BTC) const {
     const int64_t F = u.size(-1) / 2;
     return apply(fc2_, at::silu(u.narrow(-1, 0, F)) * u.narrow(-1, F, F));
   }
-  return apply(fc2_, at::gelu(u, "tanh"));
+  return apply(fc2_, ops::tanh_gelu(u));
 }
 
 void Mlp::mask_gradients() {

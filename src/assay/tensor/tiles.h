@@ -1,0 +1,13 @@
+#pragma once
+#include "assay/tensor/product.h"
+
+namespace assay::tensor {
+
+// raw_product on the CPU into a matrix that is there, or into a part of one, whose rows are contiguous: out [M, N] = a b, or out += a b.
+// Nothing is allocated or copied where the library takes its operands as they lie.
+void product_into(const Tensor& out, const Tensor& a, const Tensor& b, Precision p, bool accumulate = false);
+
+// Sums over the rows of x [N, n], float32 or float64 on the CPU -> [n], in an order that depends on the shape alone.
+Tensor column_sums(const Tensor& x);
+
+}  // namespace assay::tensor
