@@ -143,6 +143,7 @@ table() {
 speed() {
   table "ops alone" ' GB/s|ms' 60 "$assay" bench --ops --device "$device"
   [[ $device == cpu ]] && return
+  table "banded product by density" 'fc|bandwidth|GB/s|[0-9]%' 60 "$assay" bench --banded --device "$device" --precision bf16
   table "training steps beside the peers" 'tokens/s|rounds|Error|ours:' 330 "$python" "$here/compare_gpu.py" "$assay" $cases --rounds 3 --out "$rounds"
 }
 

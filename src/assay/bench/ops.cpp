@@ -11,15 +11,13 @@
 
 #include <cmath>
 
-#include "assay/bench/bench.h"
+#include "assay/bench/time_calls.h"
 #include "assay/core/error.h"
-#include "assay/core/log.h"
 #include "assay/ops/adam/adam.h"
 #include "assay/ops/loss_head/loss_head.h"
 #include "assay/ops/shift_max/shift_max.h"
 #include "assay/optim/orthogonal.h"
 #include "assay/optim/rules.h"
-#include "assay/tensor/device.h"
 
 namespace assay::bench {
 namespace {
@@ -27,20 +25,6 @@ namespace {
 using core::Value;
 
 constexpr int kOrthogonalisations = 5;  // as published
-
-// Milliseconds of one call, from blocks of calls between two waits.
-Timing time_calls(const at::Device& device, const std::function<void()>& call) {
-  const int together = device.is_cuda() ? 20 : 1;
-  std::vector<double> ms;
-  for (int block = 0; block < 12; ++block) {
-    tensor::synchronize(device);
-    const double begin = core::monotonic_seconds();
-    for (int i = 0; i < together; ++i) call();
-    tensor::synchronize(device);
-    if (block >= 2) ms.push_back(1e3 * (core::monotonic_seconds() - begin) / together);
-  }
-  return summarize(ms);
-}
 
 Value row(const std::string& name, const std::string& shape, const Timing& t, double bytes, double copy_rate, double composite_ms) {
   Value v = Value::object();
@@ -186,9 +170,7 @@ Value bench_ops(const at::Device& device) {
   const at::NoGradGuard no_grad;
   const bool gpu = device.is_cuda();
   const int64_t million = 1 << 20;
-  const Tensor from = at::randn({(gpu ? 256 : 16) * million}, at::TensorOptions().device(device)), to = at::empty_like(from);
-  const Timing copy = time_calls(device, [&] { to.copy_(from); });
-  const double rate = 8.0 * static_cast<double>(from.numel()) / copy.median_ms / 1e6;
+  const double rate = copy_rate(device);
   Value v = Value::object();
   v["device"] = device.str();
   v["copy_gb_per_s"] = rate;

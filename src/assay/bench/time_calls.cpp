@@ -1,0 +1,31 @@
+#include "assay/bench/time_calls.h"
+
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/randn.h>
+
+#include "assay/core/log.h"
+#include "assay/tensor/device.h"
+
+namespace assay::bench {
+
+Timing time_calls(const at::Device& device, const std::function<void()>& call) {
+  const int together = device.is_cuda() ? 20 : 1;
+  std::vector<double> ms;
+  for (int block = 0; block < 12; ++block) {
+    tensor::synchronize(device);
+    const double begin = core::monotonic_seconds();
+    for (int i = 0; i < together; ++i) call();
+    tensor::synchronize(device);
+    if (block >= 2) ms.push_back(1e3 * (core::monotonic_seconds() - begin) / together);
+  }
+  return summarize(ms);
+}
+
+double copy_rate(const at::Device& device) {
+  const int64_t million = 1 << 20;
+  const Tensor from = at::randn({(device.is_cuda() ? 256 : 16) * million}, at::TensorOptions().device(device)), to = at::empty_like(from);
+  const Timing copy = time_calls(device, [&] { to.copy_(from); });
+  return 8.0 * static_cast<double>(from.numel()) / copy.median_ms / 1e6;
+}
+
+}  // namespace assay::bench
