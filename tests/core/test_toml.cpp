@@ -123,7 +123,7 @@ TEST_CASE("characters beyond ASCII belong into quotes and comments") {
 TEST_CASE("strings end where TOML says so") {
   const Value v =
       from_toml("a = \"[[#\\\"\"\nb = '''{{'{''''\nc = \"\"\"x\"\"\"\"\"\nd = \"\"\ne = ''\nf = '\\'\n\"k.[\" = \"\"\"\n\\\n   y\"\"\" # [ "
-             "'\ng.'h.i'.\"j\" = 1\n");
+                "'\ng.'h.i'.\"j\" = 1\n");
   CHECK(v.at("a").as_string() == "[[#\"");
   CHECK(v.at("b").as_string() == "{{'{'");
   CHECK(v.at("c").as_string() == "x\"\"");

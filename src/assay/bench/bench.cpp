@@ -2,7 +2,8 @@
 
 #include <ATen/ops/equal.h>
 #include <ATen/ops/isfinite.h>
-#include <ATen/ops/ones.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/randn.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 
 #include "assay/bench/random_rows.h"
 #include "assay/bench/stopwatch.h"
+#include "assay/bench/time_calls.h"
 #include "assay/core/error.h"
 #include "assay/core/log.h"
 #include "assay/tensor/device.h"
@@ -31,18 +33,14 @@ void require_green(const arch::Built& built, const train::Batch& batch) {
     throw core::NumericsError("bench", "two passes over the same batch differ; a result that does not repeat has no speed");
 }
 
-// GFLOP/s of one 1024^3 product: what the step's arithmetic is compared with.
+// GFLOP/s of one large product of random operands in the step's precision: what the step's arithmetic is compared with.
 double product_rate(const at::Device& device, tensor::Precision precision) {
   const at::NoGradGuard no_grad;
-  const Tensor a = at::ones({1024, 1024}, at::TensorOptions().device(device));
-  std::vector<double> ms;
-  Stopwatch watch(device);
-  for (int i = 0; i < 7; ++i) {
-    watch.restart();
-    tensor::raw_product(a, a, precision);
-    ms.push_back(watch.lap_ms());
-  }
-  return 2.0 * 1024 * 1024 * 1024 / 1e6 / summarize(ms).median_ms;
+  const int64_t n = device.is_cuda() ? 8192 : 1024;
+  const bool narrow = device.is_cuda() && precision == tensor::Precision::bf16;
+  const Tensor a = at::randn({n, n}, at::TensorOptions().device(device)).to(narrow ? at::kBFloat16 : at::kFloat);
+  const Timing t = time_calls(device, [&] { narrow ? at::mm(a, a) : tensor::raw_product(a, a, precision); });
+  return 2.0 * std::pow(static_cast<double>(n), 3) / 1e6 / t.median_ms;
 }
 
 Value timing(const Timing& t) {

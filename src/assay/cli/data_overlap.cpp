@@ -15,7 +15,7 @@ namespace {
 using core::Value;
 
 constexpr int64_t kTokens = 50, kBytes = 200, kLongestGram = 100000;  // --ngram
-constexpr uint64_t kLong = uint64_t{1} << 24;                        // tokens to read, from which on progress is shown
+constexpr uint64_t kLong = uint64_t{1} << 24;                         // tokens to read, from which on progress is shown
 constexpr uint64_t kExcerpt = 160;
 
 std::string excerpt(const data::OverlapSide& side, const data::SharedText& shared) {

@@ -32,8 +32,8 @@ std::map<std::string, std::string> by_upper_name(const std::vector<std::pair<std
     if (!wanted.count(upper)) continue;
     const auto [it, first] = out.emplace(upper, value);
     if (!first && it->second != value)
-      throw ConfigError(kSettingsSpeaker, "the environment sets " + upper + " in two spellings, to '" + printable(it->second, 80) + "' and '" +
-                                      printable(value, 80) + "'");
+      throw ConfigError(kSettingsSpeaker, "the environment sets " + upper + " in two spellings, to '" + printable(it->second, 80) +
+                                              "' and '" + printable(value, 80) + "'");
   }
   return out;
 }
@@ -135,7 +135,8 @@ void Settings::set(std::string_view path, const Value& v, Source source) {
 }
 
 void Settings::set_document(const Value& document, Source source) {
-  if (!document.is_object()) throw ConfigError(kSettingsSpeaker, std::string("sections of options were wanted, but ") + document.kind() + " came");
+  if (!document.is_object())
+    throw ConfigError(kSettingsSpeaker, std::string("sections of options were wanted, but ") + document.kind() + " came");
   for (const auto& [name, options] : document.as_object()) section(name).set_all(options, source);
 }
 

@@ -16,9 +16,11 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "shards are little-endian and are read without conversion");
 
 constexpr uint64_t kPassTokens = uint64_t{1} << 20;  // tokens read at once by passes over a whole source
-constexpr int64_t kIds = 65536;                 // what uint16 can name
+constexpr int64_t kIds = 65536;                      // what uint16 can name
 
-[[noreturn]] void fail_shard(const std::string& path, const std::string& message) { throw core::DataError("shards", path + ": " + message); }
+[[noreturn]] void fail_shard(const std::string& path, const std::string& message) {
+  throw core::DataError("shards", path + ": " + message);
+}
 
 void check_range(uint64_t offset, uint64_t n, uint64_t size) {
   if (offset > size || n > size - offset) {
@@ -67,19 +69,20 @@ class MemorySource final : public TokenSource {
 uint64_t read_header(const PositionedFile& file) {
   const std::string& path = file.path();
   if (file.size() < kShardHeaderBytes) {
-    fail_shard(path,
-         "header: a shard begins with " + std::to_string(kShardHeaderBytes) + " bytes, the file holds " + std::to_string(file.size()));
+    fail_shard(
+        path, "header: a shard begins with " + std::to_string(kShardHeaderBytes) + " bytes, the file holds " + std::to_string(file.size()));
   }
   std::array<int32_t, 3> header{};
   file.read(0, header.data(), sizeof header);
   if (header[0] != kShardMagic) fail_shard(path, "magic: wanted " + std::to_string(kShardMagic) + ", found " + std::to_string(header[0]));
-  if (header[1] != kShardVersion) fail_shard(path, "version: wanted " + std::to_string(kShardVersion) + ", found " + std::to_string(header[1]));
+  if (header[1] != kShardVersion)
+    fail_shard(path, "version: wanted " + std::to_string(kShardVersion) + ", found " + std::to_string(header[1]));
   if (header[2] < 0) fail_shard(path, "token count: wanted 0 or more, found " + std::to_string(header[2]));
   const uint64_t count = static_cast<uint64_t>(header[2]);
   const uint64_t wanted = kShardHeaderBytes + 2 * count;
   if (file.size() != wanted) {
     fail_shard(path, "token count: header says " + std::to_string(count) + " tokens, which is " + std::to_string(wanted) +
-                   " bytes; the file holds " + std::to_string(file.size()));
+                         " bytes; the file holds " + std::to_string(file.size()));
   }
   return count;
 }
@@ -111,7 +114,7 @@ class ShardSource final : public TokenSource {
     const auto bad = std::find_if(chunk.begin(), chunk.end(), [&](uint16_t id) { return id >= vocab; });
     const uint64_t index = at + static_cast<uint64_t>(bad - chunk.begin());
     fail_shard(file_.path(),
-         "token " + std::to_string(index) + ": wanted an id below " + std::to_string(vocab) + ", found " + std::to_string(*bad));
+               "token " + std::to_string(index) + ": wanted an id below " + std::to_string(vocab) + ", found " + std::to_string(*bad));
   }
 
   PositionedFile file_;
