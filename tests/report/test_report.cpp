@@ -195,6 +195,18 @@ TEST_CASE("later edits of the recipe are told beside the verdicts and listed wit
   CHECK(in_order(text, {"arm.gated.optim.lr", "absent", "0.5", "no", "2026-02-01T08:00:00Z", "11"}));
 }
 
+TEST_CASE("runs that end above the loss of guessing evenly are told, for the effect counts them as that loss") {
+  const Scratch dir;
+  make_fixture(dir.path(), {.seeds = 3, .rows = 8});
+  CHECK(html_of(dir.path()).find("guessing evenly") == std::string::npos);
+  edit(dir.path(), [](Value& v) {
+    const std::string arm = v.at("design").at("hypotheses").as_array()[0].at("arm").as_string();
+    for (Value& a : v["arms"].as_array())
+      if (a.at("name").as_string() == arm) a["values"].as_array()[0]["value"] = 6.5;
+  });
+  CHECK(html_unescaped(html_of(dir.path())).find("ended above 5.5450, the loss of guessing evenly") != std::string::npos);
+}
+
 TEST_CASE("undeclared differences are told before the declared ones, and budgets, trials and edges have their tables") {
   const Scratch dir;
   make_fixture(dir.path(), {.seeds = 3, .rows = 8});

@@ -66,6 +66,14 @@ void add_notices(Section& s, const Campaign& c) {
     if (!a.undeclared.empty())
       s.blocks.emplace_back(Notice{a.name + " differs from " + c.control + " beyond the declared change, in " +
                                    plural(static_cast<int64_t>(a.undeclared.size()), "option") + ": see How the arms differ."});
+  for (const Hypothesis& h : c.hypotheses) {
+    const Arm* arm = c.find(h.arm);
+    if (!arm || !h.cap || c.unit() != "nats") continue;
+    const auto above = std::count_if(arm->values.begin(), arm->values.end(), [&](const SeedValue& v) { return v.value > *h.cap; });
+    if (above > 0)
+      s.blocks.emplace_back(Notice{plural(above, "run") + " of " + arm->name + " ended above " + loss_text(h.cap) +
+                                   ", the loss of guessing evenly. The effect counts such a run as that loss, the mean as it is."});
+  }
   if (!c.deviations.empty())
     s.blocks.emplace_back(Notice{"The recipe was edited after the campaign had begun, in " +
                                  plural(static_cast<int64_t>(c.deviations.size()), "option") + ": see Design."});
