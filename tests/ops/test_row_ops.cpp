@@ -82,7 +82,7 @@ OpCase residual_case(std::vector<int64_t> shape, Pointwise activation, bool bias
   return o;
 }
 
-// Widths around a vector, a warp's registers and beyond; more rows than a block walks at once.
+// Widths around a pack, a warp, several warps and beyond; more rows than a block holds.
 std::vector<OpCase> cases() {
   std::vector<OpCase> all{normalize_case({1, 1}, false),   normalize_case({3, 7}, true),    normalize_case({2, 5, 48}, true),
                           normalize_case({2, 256}, false), normalize_case({70, 33}, true),  normalize_case({3, 1000}, true),
@@ -91,13 +91,50 @@ std::vector<OpCase> cases() {
     all.push_back(residual_case({3, 5}, p, true, true));
     all.push_back(residual_case({2, 3, 64}, p, p == Pointwise::gelu, p == Pointwise::swish));
   }
-  for (int64_t n : {int64_t{7}, int64_t{256}, int64_t{600}, int64_t{768}, int64_t{1025}, int64_t{2048}, int64_t{2052}})
+  for (int64_t n :
+       {int64_t{7}, int64_t{132}, int64_t{256}, int64_t{260}, int64_t{600}, int64_t{768}, int64_t{1025}, int64_t{2048}, int64_t{2052}})
     all.push_back(affine_norm_case({3, n}, n % 2 == 0, n != 600));
   all.push_back(affine_norm_case({2, 150, 40}, true, true));
   for (int64_t n : {int64_t{1}, int64_t{255}, int64_t{1024}, int64_t{2048}, int64_t{2500}})
     all.push_back(residual_case({2, n}, Pointwise::gelu, true, true));
   all.push_back(residual_case({300, 40}, Pointwise::swish, true, true));
   return all;
+}
+
+// More rows than all blocks of a launch hold, so that each walks several.
+std::vector<OpCase> long_cases() {
+  return {affine_norm_case({4300, 12}, true, true),
+          affine_norm_case({1100, 516}, true, true),
+          normalize_case({1100, 516}, true),
+          normalize_case({300, 1028}, true),
+          residual_case({4300, 9}, Pointwise::gelu, true, true),
+          residual_case({1100, 516}, Pointwise::gelu, true, true)};
+}
+
+// The same numbers, contiguous, one element behind the beginning of their memory.
+Tensor moved(const Tensor& t) {
+  const Tensor flat = at::full({t.numel() + 1}, 0.0, t.options());
+  flat.narrow(0, 1, t.numel()).copy_(t.reshape({-1}));
+  return flat.narrow(0, 1, t.numel()).view(t.sizes());
+}
+
+void check_odd_addresses(const at::Device& device) {
+  const auto on_device = [&](std::vector<int64_t> shape, const char* name) { return random_tensor(shape, 1, name).to(device, at::kFloat); };
+  const Tensor x = on_device({5, 256}, "x"), m = on_device({5, 256}, "m"), gain = on_device({256}, "gain"), c = on_device({1}, "c");
+  const auto run = [&](const auto& place) {
+    Tensors in;
+    for (const Tensor& t : {x, m, gain, c}) in.push_back(place(t).requires_grad_(true));
+    const ops::Normalized n = ops::normalize(in[0], in[2], 1e-6, false);
+    const Tensor out =
+        ops::residual(n.through, {.m = in[1], .bias = in[2], .diag = in[2], .z = n.scaled, .activation = Pointwise::swish}, in[3]);
+    torch::autograd::backward({(out * out).sum()}, {});
+    Tensors result{out.detach()};
+    for (const Tensor& t : in) result.push_back(t.grad());
+    return result;
+  };
+  const auto copied = [](const Tensor& t) { return t.clone(); };
+  const Tensors want = run(copied), got = run(moved);
+  for (size_t i = 0; i < want.size(); ++i) CHECK(at::allclose(got[i], want[i], 1e-5, 1e-6));
 }
 
 }  // namespace
@@ -110,12 +147,20 @@ TEST_CASE("norm and residual sum agree with their references on CUDA, values and
   const at::Device* cuda = testing::cuda_or_skip();
   if (cuda == nullptr) return;
   for (const OpCase& c : cases()) testing::check_op(c, *cuda);
+  for (const OpCase& c : long_cases()) testing::check_op(c, *cuda);
+}
+
+TEST_CASE("operands of the row ops may begin anywhere in their memory") { check_odd_addresses(at::Device(at::kCPU)); }
+
+TEST_CASE("CUDA: operands of the row ops may begin anywhere in their memory") {
+  const at::Device* cuda = testing::cuda_or_skip();
+  if (cuda != nullptr) check_odd_addresses(*cuda);
 }
 
 TEST_CASE("CUDA: bfloat16 branches of a float32 state") {
   const at::Device* cuda = testing::cuda_or_skip();
   if (cuda == nullptr) return;
-  for (int64_t n : {int64_t{40}, int64_t{1024}, int64_t{2500}}) {
+  for (int64_t n : {int64_t{40}, int64_t{515}, int64_t{1024}, int64_t{2500}}) {
     INFO("n=" << n);
     const Tensor x = random_tensor({5, n}, 1, "x"), scale = random_tensor({n}, 1, "scale"), m = random_tensor({5, n}, 1, "m"),
                  c = random_tensor({1}, 1, "c");

@@ -1,5 +1,6 @@
 #include "assay/bench/ops.h"
 
+#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/bmm.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/randint.h>
@@ -15,6 +16,10 @@
 #include "assay/core/error.h"
 #include "assay/ops/adam/adam.h"
 #include "assay/ops/loss_head/loss_head.h"
+#include "assay/ops/normalize/normalize.h"
+#include "assay/ops/normalize/normalize_op.h"
+#include "assay/ops/residual/residual.h"
+#include "assay/ops/residual/residual_op.h"
 #include "assay/ops/shift_max/shift_max.h"
 #include "assay/optim/orthogonal.h"
 #include "assay/optim/rules.h"
@@ -60,14 +65,93 @@ Value loss_head_row(const at::Device& device, int64_t rows, int64_t vocab, at::S
   const auto fused = [&](const Tensor& leaf) { return ops::loss_head(leaf, {}, targets, head); };
   const auto composite = [&](const Tensor& leaf) { return ops::loss_head_reference(leaf.to(at::kFloat), {}, targets, head); };
   require_close("loss_head", with_gradient(x, fused), with_gradient(x, composite), 1e-4);
-  const Timing t = time_calls(device, [&] {
+  const Timing t = time_calls(device, true, [&] {
     const at::AutoGradMode grad(true);
     fused(x.detach().requires_grad_(true));  // loss and gradient; scaling by the upstream gradient is not part of it
   });
-  const Timing c = time_calls(device, [&] { with_gradient(x, composite); });
+  const Timing c = time_calls(device, false, [&] {
+    const at::AutoGradMode grad(true);
+    torch::autograd::backward({composite(x.detach().requires_grad_(true))}, {});
+  });
   const double bytes = 2 * static_cast<double>(x.numel()) * static_cast<double>(x.element_size());
   return row("loss_head", std::to_string(rows) + " x " + std::to_string(vocab) + " " + c10::toString(dtype), t, bytes, copy_rate,
              c.median_ms);
+}
+
+template <class Schema>
+auto op(const char* name) {
+  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Schema>();
+}
+
+double norm_of(const Tensor& t) { return t.to(at::kDouble).square().sum().sqrt().item().toDouble(); }
+
+// One direction of a row op alone. `bytes`: what it reads and writes once, an element.
+Value direction_row(const at::Device& device, const std::string& name, int64_t rows, int64_t n, bool narrow, double bytes, double copy_rate,
+                    const std::function<Tensor()>& fused, const std::function<Tensor()>& composite) {
+  const Tensor got = fused(), want = composite();
+  if (!(norm_of(got.to(at::kFloat) - want.to(at::kFloat)) <= 1e-2 * norm_of(want)))
+    throw core::NumericsError("bench", name + " is not what the composite gives; a wrong result has no speed");
+  const Timing t = time_calls(device, true, fused), c = time_calls(device, false, composite);
+  return row(name, std::to_string(rows) + " x " + std::to_string(n) + (narrow ? " BFloat16" : " Float"), t,
+             bytes * static_cast<double>(rows * n), copy_rate, c.median_ms);
+}
+
+// The two halves of a sublayer, each way, as v8 (scale and z, diag and z) and gpt2 (layer norm) use them; branches in bfloat16 on a GPU.
+void append_row_ops(Value& to, const at::Device& device, int64_t rows, int64_t n, double copy_rate) {
+  const bool narrow = device.is_cuda();
+  const auto options = at::TensorOptions().device(device);
+  const auto branch = narrow ? at::kBFloat16 : at::kFloat;
+  const double wide = 4, half = narrow ? 2 : 4;  // bytes
+  const Tensor x = at::randn({rows, n}, options), t = at::randn({rows, n}, options), s = at::randn({n}, options),
+               b = at::randn({n}, options), c = at::randn({1}, options), m = at::randn({rows, n}, options).to(branch),
+               z = at::randn({rows, n}, options).to(branch);
+  const auto forward = op<ops::NormalizeForward>("assay::normalize");
+  const auto backward = op<ops::NormalizeBackward>("assay::normalize_backward");
+  const auto add = [&](const char* name, double bytes, const std::function<Tensor()>& fused, const std::function<Tensor()>& composite) {
+    to.push_back(direction_row(device, name, rows, n, narrow, bytes, copy_rate, fused, composite));
+  };
+  // Gradients of a composite by autograd, with respect to its first input.
+  const auto gradient = [](const Tensor& value, const std::function<Tensor(const Tensor&)>& f) {
+    const at::AutoGradMode grad(true);
+    Tensor leaf = value.detach().requires_grad_(true);
+    torch::autograd::backward({f(leaf)}, {});
+    return leaf.grad();
+  };
+  add(
+      "normalize", wide + 2 * half, [&] { return std::get<1>(forward.call(x, s, {}, 1e-6, false, narrow, true)); },
+      [&] { return ops::normalize_reference(x, s, 1e-6).scaled.to(branch); });
+  add(
+      "normalize backward", 3 * wide + 2 * half, [&] { return std::get<0>(backward.call(z, m, t, x, s, false, 1e-6, false)); },
+      [&] {
+        return gradient(x, [&](const Tensor& leaf) {
+          const ops::Normalized y = ops::normalize_reference(leaf, s, 1e-6);
+          return (y.z * z + y.scaled * m + y.through * t).sum();
+        });
+      });
+  add(
+      "layer norm", wide + half, [&] { return std::get<1>(forward.call(x, s, b, 1e-5, true, narrow, false)); },
+      [&] { return ops::affine_norm_reference(x, s, b, {}).scaled.to(branch); });
+  add(
+      "layer norm backward", 3 * wide + half, [&] { return std::get<0>(backward.call({}, m, t, x, s, true, 1e-5, true)); },
+      [&] {
+        return gradient(x, [&](const Tensor& leaf) {
+          const ops::Normalized y = ops::affine_norm_reference(leaf, s, b, {});
+          return (y.scaled * m + y.through * t).sum();
+        });
+      });
+  const auto gelu = static_cast<int64_t>(ops::Pointwise::gelu);
+  const auto wide_branch = [&](const Tensor& of) {
+    return ops::Branch{.m = of, .bias = b, .diag = s, .z = z.to(at::kFloat), .activation = ops::Pointwise::gelu};
+  };
+  add(
+      "residual", 2 * wide + 2 * half, [&] { return op<ops::ResidualForward>("assay::residual").call(x, m, z, s, b, c, gelu); },
+      [&] { return ops::residual_reference(x, wide_branch(m.to(at::kFloat)), c); });
+  add(
+      "residual backward", wide + 4 * half,
+      [&] { return std::get<0>(op<ops::ResidualBackward>("assay::residual_backward").call(t, m, z, s, b, c, gelu)); },
+      [&] {
+        return gradient(m.to(at::kFloat), [&](const Tensor& leaf) { return (ops::residual_reference(x, wide_branch(leaf), c) * t).sum(); });
+      });
 }
 
 Value adam_row(const at::Device& device, int64_t size, double copy_rate) {
@@ -78,9 +162,9 @@ Value adam_row(const at::Device& device, int64_t size, double copy_rate) {
                loss = at::zeros({1}, options), chunks = ops::adam_chunks({{0, size, 1, 0}}, device);
   control[ops::Control::rate] = 1e-4;
   ops::decide_update_(g, loss, control, log, 0.9, 0.999);
-  const Timing t = time_calls(device, [&] { ops::adam_(p, g, m, v, shadow, control, chunks, {}); });
+  const Timing t = time_calls(device, true, [&] { ops::adam_(p, g, m, v, shadow, control, chunks, {}); });
   const Tensor p2 = p.clone(), m2 = m.clone(), v2 = v.clone();
-  const Timing c = time_calls(device, [&] { ops::adam_reference_(p2, g, m2, v2, 1e-4, 0, 1, 1, {}); });
+  const Timing c = time_calls(device, false, [&] { ops::adam_reference_(p2, g, m2, v2, 1e-4, 0, 1, 1, {}); });
   return row("adam", std::to_string(size) + " parameters", t, 30.0 * static_cast<double>(size), copy_rate, c.median_ms);
 }
 
@@ -101,7 +185,7 @@ Value shift_max_row(const at::Device& device, int64_t rows, int64_t n, bool soft
   };
   const auto weighed = [&](const Tensor& x) { return (x * z).sum().item().toDouble(); };  // one number of a gradient
   require_close(softmax ? "softmax" : "shift_max", weighed(gradient(fused)), weighed(gradient(composite)), 1e-3);
-  const Timing t = time_calls(device, [&] { gradient(fused); }), c = time_calls(device, [&] { gradient(composite); });
+  const Timing t = time_calls(device, true, [&] { gradient(fused); }), c = time_calls(device, [&] { gradient(composite); });
   const double bytes = 5.0 * static_cast<double>(z.numel()) * 4;  // z, p; g, z (softmax: p), dz
   return row(softmax ? "softmax" : "shift_max", std::to_string(rows) + " x " + std::to_string(n) + " float", t, bytes, copy_rate,
              c.median_ms);
@@ -182,6 +266,8 @@ Value bench_ops(const at::Device& device) {
     v["ops"].push_back(loss_head_row(device, 32768, 50257, at::kBFloat16, {.overwrite = true}, rate));
     v["ops"].push_back(loss_head_row(device, 16384, 50257, at::kFloat, {.overwrite = true}, rate));
   }
+  append_row_ops(v["ops"], device, gpu ? 16384 : 1024, 1024, rate);
+  append_row_ops(v["ops"], device, gpu ? 16384 : 1024, 768, rate);
   v["ops"].push_back(adam_row(device, (gpu ? 128 : 4) * million, rate));
   for (const bool softmax : {false, true}) {
     v["ops"].push_back(shift_max_row(device, gpu ? 65536 : 4096, 8, softmax, rate));

@@ -8,18 +8,26 @@
 
 namespace assay::bench {
 
-Timing time_calls(const at::Device& device, const std::function<void()>& call) {
+Timing time_calls(const at::Device& device, bool recorded, const std::function<void()>& call) {
   const int together = device.is_cuda() ? 20 : 1;
+  const auto calls = [&] {
+    for (int i = 0; i < together; ++i) call();
+  };
+  for (int i = 0; i < 2; ++i) call();
+  const std::unique_ptr<tensor::Graph> graph = recorded ? tensor::capture(device, calls) : nullptr;
   std::vector<double> ms;
   for (int block = 0; block < 12; ++block) {
     tensor::synchronize(device);
     const double begin = core::monotonic_seconds();
-    for (int i = 0; i < together; ++i) call();
+    if (graph != nullptr) graph->replay();
+    else calls();
     tensor::synchronize(device);
     if (block >= 2) ms.push_back(1e3 * (core::monotonic_seconds() - begin) / together);
   }
   return summarize(ms);
 }
+
+Timing time_calls(const at::Device& device, const std::function<void()>& call) { return time_calls(device, false, call); }
 
 double copy_rate(const at::Device& device) {
   const int64_t million = 1 << 20;

@@ -6,7 +6,10 @@
 namespace assay::bench {
 
 // Milliseconds of one call, from blocks of calls between two waits for the device; the first blocks are not counted.
-Timing time_calls(const at::Device& device, const std::function<void()>& call);
+// On a GPU the calls of a block are recorded and replayed where `recorded`, as training does with them: the host takes longer to make a
+// call than a kernel on narrow rows runs. (Not for copies: one in a graph is slower than one launched.)
+Timing time_calls(const at::Device& device, bool recorded, const std::function<void()>& call);
+Timing time_calls(const at::Device& device, const std::function<void()>& call);  // not recorded
 
 // GB/s, read and written, of a copy that no cache holds.
 double copy_rate(const at::Device& device);

@@ -45,7 +45,7 @@ void print_generation(const core::Value& v) {
 void print_ops(const core::Value& v) {
   std::printf("on %s; a copy moves %.0f GB/s\n", v.at("device").as_string().c_str(), v.at("copy_gb_per_s").as_double());
   for (const core::Value& op : v.at("ops").as_array())
-    std::printf("  %-10s %-26s %9.3f ms (+- %.3f)  %6.0f GB/s, %3.0f %% of a copy's; composite %.3f ms\n",
+    std::printf("  %-19s %-22s %9.3f ms (+- %.3f)  %6.0f GB/s, %3.0f %% of a copy's; composite %.3f ms\n",
                 op.at("name").as_string().c_str(), op.at("shape").as_string().c_str(), op.at("ms").as_double(),
                 op.at("spread_ms").as_double(), op.at("gb_per_s").as_double(), 100 * op.at("floor_fraction").as_double(),
                 op.at("composite_ms").as_double());

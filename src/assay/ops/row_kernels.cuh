@@ -1,5 +1,6 @@
 #pragma once
-// What kernels share that give a row to a warp. No torch header.
+// What kernels share that give a row to a few neighbouring warps, four numbers a lane. Few numbers a lane leave registers for many rows in flight,
+// which is what a kernel that only moves bytes lives on; all of a row's operands are read before its first sum is waited for. No torch header.
 #include <cuda_bf16.h>
 
 #include <cstdint>
@@ -7,7 +8,7 @@
 
 namespace assay::ops {
 
-inline constexpr int kWarp = 32, kWarpsOfBlock = 8;
+inline constexpr int kWarp = 32, kLanePart = 4, kWidestRow = 2048;
 
 __device__ inline float wide(float x) { return x; }
 __device__ inline double wide(double x) { return x; }
@@ -23,17 +24,38 @@ __device__ T warp_sum(T x) {
   return x;
 }
 
-// A lane's share of a row of n: PER elements, W neighbours at a time. Element j of lane k is column (j / W * 32 + k) * W + j % W.
-template <int PER, int W>
+// Rows of a block: WARPS warps hold one, as many rows as make about 256 threads.
+template <int WARPS>
+struct RowShape {
+  static constexpr int kLanes = WARPS * kWarp, kRows = WARPS < 8 ? 8 / WARPS : 1, kThreads = kRows * kLanes;
+};
+// Blocks of a multiprocessor that a kernel's registers must allow; float64 serves comparisons.
+template <class T, int WARPS>
+constexpr int resident_blocks() {
+  return sizeof(T) == sizeof(double) ? 1 : WARPS > 8 ? 2 : 4;
+}
+
+// A thread's place: lane of kLanes in row `group` of the block, and its four columns of n, W neighbours at a time.
+// Element j is column (j / W * kLanes + lane) * W + j % W.
+template <int WARPS, int W>
 struct Lane {
-  int lane, n;
-  __device__ int column(int j) const { return (j / W * kWarp + lane) * W + j % W; }
+  using Shape = RowShape<WARPS>;
+  int lane, group, n;
+  __device__ explicit Lane(int64_t width)
+      : lane(static_cast<int>(threadIdx.x) % Shape::kLanes),
+        group(static_cast<int>(threadIdx.x) / Shape::kLanes),
+        n(static_cast<int>(width)) {}
+
+  // Rows are walked: first, first + step, ... The lanes of a row go through the same ones.
+  __device__ int64_t first_row() const { return int64_t{blockIdx.x} * Shape::kRows + group; }
+  __device__ int64_t row_step() const { return int64_t{gridDim.x} * Shape::kRows; }
+  __device__ int column(int j) const { return (j / W * Shape::kLanes + lane) * W + j % W; }
   __device__ bool inside(int j) const { return column(j) < n; }  // n is a multiple of W
 
   template <class S, class T>
-  __device__ void load(const S* row, T (&to)[PER]) const {
+  __device__ void load(const S* row, T (&to)[kLanePart]) const {
 #pragma unroll
-    for (int j = 0; j < PER; j += W) {
+    for (int j = 0; j < kLanePart; j += W) {
       struct alignas(sizeof(S) * W) Pack {
         S e[W];
       } p;
@@ -43,10 +65,20 @@ struct Lane {
       for (int e = 0; e < W; ++e) to[j + e] = there ? wide(p.e[e]) : T(0);
     }
   }
+  // Of an operand that may be absent: zeros.
+  template <class S, class T>
+  __device__ void load_if(const void* base, int64_t row, T (&to)[kLanePart]) const {
+    if (base != nullptr) {
+      load(static_cast<const S*>(base) + row * n, to);
+    } else {
+#pragma unroll
+      for (int j = 0; j < kLanePart; ++j) to[j] = T(0);
+    }
+  }
   template <class S, class F>
   __device__ void store(S* row, const F& value) const {
 #pragma unroll
-    for (int j = 0; j < PER; j += W) {
+    for (int j = 0; j < kLanePart; j += W) {
       if (!inside(j)) continue;
       struct alignas(sizeof(S) * W) Pack {
         S e[W];
@@ -58,64 +90,119 @@ struct Lane {
   }
 };
 
-// to[column] = sum over the block's warps, in their order; `shared` holds n numbers and is free again afterwards. All threads call it.
-template <class T, int PER, int W>
-__device__ void add_columns(const Lane<PER, W>& at, const T (&sums)[PER], T* shared, T* to) {
-  for (int w = 0; w < kWarpsOfBlock; ++w) {
-    if (static_cast<int>(threadIdx.x) / kWarp == w) {
+// Sums over the lanes of a row, N at a time, to all of them and in a fixed order. Rows of one warp need no memory. Two sets of slots take turns, so
+// that one barrier a call is enough: a warp writes a set again only after all others have read it, which they do before the barrier between.
+template <class T, int WARPS, int N>
+class RowSums {
+ public:
+  static constexpr int kSlots = WARPS == 1 ? 1 : 2 * RowShape<WARPS>::kRows * WARPS * N;
+  __device__ explicit RowSums(T* shared) : shared_(shared) {}
+
+  template <int W>
+  __device__ void all(const Lane<WARPS, W>& at, T (&x)[N]) {
 #pragma unroll
-      for (int j = 0; j < PER; ++j)
-        if (at.inside(j)) shared[at.column(j)] = w == 0 ? sums[j] : shared[at.column(j)] + sums[j];
+    for (int i = 0; i < N; ++i) x[i] = warp_sum(x[i]);
+    if constexpr (WARPS > 1) {
+      T* slots = shared_ + ((turn_ * RowShape<WARPS>::kRows + at.group) * WARPS) * N;
+      turn_ ^= 1;
+      if (at.lane % kWarp == 0) {
+#pragma unroll
+        for (int i = 0; i < N; ++i) slots[at.lane / kWarp * N + i] = x[i];
+      }
+      asm volatile("bar.sync %0, %1;" ::"r"(1 + at.group), "n"(RowShape<WARPS>::kLanes) : "memory");
+#pragma unroll
+      for (int i = 0; i < N; ++i) {
+        T total = slots[i];
+#pragma unroll
+        for (int w = 1; w < WARPS; ++w) total += slots[w * N + i];
+        x[i] = total;
+      }
+    }
+  }
+
+ private:
+  T* shared_;
+  int turn_ = 0;
+};
+
+// to[column] = sum over the block's rows, in their order; `shared` holds n numbers and is free again afterwards. All threads call it.
+template <class T, int WARPS, int W>
+__device__ void add_columns(const Lane<WARPS, W>& at, const T (&sums)[kLanePart], T* shared, T* to) {
+  for (int g = 0; g < RowShape<WARPS>::kRows; ++g) {
+    if (at.group == g) {
+#pragma unroll
+      for (int j = 0; j < kLanePart; ++j)
+        if (at.inside(j)) shared[at.column(j)] = g == 0 ? sums[j] : shared[at.column(j)] + sums[j];
     }
     __syncthreads();
   }
-  for (int i = threadIdx.x; i < at.n; i += kWarp * kWarpsOfBlock) to[i] = shared[i];
+  for (int i = threadIdx.x; i < at.n; i += RowShape<WARPS>::kThreads) to[i] = shared[i];
   __syncthreads();
 }
 
-// out[column] = sum over blocks of partial[block][column], in an order that depends on `blocks` alone. 32 columns a block, 8 threads a column.
+// out[column] = sum over blocks of partial[block][column], rows of `partial` `stride` apart, in an order that depends on `blocks` alone. 32 columns a
+// block, kSummers threads a column.
+inline constexpr int kSummers = 16;
 template <class T>
-__global__ void __launch_bounds__(kWarp* kWarpsOfBlock) sum_blocks(const T* partial, int blocks, int n, T* out) {
-  __shared__ T shared[kWarpsOfBlock][kWarp];
+__global__ void __launch_bounds__(kWarp* kSummers) sum_blocks(const T* partial, int blocks, int stride, int columns, T* out) {
+  __shared__ T shared[kSummers][kWarp];
   const int column = blockIdx.x * kWarp + threadIdx.x, part = threadIdx.y;
   T total = 0;
-  if (column < n) {
+  if (column < columns) {
 #pragma unroll 8
-    for (int b = part; b < blocks; b += kWarpsOfBlock) total += partial[static_cast<int64_t>(b) * n + column];
+    for (int b = part; b < blocks; b += kSummers) total += partial[static_cast<int64_t>(b) * stride + column];
   }
   shared[part][threadIdx.x] = total;
   __syncthreads();
-  if (part != 0 || column >= n) return;
+  if (part != 0 || column >= columns) return;
   total = shared[0][threadIdx.x];
-  for (int w = 1; w < kWarpsOfBlock; ++w) total += shared[w][threadIdx.x];
+  for (int w = 1; w < kSummers; ++w) total += shared[w][threadIdx.x];
   out[column] = total;
 }
 template <class T>
-void launch_sum_blocks(const void* partial, int blocks, int n, void* out, cudaStream_t stream) {
-  sum_blocks<T>
-      <<<(n + kWarp - 1) / kWarp, dim3(kWarp, kWarpsOfBlock), 0, stream>>>(static_cast<const T*>(partial), blocks, n, static_cast<T*>(out));
+void launch_sum_blocks(const void* partial, int blocks, int stride, int columns, void* out, cudaStream_t stream) {
+  sum_blocks<T><<<(columns + kWarp - 1) / kWarp, dim3(kWarp, kSummers), 0, stream>>>(static_cast<const T*>(partial), blocks, stride,
+                                                                                     columns, static_cast<T*>(out));
 }
 
-// Enough blocks to fill a large GPU twice; rows beyond them are walked.
-inline int row_blocks(int64_t rows) {
-  const int64_t wanted = (rows + kWarpsOfBlock - 1) / kWarpsOfBlock;
-  return static_cast<int>(wanted < 1 ? 1 : wanted > 264 ? 264 : wanted);
+// Whether packs of four numbers of up to `bytes` begin where they may: rows of a multiple of four behind addresses of a multiple of four numbers.
+template <class... P>
+bool in_fours(int64_t n, size_t bytes, const P*... operands) {
+  const uintptr_t all = (uintptr_t{0} | ... | reinterpret_cast<uintptr_t>(operands));
+  return n % 4 == 0 && all % (4 * bytes) == 0;
 }
 
-// Calls f with the template numbers (elements a lane, width of a load) that suit a row of n; false where n is too wide for a warp.
-template <class F>
-bool with_lane_shape(int64_t n, const F& f) {
-  if (n > 2048) return false;
-  if (n % 4 != 0) {
-    if (n <= 256) f(std::integral_constant<int, 8>(), std::integral_constant<int, 1>());
-    else if (n <= 1024) f(std::integral_constant<int, 32>(), std::integral_constant<int, 1>());
-    else f(std::integral_constant<int, 64>(), std::integral_constant<int, 1>());
-  } else {
-    if (n <= 256) f(std::integral_constant<int, 8>(), std::integral_constant<int, 4>());
-    else if (n <= 1024) f(std::integral_constant<int, 32>(), std::integral_constant<int, 4>());
-    else f(std::integral_constant<int, 64>(), std::integral_constant<int, 4>());
+// Calls f with the template numbers (warps a row, width of a load) that suit a row of n; false where n is too wide. Single loads serve odd widths and
+// float64, for which fewer shapes are compiled.
+template <class T, class F>
+bool with_row_shape(int64_t n, bool fours, const F& f) {
+  if (n > kWidestRow) return false;
+  const auto call = [&](auto warps, auto width) { f(warps, width); };
+  using std::integral_constant;
+  if constexpr (sizeof(T) < sizeof(double)) {
+    if (fours) {
+      const integral_constant<int, 4> four;
+      if (n <= 128) call(integral_constant<int, 1>(), four);
+      else if (n <= 256) call(integral_constant<int, 2>(), four);
+      else if (n <= 512) call(integral_constant<int, 4>(), four);
+      else if (n <= 768) call(integral_constant<int, 6>(), four);
+      else if (n <= 1024) call(integral_constant<int, 8>(), four);
+      else call(integral_constant<int, 16>(), four);
+      return true;
+    }
   }
+  const integral_constant<int, 1> one;
+  if (n <= 128) call(integral_constant<int, 1>(), one);
+  else if (n <= 1024) call(integral_constant<int, 8>(), one);
+  else call(integral_constant<int, 16>(), one);
   return true;
+}
+
+// Blocks for `rows` rows of n where sums over rows are taken: four for each multiprocessor of a large GPU, which walk what is left. Depends on the
+// shape alone, so that the order of summation does too.
+inline int row_blocks(int64_t rows, int64_t n) {
+  const int64_t each = n <= 128 ? 8 : n <= 256 ? 4 : n <= 512 ? 2 : 1, most = n <= 1024 ? 528 : 264, wanted = (rows + each - 1) / each;
+  return static_cast<int>(wanted < 1 ? 1 : wanted < most ? wanted : most);
 }
 
 }  // namespace assay::ops

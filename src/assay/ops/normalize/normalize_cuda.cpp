@@ -81,7 +81,7 @@ NormalizeGrads normalize_backward_cuda(const MaybeTensor& dz, const MaybeTensor&
   const Tensor g = ready(dz, narrow), h = ready(dscaled, narrow), t = ready(dthrough, x.scalar_type()), s = ready(scale, x.scalar_type());
   const Tensor dx = at::empty_like(x), none = at::empty({0}, x.options());
   const Tensor sums = h.defined() ? at::empty({2, n}, x.options()) : at::zeros({2, scale ? n : 0}, x.options());
-  const Tensor partial = h.defined() ? at::empty({normalize_blocks(rows), 2 * n}, x.options()) : Tensor();
+  const Tensor partial = h.defined() ? at::empty({normalize_blocks(rows, n), 2 * n}, x.options()) : Tensor();
   const auto pointer = [](const Tensor& tensor) { return tensor.defined() ? tensor.const_data_ptr() : nullptr; };
   check(normalize_backward({pointer(g), pointer(h), pointer(t), x.const_data_ptr(), pointer(s), dx.mutable_data_ptr(),
                             h.defined() ? sums.mutable_data_ptr() : nullptr, h.defined() ? partial.mutable_data_ptr() : nullptr, with_bias,

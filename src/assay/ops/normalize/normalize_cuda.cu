@@ -1,123 +1,136 @@
-// A row a warp, kept in registers between the reduction and its use; a block walks rows, so that sums over rows stay in registers too.
+// A row a few warps, kept in registers between the reduction and its use; a block walks rows, so that sums over rows stay in registers too.
 #include "assay/ops/normalize/normalize_cuda.h"
 #include "assay/ops/row_kernels.cuh"
 
 namespace assay::ops {
 namespace {
 
-constexpr int kThreads = kWarp * kWarpsOfBlock;
-
-template <class T, int PER>
-__device__ T sum_of(const T (&x)[PER]) {
+template <class T>
+__device__ T sum_of(const T (&x)[kLanePart]) {
   T total = 0;
 #pragma unroll
-  for (int j = 0; j < PER; ++j) total += x[j];
-  return warp_sum(total);
+  for (int j = 0; j < kLanePart; ++j) total += x[j];
+  return total;
+}
+template <class T>
+__device__ T product_of(const T (&x)[kLanePart], const T (&y)[kLanePart]) {
+  T total = 0;
+#pragma unroll
+  for (int j = 0; j < kLanePart; ++j) total += x[j] * y[j];
+  return total;
+}
+template <class T, int WARPS, int W>
+__device__ void take_mean(const Lane<WARPS, W>& at, T (&x)[kLanePart], T mean) {
+#pragma unroll
+  for (int j = 0; j < kLanePart; ++j) x[j] = at.inside(j) ? x[j] - mean : T(0);
 }
 
-// Takes the mean off x where it is to be centered, and returns (mean(x^2) + eps)^(-1/2).
-template <class T, int PER, int W>
-__device__ T center(const Lane<PER, W>& at, T (&x)[PER], T eps, bool centered) {
+template <class T, class Z, int WARPS, int W>
+__global__ void __launch_bounds__(RowShape<WARPS>::kThreads, resident_blocks<T, WARPS>()) forward_kernel(NormalizeArguments a) {
+  __shared__ T slots[RowSums<T, WARPS, 1>::kSlots];
+  RowSums<T, WARPS, 1> sums(slots);
+  const Lane<WARPS, W> at(a.n);
+  T x[kLanePart], scale[kLanePart], bias[kLanePart];
+  at.template load_if<T>(a.scale, 0, scale);
+  at.template load_if<T>(a.bias, 0, bias);
   const T inverse = T(1) / static_cast<T>(at.n);
-  if (centered) {
-    const T mean = sum_of(x) * inverse;
-#pragma unroll
-    for (int j = 0; j < PER; ++j) x[j] = at.inside(j) ? x[j] - mean : T(0);
-  }
-  T squares = 0;
-#pragma unroll
-  for (int j = 0; j < PER; ++j) squares += x[j] * x[j];
-  return 1 / sqrt(warp_sum(squares) * inverse + eps);
-}
-
-template <class T, class Z, int PER, int W>
-__global__ void __launch_bounds__(kThreads) forward_kernel(NormalizeArguments a) {
-  const Lane<PER, W> at{static_cast<int>(threadIdx.x) % kWarp, static_cast<int>(a.n)};
-  T x[PER], scale[PER];
-  if (a.scale != nullptr) at.load(static_cast<const T*>(a.scale), scale);
-  const int64_t stride = int64_t{gridDim.x} * kWarpsOfBlock;
-  for (int64_t row = int64_t{blockIdx.x} * kWarpsOfBlock + threadIdx.x / kWarp; row < a.rows; row += stride) {
+  for (int64_t row = at.first_row(); row < a.rows; row += at.row_step()) {
     at.load(static_cast<const T*>(a.x) + row * a.n, x);
-    const T r = center(at, x, static_cast<T>(a.eps), a.centered);
+    if (a.centered) {
+      T mean[1] = {sum_of(x)};
+      sums.all(at, mean);
+      take_mean(at, x, mean[0] * inverse);
+    }
+    T squares[1] = {product_of(x, x)};
+    sums.all(at, squares);
+    const T r = 1 / sqrt(squares[0] * inverse + static_cast<T>(a.eps));
     if (a.z != nullptr) at.store(static_cast<Z*>(a.z) + row * a.n, [&](int j) { return x[j] * r; });
-    if (a.bias != nullptr) {
-      T bias[PER];
-      at.load(static_cast<const T*>(a.bias), bias);
-      at.store(static_cast<Z*>(a.scaled) + row * a.n, [&](int j) { return x[j] * r * scale[j] + bias[j]; });
-    } else if (a.scale != nullptr) {
-      at.store(static_cast<Z*>(a.scaled) + row * a.n, [&](int j) { return x[j] * r * scale[j]; });
-    }
+    if (a.scale != nullptr) at.store(static_cast<Z*>(a.scaled) + row * a.n, [&](int j) { return x[j] * r * scale[j] + bias[j]; });
   }
 }
 
-template <class T, class Z, int PER, int W>
-__global__ void __launch_bounds__(kThreads) backward_kernel(NormalizeBackwardArguments a) {
+// What the gradient of `scaled` takes part in: nothing, dscale, or dscale and dbias.
+enum class Sums { none, scale, scale_and_bias };
+
+template <class T, class Z, Sums KIND, int WARPS, int W>
+__global__ void __launch_bounds__(RowShape<WARPS>::kThreads, resident_blocks<T, WARPS>()) backward_kernel(NormalizeBackwardArguments a) {
   extern __shared__ __align__(16) unsigned char raw[];
-  const Lane<PER, W> at{static_cast<int>(threadIdx.x) % kWarp, static_cast<int>(a.n)};
-  T x[PER], u[PER], other[PER], dscale[PER] = {}, dbias[PER] = {};
+  __shared__ T slots[RowSums<T, WARPS, 2>::kSlots];
+  RowSums<T, WARPS, 2> sums(slots);
+  const Lane<WARPS, W> at(a.n);
+  T dscale[kLanePart] = {}, dbias[kLanePart] = {};
   const T inverse = T(1) / static_cast<T>(at.n);
-  const int64_t stride = int64_t{gridDim.x} * kWarpsOfBlock;
-  for (int64_t row = int64_t{blockIdx.x} * kWarpsOfBlock + threadIdx.x / kWarp; row < a.rows; row += stride) {
+  for (int64_t row = at.first_row(); row < a.rows; row += at.row_step()) {
+    T x[kLanePart], u[kLanePart], h[kLanePart], through[kLanePart];
     at.load(static_cast<const T*>(a.x) + row * a.n, x);
-    const T r = center(at, x, static_cast<T>(a.eps), a.centered);
-    if (a.dz != nullptr) {
-      at.load(static_cast<const Z*>(a.dz) + row * a.n, u);
-    } else {
-#pragma unroll
-      for (int j = 0; j < PER; ++j) u[j] = 0;
-    }
-    if (a.dscaled != nullptr) {
-      at.load(static_cast<const Z*>(a.dscaled) + row * a.n, other);
-      T scale[PER];
+    at.template load_if<Z>(a.dz, row, u);
+    if (KIND != Sums::none) at.load(static_cast<const Z*>(a.dscaled) + row * a.n, h);
+    at.template load_if<T>(a.dthrough, row, through);
+    if (KIND != Sums::none) {
+      T scale[kLanePart];
       at.load(static_cast<const T*>(a.scale), scale);
 #pragma unroll
-      for (int j = 0; j < PER; ++j) {
-        u[j] += other[j] * scale[j];
-        dscale[j] += other[j] * x[j] * r;
-        if (a.with_bias) dbias[j] += other[j];
+      for (int j = 0; j < kLanePart; ++j) u[j] += h[j] * scale[j];
+    }
+    T level = 0;
+    if (a.centered) {
+      T means[2] = {sum_of(x), sum_of(u)};
+      sums.all(at, means);
+      take_mean(at, x, means[0] * inverse);
+      level = means[1] * inverse;
+    }
+    T both[2] = {product_of(x, x), product_of(u, x)};
+    sums.all(at, both);
+    const T r = 1 / sqrt(both[0] * inverse + static_cast<T>(a.eps)), c = r * r * r * inverse * both[1];
+    at.store(static_cast<T*>(a.dx) + row * a.n, [&](int j) { return through[j] + (r * (u[j] - level) - c * x[j]); });
+    if (KIND != Sums::none) {
+#pragma unroll
+      for (int j = 0; j < kLanePart; ++j) {
+        dscale[j] += h[j] * (x[j] * r);
+        if (KIND == Sums::scale_and_bias) dbias[j] += h[j];
       }
     }
-    T along = 0;
-#pragma unroll
-    for (int j = 0; j < PER; ++j) along += u[j] * x[j];
-    const T c = r * r * r * inverse * warp_sum(along), level = a.centered ? r * inverse * sum_of(u) : T(0);
-    if (a.dthrough != nullptr) {
-      at.load(static_cast<const T*>(a.dthrough) + row * a.n, other);
-    } else {
-#pragma unroll
-      for (int j = 0; j < PER; ++j) other[j] = 0;
-    }
-    at.store(static_cast<T*>(a.dx) + row * a.n, [&](int j) { return other[j] + (r * u[j] - level - c * x[j]); });
   }
-  if (a.dscaled == nullptr) return;
+  if (KIND == Sums::none) return;
   T *shared = reinterpret_cast<T*>(raw), *partial = static_cast<T*>(a.partial) + int64_t{blockIdx.x} * 2 * at.n;
   add_columns(at, dscale, shared, partial);
-  if (a.with_bias) add_columns(at, dbias, shared, partial + at.n);
+  if (KIND == Sums::scale_and_bias) add_columns(at, dbias, shared, partial + at.n);
 }
 
 template <class T, class Z>
 cudaError_t launch(const NormalizeArguments& a) {
-  const bool done = with_lane_shape(a.n, [&](auto per, auto width) {
-    forward_kernel<T, Z, decltype(per)::value, decltype(width)::value><<<row_blocks(a.rows) * 4, kThreads, 0, a.stream>>>(a);
+  const bool done = with_row_shape<T>(a.n, in_fours(a.n, sizeof(T), a.x, a.scale, a.bias, a.z, a.scaled), [&](auto warps, auto width) {
+    constexpr int kWarps = decltype(warps)::value;
+    forward_kernel<T, Z, kWarps, decltype(width)::value><<<row_blocks(a.rows, a.n) * 2, RowShape<kWarps>::kThreads, 0, a.stream>>>(a);
   });
   return done ? cudaGetLastError() : cudaErrorInvalidValue;
 }
 
-template <class T, class Z>
-cudaError_t launch(const NormalizeBackwardArguments& a) {
-  const int blocks = row_blocks(a.rows), n = static_cast<int>(a.n);
-  const bool done = with_lane_shape(a.n, [&](auto per, auto width) {
-    backward_kernel<T, Z, decltype(per)::value, decltype(width)::value>
-        <<<blocks, kThreads, static_cast<size_t>(n) * sizeof(T), a.stream>>>(a);
+template <class T, class Z, Sums KIND>
+cudaError_t launch_kind(const NormalizeBackwardArguments& a) {
+  const int blocks = row_blocks(a.rows, a.n), n = static_cast<int>(a.n);
+  const bool fours = in_fours(a.n, sizeof(T), a.dz, a.dscaled, a.dthrough, a.x, a.scale, a.dx);
+  const bool done = with_row_shape<T>(a.n, fours, [&](auto warps, auto width) {
+    constexpr int kWarps = decltype(warps)::value;
+    backward_kernel<T, Z, KIND, kWarps, decltype(width)::value>
+        <<<blocks, RowShape<kWarps>::kThreads, KIND == Sums::none ? 0 : static_cast<size_t>(n) * sizeof(T), a.stream>>>(a);
   });
   if (!done) return cudaErrorInvalidValue;
-  if (a.dscaled != nullptr) launch_sum_blocks<T>(a.partial, blocks, 2 * n, a.dsums, a.stream);
+  if (KIND == Sums::none) return cudaGetLastError();
+  // The second half of a row of partial sums is not written, and not read, without a bias.
+  launch_sum_blocks<T>(a.partial, blocks, 2 * n, KIND == Sums::scale ? n : 2 * n, a.dsums, a.stream);
   return cudaGetLastError();
+}
+
+template <class T, class Z>
+cudaError_t launch(const NormalizeBackwardArguments& a) {
+  if (a.dscaled == nullptr) return launch_kind<T, Z, Sums::none>(a);
+  return a.with_bias ? launch_kind<T, Z, Sums::scale_and_bias>(a) : launch_kind<T, Z, Sums::scale>(a);
 }
 
 }  // namespace
 
-int normalize_blocks(int64_t rows) { return row_blocks(rows); }
+int normalize_blocks(int64_t rows, int64_t n) { return row_blocks(rows, n); }
 
 cudaError_t normalize(const NormalizeArguments& a, bool is_double, bool narrow) {
   if (is_double) return launch<double, double>(a);

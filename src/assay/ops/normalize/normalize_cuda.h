@@ -20,14 +20,14 @@ struct NormalizeBackwardArguments {
   const void *dz, *dscaled, *dthrough;  // each may be null
   const void *x, *scale;
   void *dx, *dsums;  // dsums [2n]: of scale, of bias; where dscaled is there
-  void* partial;     // [normalize_blocks(rows), 2n] of the wide type, where dscaled is there
+  void* partial;     // [normalize_blocks(rows, n), 2n] of the wide type, where dscaled is there
   bool with_bias;    // else the second half of dsums is left alone
   int64_t rows, n;
   double eps;
   bool centered;
   cudaStream_t stream;
 };
-int normalize_blocks(int64_t rows);
+int normalize_blocks(int64_t rows, int64_t n);
 cudaError_t normalize_backward(const NormalizeBackwardArguments& a, bool is_double, bool narrow);
 
 }  // namespace assay::ops

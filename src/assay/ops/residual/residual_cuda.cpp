@@ -77,7 +77,7 @@ ResidualGrads residual_backward_cuda(const Tensor& given, const Tensor& m, const
   const Tensor g = given.contiguous(), mm = m.contiguous(), zz = dense(z), d = dense(diag), b = dense(bias),
                none = at::empty({0}, g.options());
   const Tensor dm = at::empty_like(mm), dz = d.defined() ? at::empty_like(mm) : none, sums = at::empty({2 * n + 1}, g.options()),
-               partial = at::empty({residual_blocks(rows), 2 * n + 1}, g.options());
+               partial = at::empty({residual_blocks(rows, n), 2 * n + 1}, g.options());
   check(residual_backward({g.const_data_ptr(), mm.const_data_ptr(), pointer(zz), pointer(d), pointer(b), c.const_data_ptr(),
                            dm.mutable_data_ptr(), d.defined() ? dz.mutable_data_ptr() : nullptr, sums.mutable_data_ptr(),
                            partial.mutable_data_ptr(), rows, n, activation, c10::cuda::getCurrentCUDAStream()},

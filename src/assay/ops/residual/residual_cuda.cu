@@ -1,11 +1,11 @@
-// A row a warp; a block walks rows, so that the sums over rows stay in registers.
+// A row a few warps; a block walks rows, so that the sums over rows stay in registers. Nothing is summed along a row: threads of one row never wait for
+// each other.
 #include "assay/ops/residual/residual_cuda.h"
 #include "assay/ops/row_kernels.cuh"
 
 namespace assay::ops {
 namespace {
 
-constexpr int kThreads = kWarp * kWarpsOfBlock;
 enum : int64_t { kNone = 0, kGelu = 1, kRelu = 2, kRelu2 = 3, kSwish = 4 };
 
 template <class T>
@@ -13,83 +13,90 @@ struct Activated {
   T value, slope;
 };
 
-template <class T>
-__device__ Activated<T> activate(T a, int64_t activation) {
+template <int64_t ACTIVATION, class T>
+__device__ Activated<T> activate(T a) {
+  if constexpr (ACTIVATION == kGelu) {
+    const T phi = T(0.5) * (1 + erf(a * T(0.7071067811865475244)));
+    return {a * phi, phi + a * exp(T(-0.5) * a * a) * T(0.39894228040143267794)};
+  } else if constexpr (ACTIVATION == kRelu) {
+    return {a > 0 ? a : T(0), a > 0 ? T(1) : T(0)};
+  } else if constexpr (ACTIVATION == kRelu2) {
+    const T p = a > 0 ? a : T(0);
+    return {p * p, 2 * p};
+  } else if constexpr (ACTIVATION == kSwish) {
+    const T s = 1 / (1 + exp(-a));
+    return {a * s, s * (1 + a * (1 - s))};
+  } else {
+    return {a, T(1)};
+  }
+}
+
+// One choice for a row's numbers together, not one for each.
+template <class F>
+__device__ void with_activation(int64_t activation, const F& f) {
   switch (activation) {
-    case kGelu: {
-      const T phi = T(0.5) * (1 + erf(a * T(0.7071067811865475244)));
-      return {a * phi, phi + a * exp(T(-0.5) * a * a) * T(0.39894228040143267794)};
-    }
-    case kRelu: return {a > 0 ? a : T(0), a > 0 ? T(1) : T(0)};
-    case kRelu2: {
-      const T p = a > 0 ? a : T(0);
-      return {p * p, 2 * p};
-    }
-    case kSwish: {
-      const T s = 1 / (1 + exp(-a));
-      return {a * s, s * (1 + a * (1 - s))};
-    }
-    default: return {a, T(1)};
+    case kGelu: return f(std::integral_constant<int64_t, kGelu>());
+    case kRelu: return f(std::integral_constant<int64_t, kRelu>());
+    case kRelu2: return f(std::integral_constant<int64_t, kRelu2>());
+    case kSwish: return f(std::integral_constant<int64_t, kSwish>());
+    default: return f(std::integral_constant<int64_t, kNone>());
   }
 }
 
-template <class T, class Z, int PER, int W>
-__global__ void __launch_bounds__(kThreads) forward_kernel(ResidualArguments a) {
-  const Lane<PER, W> at{static_cast<int>(threadIdx.x) % kWarp, static_cast<int>(a.n)};
+// m + bias + z diag.
+template <class T, class Z, int WARPS, int W, class A>
+__device__ void load_branch(const Lane<WARPS, W>& at, const A& a, int64_t row, const T (&bias)[kLanePart], const T (&diag)[kLanePart],
+                            T (&z)[kLanePart], T (&in)[kLanePart]) {
+  at.load(static_cast<const Z*>(a.m) + row * a.n, in);
+  at.template load_if<Z>(a.z, row, z);
+#pragma unroll
+  for (int j = 0; j < kLanePart; ++j) in[j] += bias[j] + z[j] * diag[j];
+}
+
+template <class T, class Z, int WARPS, int W>
+__global__ void __launch_bounds__(RowShape<WARPS>::kThreads, resident_blocks<T, WARPS>()) forward_kernel(ResidualArguments a) {
+  const Lane<WARPS, W> at(a.n);
   const T c = *static_cast<const T*>(a.c);
-  const int64_t stride = int64_t{gridDim.x} * kWarpsOfBlock;
-  T x[PER], in[PER], other[PER];
-  for (int64_t row = int64_t{blockIdx.x} * kWarpsOfBlock + threadIdx.x / kWarp; row < a.rows; row += stride) {
+  T bias[kLanePart], diag[kLanePart];
+  at.template load_if<T>(a.bias, 0, bias);
+  at.template load_if<T>(a.diag, 0, diag);
+  for (int64_t row = at.first_row(); row < a.rows; row += at.row_step()) {
+    T x[kLanePart], in[kLanePart], z[kLanePart];
     at.load(static_cast<const T*>(a.x) + row * a.n, x);
-    at.load(static_cast<const Z*>(a.m) + row * a.n, in);
-    if (a.bias != nullptr) {
-      at.load(static_cast<const T*>(a.bias), other);
-#pragma unroll
-      for (int j = 0; j < PER; ++j) in[j] += other[j];
-    }
-    if (a.diag != nullptr) {
-      T diag[PER];
-      at.load(static_cast<const Z*>(a.z) + row * a.n, other);
-      at.load(static_cast<const T*>(a.diag), diag);
-#pragma unroll
-      for (int j = 0; j < PER; ++j) in[j] += other[j] * diag[j];
-    }
-    at.store(static_cast<T*>(a.out) + row * a.n, [&](int j) { return x[j] + c * activate(in[j], a.activation).value; });
+    load_branch<T, Z>(at, a, row, bias, diag, z, in);
+    with_activation(a.activation, [&](auto activation) {
+      at.store(static_cast<T*>(a.out) + row * a.n, [&](int j) { return x[j] + c * activate<decltype(activation)::value>(in[j]).value; });
+    });
   }
 }
 
-template <class T, class Z, int PER, int W>
-__global__ void __launch_bounds__(kThreads) backward_kernel(ResidualBackwardArguments a) {
+template <class T, class Z, int WARPS, int W>
+__global__ void __launch_bounds__(RowShape<WARPS>::kThreads, resident_blocks<T, WARPS>()) backward_kernel(ResidualBackwardArguments a) {
   extern __shared__ __align__(16) unsigned char raw[];
-  __shared__ T along_of_warp[kWarpsOfBlock];
+  constexpr int kWarps = RowShape<WARPS>::kThreads / kWarp;
+  __shared__ T along_of_warp[kWarps];
   T* shared = reinterpret_cast<T*>(raw);
-  const Lane<PER, W> at{static_cast<int>(threadIdx.x) % kWarp, static_cast<int>(a.n)};
+  const Lane<WARPS, W> at(a.n);
   const T c = *static_cast<const T*>(a.c);
-  const int64_t stride = int64_t{gridDim.x} * kWarpsOfBlock;
-  T g[PER], in[PER], z[PER], ddiag[PER] = {}, dbias[PER] = {}, along = 0;
-  for (int64_t row = int64_t{blockIdx.x} * kWarpsOfBlock + threadIdx.x / kWarp; row < a.rows; row += stride) {
+  T bias[kLanePart], diag[kLanePart], ddiag[kLanePart] = {}, dbias[kLanePart] = {}, along = 0;
+  at.template load_if<T>(a.bias, 0, bias);
+  at.template load_if<T>(a.diag, 0, diag);
+  for (int64_t row = at.first_row(); row < a.rows; row += at.row_step()) {
+    T g[kLanePart], in[kLanePart], z[kLanePart];
     at.load(static_cast<const T*>(a.g) + row * a.n, g);
-    at.load(static_cast<const Z*>(a.m) + row * a.n, in);
-    if (a.bias != nullptr) {
-      T bias[PER];
-      at.load(static_cast<const T*>(a.bias), bias);
+    load_branch<T, Z>(at, a, row, bias, diag, z, in);
+    with_activation(a.activation, [&](auto activation) {
 #pragma unroll
-      for (int j = 0; j < PER; ++j) in[j] += bias[j];
-    }
-    T diag[PER];
-    if (a.diag != nullptr) {
-      at.load(static_cast<const Z*>(a.z) + row * a.n, z);
-      at.load(static_cast<const T*>(a.diag), diag);
+      for (int j = 0; j < kLanePart; ++j) {
+        const Activated<T> act = activate<decltype(activation)::value>(in[j]);
+        along += g[j] * act.value;  // 0 beyond the row's end: g is
+        g[j] *= c * act.slope;
+      }
+    });
 #pragma unroll
-      for (int j = 0; j < PER; ++j) in[j] += z[j] * diag[j];
-    }
-#pragma unroll
-    for (int j = 0; j < PER; ++j) {
-      const Activated<T> act = activate(in[j], a.activation);
-      along += g[j] * act.value;  // 0 beyond the row's end: g is
-      g[j] = g[j] * c * act.slope;
-      if (a.bias != nullptr) dbias[j] += g[j];
-      if (a.diag != nullptr) ddiag[j] += g[j] * z[j];
+    for (int j = 0; j < kLanePart; ++j) {
+      dbias[j] += g[j];
+      ddiag[j] += g[j] * z[j];
     }
     at.store(static_cast<Z*>(a.dm) + row * a.n, [&](int j) { return g[j]; });
     if (a.diag != nullptr) at.store(static_cast<Z*>(a.dz) + row * a.n, [&](int j) { return g[j] * diag[j]; });
@@ -99,7 +106,7 @@ __global__ void __launch_bounds__(kThreads) backward_kernel(ResidualBackwardArgu
   if (a.diag != nullptr) add_columns(at, ddiag, shared, partial);
   if (a.bias != nullptr) add_columns(at, dbias, shared, partial + n);
   along = warp_sum(along);
-  if (at.lane == 0) along_of_warp[threadIdx.x / kWarp] = along;
+  if (threadIdx.x % kWarp == 0) along_of_warp[threadIdx.x / kWarp] = along;
   __syncthreads();
   if (threadIdx.x == 0) {
     T total = 0;
@@ -110,27 +117,30 @@ __global__ void __launch_bounds__(kThreads) backward_kernel(ResidualBackwardArgu
 
 template <class T, class Z>
 cudaError_t launch(const ResidualArguments& a) {
-  const bool done = with_lane_shape(a.n, [&](auto per, auto width) {
-    forward_kernel<T, Z, decltype(per)::value, decltype(width)::value><<<row_blocks(a.rows) * 4, kThreads, 0, a.stream>>>(a);
+  const bool done = with_row_shape<T>(a.n, in_fours(a.n, sizeof(T), a.x, a.m, a.z, a.diag, a.bias, a.out), [&](auto warps, auto width) {
+    constexpr int kWarps = decltype(warps)::value;
+    forward_kernel<T, Z, kWarps, decltype(width)::value><<<row_blocks(a.rows, a.n) * 2, RowShape<kWarps>::kThreads, 0, a.stream>>>(a);
   });
   return done ? cudaGetLastError() : cudaErrorInvalidValue;
 }
 
 template <class T, class Z>
 cudaError_t launch(const ResidualBackwardArguments& a) {
-  const int blocks = row_blocks(a.rows), n = static_cast<int>(a.n);
-  const bool done = with_lane_shape(a.n, [&](auto per, auto width) {
-    backward_kernel<T, Z, decltype(per)::value, decltype(width)::value>
-        <<<blocks, kThreads, static_cast<size_t>(n) * sizeof(T), a.stream>>>(a);
+  const int blocks = row_blocks(a.rows, a.n), n = static_cast<int>(a.n);
+  const bool fours = in_fours(a.n, sizeof(T), a.g, a.m, a.z, a.diag, a.bias, a.dm, a.dz);
+  const bool done = with_row_shape<T>(a.n, fours, [&](auto warps, auto width) {
+    constexpr int kWarps = decltype(warps)::value;
+    backward_kernel<T, Z, kWarps, decltype(width)::value>
+        <<<blocks, RowShape<kWarps>::kThreads, static_cast<size_t>(n) * sizeof(T), a.stream>>>(a);
   });
   if (!done) return cudaErrorInvalidValue;
-  launch_sum_blocks<T>(a.partial, blocks, 2 * n + 1, a.sums, a.stream);
+  launch_sum_blocks<T>(a.partial, blocks, 2 * n + 1, 2 * n + 1, a.sums, a.stream);
   return cudaGetLastError();
 }
 
 }  // namespace
 
-int residual_blocks(int64_t rows) { return row_blocks(rows); }
+int residual_blocks(int64_t rows, int64_t n) { return row_blocks(rows, n); }
 
 cudaError_t residual(const ResidualArguments& a, bool is_double, bool narrow) {
   if (is_double) return launch<double, double>(a);

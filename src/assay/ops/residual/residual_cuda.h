@@ -18,11 +18,11 @@ struct ResidualBackwardArguments {
   const void *g, *m, *z, *diag, *bias, *c;
   void *dm, *dz;
   void* sums;     // [2 n + 1]: ddiag, dbias, dc
-  void* partial;  // [residual_blocks(rows), 2 n + 1]
+  void* partial;  // [residual_blocks(rows, n), 2 n + 1]
   int64_t rows, n, activation;
   cudaStream_t stream;
 };
-int residual_blocks(int64_t rows);
+int residual_blocks(int64_t rows, int64_t n);
 cudaError_t residual_backward(const ResidualBackwardArguments& a, bool is_double, bool narrow);
 
 }  // namespace assay::ops
