@@ -91,6 +91,9 @@ TEST_CASE("the loss head agrees with its reference on CUDA, values and gradients
   if (cuda == nullptr) return;
   for (const OpCase& c : cases()) testing::check_op(c, *cuda);
   for (const OpCase& c : linear_cases()) testing::check_op(c, *cuda);
+  // More rows than the blocks of a launch, which then follow each other through shared memory.
+  for (const ops::LossHead& h : {ops::LossHead{}, ops::LossHead{.norm_eps = 1e-6, .softcap = 5, .z_loss = 1e-2, .smoothing = 0.1}})
+    testing::check_op(head_case(1, 1300, 1101, h, h.softcap > 0), *cuda);
   // Wider than a block's shared memory in float64.
   testing::check_op(head_case(1, 2, 40003, {.softcap = 30}, true), *cuda);
 }
@@ -98,8 +101,10 @@ TEST_CASE("the loss head agrees with its reference on CUDA, values and gradients
 TEST_CASE("CUDA: bfloat16 logits, gradient in their place") {
   const at::Device* cuda = testing::cuda_or_skip();
   if (cuda == nullptr) return;
-  for (int64_t V : {int64_t{1024}, int64_t{50257}}) {
-    const Tensor x = (random_tensor({2, 3, V}, 3, "x") * 2).to(*cuda, at::kBFloat16);
+  // 300 rows: more than a large GPU's multiprocessors, so that wide rows follow each other through their memory. Each of another size.
+  const Tensor sizes = (random_tensor({2, 150, 1}, 4, "sizes") * 0.3 + 2).to(*cuda);
+  for (int64_t V : {int64_t{1024}, int64_t{1000}, int64_t{50257}}) {
+    const Tensor x = (random_tensor({2, 3, V}, 3, "x").to(*cuda).repeat({1, 50, 1}) * sizes).to(at::kBFloat16);
     Tensor exact = x.to(at::kDouble).requires_grad_(true);
     torch::autograd::backward({ops::loss_head_reference(exact, {}, targets_of(x), {})}, {});
     Tensor leaf = x.clone().requires_grad_(true), logits = leaf * 1;
