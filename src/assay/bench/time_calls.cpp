@@ -5,6 +5,7 @@
 
 #include "assay/core/log.h"
 #include "assay/tensor/device.h"
+#include "assay/tensor/graph.h"
 
 namespace assay::bench {
 

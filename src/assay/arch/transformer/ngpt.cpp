@@ -20,6 +20,7 @@
 #include "assay/layers/embedding.h"
 #include "assay/layers/keep_mask.h"
 #include "assay/ops/loss_head/linear_loss_head.h"
+#include "assay/ops/sphere_step/sphere_step.h"
 
 namespace assay::arch::transformer {
 namespace {
@@ -244,28 +245,29 @@ class Ngpt final : public Model, public GivenMasks {
     if (T > config_.max_seq_len)
       throw core::ConfigError("ngpt",
                               "a sequence of " + std::to_string(T) + " tokens, but max_seq_len=" + std::to_string(config_.max_seq_len));
-    Tensor x_BTC = unit(unit(layers::embed(E_VC_, input), kEps) + unit(P_TC_.narrow(0, 0, T), kEps), kEps);
-    if (observe != nullptr) (*observe)("embed", x_BTC);
+    const Tensor embedded_BTC = unit(layers::embed(E_VC_, input), kEps) + unit(P_TC_.narrow(0, 0, T), kEps);
+    ops::OnSphere x = ops::sphere_step(embedded_BTC, {}, kEps, narrow(embedded_BTC));
+    if (observe != nullptr) (*observe)("embed", x.y);
     if (config_.dual_norm && pass().training) count_pass();
     for (size_t l = 0; l < blocks_.size(); ++l) {
       Block& b = blocks_[l];
       const std::string block = "blocks." + std::to_string(l);
-      x_BTC = residual(b.attn, x_BTC, attention(b, x_BTC));
-      if (observe != nullptr) (*observe)(block + ".attn", x_BTC);
-      x_BTC = residual(b.mlp, x_BTC, apply(b.fc2, at::gelu(apply(b.fc1, x_BTC))));
-      if (observe != nullptr) (*observe)(block, x_BTC);
+      x = residual(b.attn, x.y, attention(b, x));
+      if (observe != nullptr) (*observe)(block + ".attn", x.y);
+      x = residual(b.mlp, x.y, apply(b.fc2, at::gelu(apply(b.fc1, operand(x)))));
+      if (observe != nullptr) (*observe)(block, x.y);
     }
-    const Tensor z_BTC = unit(x_BTC, kEps);
+    const Tensor z_BTC = unit(x.y, kEps);
     if (observe != nullptr) (*observe)("final", z_BTC);
     return z_BTC;
   }
 
   // W_o concat_h(a_h y'_h),  y' = (1 - mu) y + mu N(y) / sqrt(H)
-  Tensor attention(const Block& b, const Tensor& x_BTC) const {
-    const int64_t B = x_BTC.size(0), T = x_BTC.size(1), H = config_.n_head, d = config_.n_embd / H;
-    const Tensor y_BTC = layers::packed_causal_attention(apply(b.qkv, x_BTC), H, precision_);
+  Tensor attention(const Block& b, const ops::OnSphere& x) const {
+    const int64_t B = x.y.size(0), T = x.y.size(1), H = config_.n_head, d = config_.n_embd / H;
+    const Tensor y_BTC = layers::packed_causal_attention(apply(b.qkv, operand(x)), H, precision_);
     if (!b.mu.defined() && !b.alpha_heads.defined()) return apply(b.out, y_BTC);
-    Tensor y_BHTd = y_BTC.to(x_BTC.scalar_type()).view({B, T, H, d}).transpose(1, 2);
+    Tensor y_BHTd = y_BTC.to(x.y.scalar_type()).view({B, T, H, d}).transpose(1, 2);
     if (b.mu.defined()) {
       const Tensor mu = at::sigmoid(b.mu);
       y_BHTd = y_BHTd * (1 - mu) + unit(y_BHTd, kEps) * (mu * (1 / std::sqrt(static_cast<double>(H))));
@@ -275,20 +277,27 @@ class Ngpt final : public Model, public GivenMasks {
   }
 
   // x = N4( x + alpha gate drop(rho') ),  rho' = (1 - nu) rho + nu N(rho)
-  Tensor residual(Site& s, const Tensor& x_BTC, Tensor rho_BTC) {
-    rho_BTC = rho_BTC.to(x_BTC.scalar_type());
+  ops::OnSphere residual(Site& s, const Tensor& x_BTC, Tensor rho_BTC) {
+    const bool drops = pass().training && config_.dropout != "none", drops_state = drops && config_.dropout == "state";
     if (s.nu.defined()) {
+      rho_BTC = rho_BTC.to(x_BTC.scalar_type());
       const Tensor nu = at::sigmoid(s.nu);
       rho_BTC = rho_BTC * (1 - nu) + unit(rho_BTC, kEps) * nu;
     }
-    const bool drops = pass().training && config_.dropout != "none";
     const Tensor mask = drops ? mask_of(s, x_BTC) : Tensor();
-    if (drops && config_.dropout != "state") rho_BTC = rho_BTC * (mask * (1 / s.keep));
-    const Tensor step = step_of(s, x_BTC);
-    Tensor r_BTC = step.defined() ? at::addcmul(x_BTC, rho_BTC, step) : x_BTC + rho_BTC;
-    if (drops && config_.dropout == "state") r_BTC = r_BTC * mask;
-    const Tensor n_BTC = config_.dual_norm ? dual_norm(s, r_BTC) : unit(r_BTC, kEps);
-    return s.radius.defined() ? n_BTC * s.radius : n_BTC;
+    if (drops && !drops_state) rho_BTC = rho_BTC.to(x_BTC.scalar_type()) * (mask * (1 / s.keep));
+    ops::OnSphere x;
+    if (s.gate_weight.defined() || config_.dual_norm || drops_state) {
+      rho_BTC = rho_BTC.to(x_BTC.scalar_type());
+      const Tensor step = step_of(s, x_BTC);
+      Tensor r_BTC = step.defined() ? at::addcmul(x_BTC, rho_BTC, step) : x_BTC + rho_BTC;
+      if (drops_state) r_BTC = r_BTC * mask;
+      x.y = config_.dual_norm ? dual_norm(s, r_BTC) : unit(r_BTC, kEps);
+    } else {  // the usual one, in one pass each way
+      const ops::SphereBranch branch{.rho = rho_BTC, .alpha = s.gate.defined() ? s.alpha : step_of(s, x_BTC), .gate = s.gate};
+      x = ops::sphere_step(x_BTC, branch, kEps, narrow(x_BTC) && !s.radius.defined());
+    }
+    return s.radius.defined() ? ops::OnSphere{x.y * s.radius, {}} : x;
   }
 
   // alpha times the gate; undefined: 1.
@@ -326,10 +335,9 @@ class Ngpt final : public Model, public GivenMasks {
   Tensor head(const Tensor& z_BTC) const { return tensor::linear(scaled(z_BTC), head_matrix(), {}, precision_); }
 
   // On a GPU in bf16 what lies between two products stays in bfloat16.
-  Tensor apply(const Tensor& W, const Tensor& x) const {
-    const bool narrow = precision_ == tensor::Precision::bf16 && x.is_cuda() && W.scalar_type() == at::kFloat;
-    return tensor::linear(narrow ? x.to(at::kBFloat16) : x, W, {}, precision_);
-  }
+  bool narrow(const Tensor& x) const { return precision_ == tensor::Precision::bf16 && x.is_cuda() && x.scalar_type() != at::kDouble; }
+  Tensor apply(const Tensor& W, const Tensor& x) const { return tensor::linear(narrow(x) ? x.to(at::kBFloat16) : x, W, {}, precision_); }
+  static const Tensor& operand(const ops::OnSphere& x) { return x.narrow.defined() ? x.narrow : x.y; }
 
   std::vector<Tensor> projected() const {
     std::vector<Tensor> all{E_VC_, P_TC_, U_VC_};

@@ -3,9 +3,7 @@
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/where.h>
 
-#include <cmath>
-
-#include "assay/layers/rms_norm.h"
+#include "assay/ops/sphere_step/sphere_step.h"
 
 namespace assay::arch::transformer {
 namespace {
@@ -14,11 +12,7 @@ Tensor norm_along(const Tensor& W, int64_t axis) { return at::linalg_vector_norm
 
 }  // namespace
 
-// x (mean(x^2) + eps/n)^(-1/2) n^(-1/2): the one-pass norm, scaled.
-Tensor unit(const Tensor& x, double eps) {
-  const auto n = static_cast<double>(x.size(-1));
-  return layers::rms_norm(x, eps / n) * (1 / std::sqrt(n));
-}
+Tensor unit(const Tensor& x, double eps) { return ops::sphere_step(x, {}, eps, false).y; }
 
 void to_radius_(const Tensor& W, int64_t axis, double radius, double eps, const Tensor& now) {
   Tensor divisor = norm_along(W, axis);
