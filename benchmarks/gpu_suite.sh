@@ -6,11 +6,13 @@
 # PyTorch 2.11 for CUDA 13 is `python3` (or PYTHON); nothing is built or downloaded. Results go to $OUT, by default ./gpu-results:
 #   summary.txt    one line a part, then the tables          log.txt      what every part printed
 #   rounds.jsonl   each timing                               runs.tar.gz  the run directories, without checkpoints
-# A part that fails or runs out of time is reported, and the next one starts. CASES: what to time beside the peers (compare_gpu.py).
+# A part that fails or runs out of time is reported, and the next one starts. CASES: what to time beside the peers (compare_gpu.py), by default the
+# seventeen vocabulary-space models and gpt2; COMPILE: models that are timed beside torch.compile too, such as v2_conv,v9_linattn, or all. The whole
+# table takes most of the time, so that PARTS=speed runs it alone; PARTS is made of peers, parity, kernels, speed, training, sanitizers.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 if (($# < 1 || $# > 2)) || [[ $1 == -* ]]; then
-  sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+  sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
   exit 2
 fi
 build=$(cd "$1" 2>/dev/null && pwd) || { echo "gpu_suite: $1 is no directory" >&2 && exit 2; }
@@ -22,7 +24,13 @@ device=${DEVICE:-cuda}
 budget=${BUDGET:-570} # seconds for everything
 models="v8_lowrank_vv gpt2"
 gpt2_124m=n_layer=12,n_embd=768,n_head=12,vocab_size=50257
-cases=${CASES:-v8_lowrank_vv:16x1024:bf16:num_hops=8 v8_lowrank_vv:2x256:bf16:num_hops=8 gpt2:16x1024:bf16:$gpt2_124m gpt2:16x256:bf16:n_layer=4,n_embd=256,n_head=4}
+vocabulary_space=$(cd "$here/peers" && printf '%s:16x1024:bf16 ' $(ls | sed -n 's/^\(v[0-9].*\)\.py$/\1/p' | sort -V))
+cases=${CASES:-$vocabulary_space v8_lowrank_vv:2x256:bf16 gpt2:16x1024:bf16:$gpt2_124m gpt2:16x256:bf16:n_layer=4,n_embd=256,n_head=4}
+compile=${COMPILE:-v8_lowrank_vv,gpt2}
+parts=${PARTS:-peers parity kernels speed training sanitizers}
+for name in $parts; do
+  [[ " peers parity kernels speed training sanitizers " == *" $name "* ]] || { echo "gpu_suite: PARTS has no $name" >&2 && exit 2; }
+done
 
 [[ -x $assay ]] || { echo "gpu_suite: $assay is not there; build it with the cuda preset" >&2 && exit 2; }
 torch_lib=$("$python" -c 'import os, torch; print(os.path.join(os.path.dirname(torch.__file__), "lib"))') ||
@@ -63,6 +71,12 @@ environment() {
   grep -m1 'model name' /proc/cpuinfo
   "$python" -c 'import torch; print("torch", torch.__version__, "cuda", torch.version.cuda)'
   "$assay" --version
+}
+
+# The peers compute the right function, so that a ratio compares like with like.
+peers() {
+  local golden=$here/../tests/golden
+  part "peers against the vectors" 60 "$python" "$here/peers/check.py" "$golden"/vocab-space/*.safetensors "$golden"/extra/{v,gpt2}*.safetensors
 }
 
 parity() {
@@ -144,16 +158,13 @@ speed() {
   table "ops alone" ' GB/s|ms' 60 "$assay" bench --ops --device "$device"
   [[ $device == cpu ]] && return
   table "banded product by density" 'fc|bandwidth|GB/s|[0-9]%' 60 "$assay" bench --banded --device "$device" --precision bf16
-  table "training steps beside the peers" 'tokens/s|rounds|Error|ours:' 330 "$python" "$here/compare_gpu.py" "$assay" $cases --rounds 3 --out "$rounds"
+  table "training steps beside the peers" 'tokens/s|rounds|Error|ours:' "$([[ $parts == speed ]] && left || echo 400)" \
+    "$python" "$here/compare_gpu.py" "$assay" $cases --rounds 3 --compile "$compile" --out "$rounds"
 }
 
 environment 2>&1 | tee -a "$summary"
 say ""
-parity
-kernels
-speed
-training
-sanitizers
+for name in $parts; do "$name"; done
 [[ -s $work/tables ]] && cat "$work/tables" | tee -a "$summary"
 say ""
 say "$SECONDS s in all; $(grep -c -E ' (pass) ' "$summary") parts passed, $(grep -c -E ' (exit [0-9]+|over time|no time|[0-9]+ failed)( |$)' "$summary") did not"

@@ -19,10 +19,9 @@ print(json.dumps(fields | {key: document.get(key) for key in ("device", "ms", "t
 ' "$side" "$round" "$model" "$precision" >>"$rounds"
 }
 
-# The settings of a model, the same words for both programs.
+# The settings of a model, the same words for both programs; of a vocabulary-space model none: both have the published trainer's.
 settings_of() {
   case $1 in
-    v8_lowrank_vv) echo "model.num_hops=8 model.interaction_rank=8" ;;
     gpt2) echo "model.n_layer=4 model.n_head=4 model.n_embd=256 model.max_seq_len=$seq_len" ;;
   esac
 }

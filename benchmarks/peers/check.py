@@ -20,13 +20,14 @@ def deviation(got, wanted):
 def check_forward_backward(model, settings, tensors):
     """Yields (name, error, bound)."""
     logits = model(tensors["input_ids"])
-    loss = models.loss(logits, tensors["target_ids"], settings)
+    loss = models.TrainingLoss(model, settings)(tensors["input_ids"], tensors["target_ids"])
     loss.backward()
     yield "logits", deviation(logits, tensors["logits"]), 1e-5 * max(1.0, tensors["logits"].abs().max().item())
     yield "loss", deviation(loss.reshape(1), tensors["loss"]), 1e-5
     largest = max(value.abs().max().item() for name, value in tensors.items() if name.startswith("grad/"))
     for name, parameter in model.named_parameters():
-        yield "grad/" + name, deviation(parameter.grad, tensors["grad/" + name]), 1e-5 * largest
+        gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        yield "grad/" + name, deviation(gradient, tensors["grad/" + name]), 1e-5 * largest
 
 
 def check_trajectory(model, settings, tensors, metadata):
@@ -45,9 +46,10 @@ def check_trajectory(model, settings, tensors, metadata):
 def check(path, dtype):
     tensors, metadata = safetensors_io.load(path)
     settings = json.loads(metadata["config"])
-    model = models.build(settings.get("arch") or metadata["variant"], settings)
+    name = settings.get("arch") or metadata["variant"]
+    model = models.build(name, models.PUBLISHED.get(name, {}) | settings)
     models.load_parameters(model, tensors)
-    model.to(dtype)
+    model.to(dtype).train(metadata.get("mode", "train") == "train")
     rows = list(check_trajectory(model, settings, tensors, metadata) if "lr" in tensors else check_forward_backward(model, settings, tensors))
     # NaN compares false, so that a row passes only if its error is a number below the bound
     failed = [row for row in rows if not row[1] <= row[2]]

@@ -47,13 +47,13 @@ def make_step(options):
         settings.setdefault("max_seq_len", options.seq_len)
     model = models.build(options.model, settings).to(options.device)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, betas=(0.9, 0.999), eps=1e-8, fused=True)
-    forward = compiled(model, options.mode)
+    loss_of = compiled(models.TrainingLoss(model), options.mode)
     ids = torch.randint(options.vocab, (options.batch, options.seq_len + 1), device=options.device)
 
     def step():
         optimizer.zero_grad(set_to_none=True)
         with training.autocast(options.device, options.precision):
-            loss = models.loss(forward(ids[:, :-1]), ids[:, 1:])
+            loss = loss_of(ids[:, :-1], ids[:, 1:])
         loss.backward()
         if options.clip > 0:
             training.clip(list(model.parameters()), options.clip)

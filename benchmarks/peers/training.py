@@ -41,12 +41,12 @@ def autocast(device, precision):
 
 def step(model, batches, optimizer, lr, limit=0.0, settings=(), autocast_to=contextlib.nullcontext):
     """One update from the mean gradient of the micro-batches; returns (mean loss, gradient norm before clipping)."""
-    parameters = list(model.parameters())
+    parameters, loss_of = list(model.parameters()), models.TrainingLoss(model, settings)
     optimizer.zero_grad(set_to_none=True)
     total = 0.0
     for inputs, targets in batches:
         with autocast_to():
-            loss = models.loss(model(inputs), targets, settings)
+            loss = loss_of(inputs, targets)
         (loss / len(batches)).backward()
         total += loss.item() / len(batches)
     norm = clip(parameters, limit)

@@ -1,0 +1,70 @@
+"""v9_linattn in PyTorch eager: linear attention with a decay between dense codes of the vocabulary state, then an MLP.
+
+  x <- x + mu s_a DLA(z W_q^T, z W_k^T, z W_v^T; sigmoid(delta)) W_o^T,      x <- x + nu s_t act(z W_d^T + b) W_u^T,      z = rho(x)
+"""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+import blocks
+from blocks import Activated, Common, Scored, dense, scalar, vector
+
+
+@dataclass
+class Config(Common, Activated, Scored):
+    num_steps: int = 8
+    state_dim: int = 64
+    inner_dim: int = 128
+    decay_init: float = 3.0
+
+
+class Attention(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        V, d = config.vocab_size, config.state_dim
+        self.q_proj, self.k_proj, self.v_proj = (dense(V, d) for _ in range(3))
+        self.o_proj = dense(d, V)
+        self.decay_logit = scalar(config.decay_init)
+        self.out_scale = scalar(0.1)
+        self.config = config
+
+    def forward(self, z_BTV):
+        o_BTD = blocks.decay_attention(self.q_proj(z_BTV), self.k_proj(z_BTV), self.v_proj(z_BTV), self.decay_logit, self.config)
+        return self.out_scale * self.o_proj(o_BTD)
+
+
+class Transform(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.down = dense(config.vocab_size, config.inner_dim)
+        self.up = dense(config.inner_dim, config.vocab_size)
+        self.bias = vector(config.inner_dim, 0)
+        self.out_scale = scalar(0.1)
+        self.act = blocks.activation(config.activation)
+
+    def forward(self, z_BTV):
+        return self.out_scale * self.up(self.act(self.down(z_BTV) + self.bias))
+
+
+class Step(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.attn = Attention(config)
+        self.transform = Transform(config)
+        self.attn_scale = vector(1, 1)
+        self.t_scale = vector(1, 1)
+
+
+class LinAttn(blocks.Skeleton):
+    Config = Config
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.steps = nn.ModuleList(Step(config) for _ in range(config.num_steps))
+
+    def run(self, x_BTV):
+        for s in self.steps:
+            x_BTV = x_BTV + s.attn_scale * s.attn(self.rho(x_BTV))
+            x_BTV = x_BTV + s.t_scale * s.transform(self.rho(x_BTV))
+        return x_BTV
