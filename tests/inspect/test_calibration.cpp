@@ -6,6 +6,7 @@
 
 #include "assay/core/error.h"
 #include "assay/core/random.h"
+#include "assay/data/loader.h"
 #include "assay/inspect/calibration.h"
 
 using namespace assay;
@@ -104,4 +105,29 @@ TEST_CASE("a temperature far from 1 is found, and where the likelihood only gain
       CHECK(c.at_limit == c.tuned);
     }
   CHECK(inspect::to_text(inspect::calibrations(against, d.targets)).find("! nothing is gained") != std::string::npos);
+}
+
+TEST_CASE("what a classifier's head shuts out is left out: the figures are those of its classes alone") {
+  constexpr int64_t kImages = 40, kRow = 4;  // images of one pixel
+  const core::Stream draw(3, "images");
+  std::vector<uint16_t> tokens;
+  for (uint64_t i = 0; i < kImages * kRow; ++i)
+    tokens.push_back(static_cast<uint16_t>(i % kRow + 1 == kRow ? 256 + draw.below(i, 10) : draw.below(i, 256)));
+  tokens.push_back(0);
+  const auto source = data::tokens_in_memory(tokens);
+  core::Value options = core::Value::object();
+  options["classes"] = int64_t{10};
+  options["width"] = int64_t{4};
+  const arch::Built b = arch::build(arch::find_architecture("cnn"), options, {266, kRow}, {});
+  const auto all = inspect::calibrations(b, {*source, nullptr, nullptr, kRow, 8}, kImages);
+  const at::NoGradGuard no_grad;
+  const train::Batch batch = train::to_batch(data::validation_rows(*source, kRow, 0, kImages), at::Device(at::kCPU));
+  const auto classes =
+      inspect::calibrations(b.model->forward(batch.ids_BT).select(1, 2).narrow(1, 256, 10), batch.targets_BT.select(1, 2) - 256);
+  for (const char* name : {"softmax", "shiftmax k=1", "shiftmax k=4"}) {
+    INFO(name);
+    CHECK(of(all, name, false).accuracy == of(classes, name, false).accuracy);
+    CHECK(of(all, name, false).nll == doctest::Approx(of(classes, name, false).nll).epsilon(1e-5));
+    CHECK(of(all, name, false).confidence == doctest::Approx(of(classes, name, false).confidence).epsilon(1e-5));
+  }
 }

@@ -1,8 +1,12 @@
 #include "assay/inspect/calibration.h"
 
 #include <ATen/ops/cat.h>
+#include <ATen/ops/cumsum.h>
 #include <ATen/ops/gather.h>
+#include <ATen/ops/index_fill.h>
+#include <ATen/ops/index_select.h>
 #include <ATen/ops/log_softmax.h>
+#include <ATen/ops/nonzero.h>
 
 #include <algorithm>
 #include <array>
@@ -19,6 +23,7 @@ namespace {
 constexpr int64_t kBins = 15, kMostNumbers = int64_t{1} << 25;  // of logits that are kept
 // Of the natural logarithm of a temperature. Beyond it numbers of float32 to the fourth power would leave their range.
 constexpr double kLimit = 16, kGrid = 2, kFine = 1e-4;
+constexpr double kFar = 50;        // nats
 constexpr double kNothing = 1e-6;  // nats a position
 
 // A way to make probabilities; k 0: softmax.
@@ -86,6 +91,18 @@ Calibration figures(const Way& way, const Tensor& z, const Tensor& targets, cons
   return c;
 }
 
+struct Judged {
+  Tensor logits_NV, targets_N;
+};
+
+// Without the ids that softmax never gives more than e^-kFar and that are no target, as those that a classifier's head shuts out: they are nothing to
+// softmax, but they would decide the mean that ShiftMax takes off.
+Judged without_impossible(const Tensor& z_NV, const Tensor& targets_N) {
+  const Tensor kept_V = (z_NV >= z_NV.amax({1}, true) - kFar).any(0).index_fill(0, targets_N, true);
+  const Tensor places_V = at::cumsum(kept_V, 0) - 1;
+  return {at::index_select(z_NV, 1, at::nonzero(kept_V).squeeze(1)), at::index_select(places_V, 0, targets_N)};
+}
+
 }  // namespace
 
 std::vector<Calibration> calibrations(const Tensor& logits_NV, const Tensor& targets_N) {
@@ -120,7 +137,8 @@ std::vector<Calibration> calibrations(const arch::Built& built, const train::Eva
     targets.push_back(b.targets_BT.narrow(1, first, end - first).reshape({-1}));
     have += targets.back().numel();
   }
-  return calibrations(at::cat(logits), at::cat(targets));
+  const Judged possible = without_impossible(at::cat(logits), at::cat(targets));
+  return calibrations(possible.logits_NV, possible.targets_N);
 }
 
 core::Value to_value(const std::vector<Calibration>& all) {

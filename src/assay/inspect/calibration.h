@@ -22,7 +22,8 @@ struct Calibration {
 // logits [N, V] float32 or float64, targets [N] int64. ConfigError for fewer than 4 positions.
 std::vector<Calibration> calibrations(const Tensor& logits_NV, const Tensor& targets_N);
 
-// On validation windows from the first on, as many as `positions` that count. ConfigError where there is none.
+// On validation windows from the first on, as many as `positions` that count; an id that softmax never gives more than e^-50 and
+// that is no target is left out. ConfigError where there is no such window.
 std::vector<Calibration> calibrations(const arch::Built& built, const train::EvaluationRequest& request, int64_t positions);
 
 core::Value to_value(const std::vector<Calibration>& all);  // [{probabilities, tuned, temperature, accuracy, ...}]
