@@ -4,6 +4,7 @@
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/sin.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/sub.h>
 #include <ATen/ops/where.h>
 
 #include <algorithm>
@@ -104,14 +105,16 @@ class Muon final : public Optimizer {
       const Tensor G = stacked(params_.grads());
       b.M_nRC.lerp_(G, 1 - mu_);
       Tensor O = orthogonal(config_.muon_nesterov ? G + b.M_nRC * mu_ : b.M_nRC);
-      if (config_.muon_normuon) O = normuon_scaled(O, b.V, config_.muon_normuon_beta);
+      if (config_.muon_normuon) O = normuon_scaled(O.to(G.scalar_type()), b.V, config_.muon_normuon_beta);
       const Tensor W = moved(stacked(params_.values()), O, lr * b.lr_scale, b.weight_decay);
       for (size_t i = 0; i < b.entries.size(); ++i) params_.view(params_.values(), *b.entries[i]).copy_(W[static_cast<int64_t>(i)]);
     }
   }
 
-  Tensor moved(const Tensor& W, const Tensor& O, double lr, double weight_decay) const {
+  // `orthogonal` may be bfloat16; without a rotation it is read as it is.
+  Tensor moved(const Tensor& W, const Tensor& orthogonal, double lr, double weight_decay) const {
     const std::string& geodesic = config_.muon_geodesic;
+    const Tensor O = geodesic == "none" ? orthogonal : orthogonal.to(W.scalar_type());
     if (geodesic == "lr") return W * std::cos(lr) + O * std::sin(lr);
     if (geodesic == "scaled") {
       const Tensor angle = at::linalg_vector_norm(O, 2, {1, 2}, true) * lr;
@@ -121,9 +124,9 @@ class Muon final : public Optimizer {
       const Tensor tau = (O * W).sum(2, true) * W - O, length = row_norm(tau);
       return at::where(length > 0, W * std::cos(lr) + tau / length * std::sin(lr), W);
     }
-    if (weight_decay == 0) return W - O * lr;
+    if (weight_decay == 0) return at::sub(W, O, lr);
     const double keep = 1 - lr * weight_decay;
-    return (config_.muon_cautious ? at::where(O * W >= 0, W * keep, W) : W * keep) - O * lr;
+    return at::sub(config_.muon_cautious ? at::where(O * W >= 0, W * keep, W) : W * keep, O, lr);
   }
 
   OptimConfig config_;

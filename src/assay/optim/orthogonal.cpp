@@ -37,7 +37,7 @@ Tensor newton_schulz(const Tensor& G_nRC, int64_t iterations, tensor::Precision 
     const Tensor Xt = X.transpose(1, 2), half = plus_identity(wide ? scaled_product(X, Xt, -0.5) : scaled_product(Xt, X, -0.5), 1.5);
     X = wide ? at::bmm(half, X) : at::bmm(X, half);
   }
-  return X.to(G_nRC.scalar_type());
+  return X;
 }
 
 Tensor polar_express(const Tensor& G_nRC, tensor::Precision p) {
@@ -52,7 +52,7 @@ Tensor polar_express(const Tensor& G_nRC, tensor::Precision p) {
     const Tensor Xt = X.transpose(1, 2), A = tall ? at::bmm(Xt, X) : at::bmm(X, Xt), P = plus_identity(at::baddbmm(A, A, A, b, c), a);
     X = tall ? at::bmm(X, P) : at::bmm(P, X);
   }
-  return X.to(G_nRC.scalar_type());
+  return X;
 }
 
 std::vector<int64_t> normuon_shape(int64_t rows, int64_t columns) {

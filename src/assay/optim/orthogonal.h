@@ -4,7 +4,7 @@
 namespace assay::optim {
 
 // The orthogonal factor of each matrix of a batch [n, R, C], nearly: singular values go to 1, singular vectors stay. float32 or float64.
-// With Precision::bf16 the iterates and products are bfloat16, as published; the result comes back in the input's dtype.
+// With Precision::bf16 iterates, products and result are bfloat16 for a float32 G, as published.
 
 // X = G / (1.1 |G|_F + 1e-7), then X <- X (1.5 I - 0.5 X^T X), on the side with the smaller Gram matrix. Singular values below about 0.2
 // of the largest are far from 1 after the five published steps; `iterations` = 30 and more converge.
