@@ -44,8 +44,8 @@ inline std::unique_ptr<train::RunConfig> tiny_run(const char* arch, std::initial
   for (const char* a : {"data.corpus_tokens=20000", "data.corpus_val_tokens=2000", "train.batch=2", "train.seq_len=32", "train.threads=1",
                         "train.product=aten", "train.steps=20", "train.log_every=3", "optim.lr=0.01"})
     config->settings.set_assignment(a, core::Source::command_line);
-  if (std::string(arch) == "gpt2") config->settings.set_assignment("model.n_embd=16", core::Source::command_line);
-  else config->settings.set_assignment("model.num_hops=2", core::Source::command_line);
+  const bool decoder = config->architecture->schema().find("n_embd") != nullptr;
+  config->settings.set_assignment(decoder ? "model.n_embd=16" : "model.num_hops=2", core::Source::command_line);
   for (const char* a : more) config->settings.set_assignment(a, core::Source::command_line);
   return config;
 }

@@ -88,6 +88,26 @@ TEST_CASE("a run that stops at a limit and goes on with a later one equals a run
   CHECK(rows(dir / "straight") == rows(dir / "parts"));
 }
 
+TEST_CASE("statistics of past updates and dropout's masks go on where a stopped run was, in every mode of dropout") {
+  const TemporaryDirectory dir;
+  std::string different;  // masks matter: another mode ends with other weights
+  for (const std::string mode : {"branch", "state", "path"}) {
+    INFO(mode);
+    const std::string drop = "model.dropout=" + mode;
+    const auto run = [&](const char* steps) {
+      return tiny_run("ngpt", {steps, "train.checkpoint_every=3", "train.val_every=5", "train.accumulation=2", "optim.schedule=constant",
+                               "model.dual_norm=true", "model.dropout_p=0.3", "model.n_layer=2", drop.c_str()});
+    };
+    train::train_new(*run("train.steps=8"), dir / (mode + "-straight"));
+    train::train_new(*run("train.steps=5"), dir / (mode + "-parts"));
+    train::resume(dir / (mode + "-parts"), {"train.steps=8"});
+    CHECK(weights(dir / (mode + "-straight")) == weights(dir / (mode + "-parts")));  // with the statistics, under state/
+    CHECK(rows(dir / (mode + "-straight")) == rows(dir / (mode + "-parts")));
+    CHECK(weights(dir / (mode + "-straight")) != different);
+    different = weights(dir / (mode + "-straight"));
+  }
+}
+
 TEST_CASE("a signal finishes the update, saves and says how to go on; the resumed run equals an undisturbed one") {
   const TemporaryDirectory dir;
   const auto plain = tiny_run("gpt2", {"train.steps=300"});
