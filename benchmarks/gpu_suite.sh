@@ -100,6 +100,7 @@ tests() { # NAME LIMIT PROGRAM ARGUMENTS...
 
 kernels() {
   tests "op tests on $device" 120 test_ops '--test-case=*CUDA*'
+  tests "uploads on $device" 60 test_tensor '--test-case=*CUDA*'
   tests "recorded = launched, bit for bit" 120 test_train '--test-case=*CUDA*'
 }
 

@@ -1,8 +1,6 @@
 #include "assay/train/static_step.h"
 
-#include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
-#include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <charconv>
@@ -18,11 +16,6 @@ using ops::Control;
 
 constexpr int64_t kEagerUpdates = 2;  // libraries choose and allocate in these
 
-// Host memory that a device reads while the host goes on; torch's allocator gives it again only when the copy is done.
-Tensor staging(at::IntArrayRef shape, at::ScalarType dtype, const at::Device& device) {
-  return at::empty(shape, at::TensorOptions().dtype(dtype).pinned_memory(device.is_cuda()));
-}
-
 }  // namespace
 
 Nonfinite nonfinite_from(std::string_view text) {
@@ -37,25 +30,28 @@ Nonfinite nonfinite_from(std::string_view text) {
 }
 
 StaticStep::StaticStep(const arch::Built& built, optim::Optimizer& optimizer, const Settings& settings)
-    : built_(built), optimizer_(optimizer), settings_(settings), adam_(optimizer.on_device()) {
+    : built_(built), optimizer_(optimizer), settings_(settings), adam_(optimizer.on_device()), fresh_(*built.params) {
   const Tensor& values = built.params->values();
   const auto on_device = values.options().requires_grad(false);
-  ids_ABT_ = at::zeros({settings.accumulation, settings.rows, settings.length}, on_device.dtype(at::kLong));
-  targets_ABT_ = at::zeros_like(ids_ABT_);
+  batch_2ABT_ = at::zeros({2, settings.accumulation, settings.rows, settings.length}, on_device.dtype(at::kLong));
+  ids_ABT_ = batch_2ABT_[0];
+  targets_ABT_ = batch_2ABT_[1];
   loss_ = at::zeros({1}, on_device);
   log_ = at::zeros({kKept, 4}, on_device.dtype(at::kDouble));
   const Tensor control = at::zeros({Control::count}, at::TensorOptions().dtype(at::kDouble));
   control.data_ptr<double>()[Control::patience] = static_cast<double>(settings.nonfinite.skips);
   control.data_ptr<double>()[Control::updates] = static_cast<double>(optimizer.updates());
   control_ = control.to(values.device());
+  batch_upload_ = std::make_unique<tensor::Upload>(batch_2ABT_);
+  static_assert(Control::rate == 0 && Control::clip == 1);
+  numbers_upload_ = std::make_unique<tensor::Upload>(control_.narrow(0, 0, 2));
   if (adam_) chunks_ = ops::adam_chunks(adam_->groups, values.device());
 }
 
 // Everything that depends on the update enters through memory: the batch, and the first slots of `control`.
 void StaticStep::load(std::span<const data::Rows> micro_batches, double lr) {
-  const at::Device device = ids_ABT_.device();
   const int64_t each = settings_.rows * settings_.length;
-  const Tensor tokens = staging({2, settings_.accumulation, settings_.rows, settings_.length}, at::kLong, device);
+  const Tensor tokens = batch_upload_->staging(), numbers = numbers_upload_->staging();
   int64_t* to = tokens.data_ptr<int64_t>();
   for (int64_t side = 0; side < 2; ++side)
     for (const data::Rows& r : micro_batches) {
@@ -66,19 +62,16 @@ void StaticStep::load(std::span<const data::Rows> micro_batches, double lr) {
       std::memcpy(to, from.data(), from.size() * sizeof(int64_t));
       to += each;
     }
-  ids_ABT_.copy_(tokens[0], /*non_blocking=*/true);
-  targets_ABT_.copy_(tokens[1], true);
-  const Tensor numbers = staging({2}, at::kDouble, device);
-  static_assert(Control::rate == 0 && Control::clip == 1);
+  batch_upload_->send(tokens);
   numbers.data_ptr<double>()[0] = lr;
   numbers.data_ptr<double>()[1] = settings_.clip;
-  control_.narrow(0, 0, 2).copy_(numbers, true);
+  numbers_upload_->send(numbers);
 }
 
 void StaticStep::work() {
-  built_.params->grads().zero_();
   loss_.zero_();
   built_.model->begin_passes();
+  fresh_.begin();
   arch::Pass pass = pass_;
   for (int64_t a = 0; a < settings_.accumulation; ++a) {
     built_.model->begin(pass);
@@ -86,6 +79,7 @@ void StaticStep::work() {
     const Tensor loss = built_.model->training_loss(ids_ABT_[a], targets_ABT_[a]);
     const Tensor share = settings_.accumulation == 1 ? loss : loss / static_cast<double>(settings_.accumulation);
     torch::autograd::backward({share}, {});
+    if (a == 0) fresh_.end();
     loss_.add_(share.detach());
   }
   built_.model->begin({});

@@ -2,7 +2,9 @@
 #include <map>
 
 #include "assay/data/loader.h"
+#include "assay/tensor/fresh_gradients.h"
 #include "assay/tensor/graph.h"
+#include "assay/tensor/upload.h"
 #include "assay/train/step.h"
 
 namespace assay::train {
@@ -13,7 +15,7 @@ struct Nonfinite {
 };
 Nonfinite nonfinite_from(std::string_view text);  // "stop" or "skip:K"; ConfigError
 
-// One update as work on fixed addresses (docs/static-step.md): zero the gradients; forward and backward of each micro-batch; the model's
+// One update as work on fixed addresses (docs/static-step.md): forward and backward of each micro-batch; the model's
 // own change of the gradients; decide; Adam. On a CUDA device the work is recorded at the third update and replayed from then on, so that the host
 // neither launches kernels nor waits; before that, on the CPU, and for a model whose passes differ, the same calls are made one by one.
 // The results are the same bits either way. A rule other than Adam's (optim::Optimizer::on_device) is never recorded: the host reads the decision and calls it.
@@ -55,7 +57,10 @@ class StaticStep {
   optim::Optimizer& optimizer_;
   Settings settings_;
   std::optional<optim::AdamOnDevice> adam_;
-  Tensor ids_ABT_, targets_ABT_, loss_, control_, log_, chunks_;
+  tensor::FreshGradients fresh_;
+  Tensor batch_2ABT_, ids_ABT_, targets_ABT_;  // the latter two are the former's parts
+  Tensor loss_, control_, log_, chunks_;
+  std::unique_ptr<tensor::Upload> batch_upload_, numbers_upload_;
   std::unique_ptr<tensor::Graph> graph_;
   struct Finish {
     int64_t runs = 0;
