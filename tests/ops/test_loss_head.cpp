@@ -101,9 +101,9 @@ TEST_CASE("the loss head agrees with its reference on CUDA, values and gradients
 TEST_CASE("CUDA: bfloat16 logits, gradient in their place") {
   const at::Device* cuda = testing::cuda_or_skip();
   if (cuda == nullptr) return;
-  // 300 rows: more than a large GPU's multiprocessors, so that wide rows follow each other through their memory. Each of another size.
+  // 300 rows: more than a large GPU has multiprocessors, so that wide rows that begin on cache lines (50304) follow each other through shared memory.
   const Tensor sizes = (random_tensor({2, 150, 1}, 4, "sizes") * 0.3 + 2).to(*cuda);
-  for (int64_t V : {int64_t{1024}, int64_t{1000}, int64_t{50257}}) {
+  for (int64_t V : {int64_t{1024}, int64_t{1000}, int64_t{50257}, int64_t{50304}}) {
     const Tensor x = (random_tensor({2, 3, V}, 3, "x").to(*cuda).repeat({1, 50, 1}) * sizes).to(at::kBFloat16);
     Tensor exact = x.to(at::kDouble).requires_grad_(true);
     torch::autograd::backward({ops::loss_head_reference(exact, {}, targets_of(x), {})}, {});
