@@ -56,6 +56,18 @@ TEST_CASE("products agree with float64, in values and gradients, for every libra
   });
 }
 
+TEST_CASE("operands that are parts of wider matrices, either way round, give the product of their copies") {
+  for_each_library([](const std::string& library) {
+    INFO(library);
+    const at::NoGradGuard no_grad;
+    const Tensor wide_a = random(65, 100, "a"), wide_b = random(96, 80, "b");
+    const Tensor a = wide_a.narrow(1, 7, 33), b = wide_b.narrow(0, 5, 33).narrow(1, 9, 17);
+    const Tensor want = a.to(at::kDouble).mm(b.to(at::kDouble));
+    CHECK(relative(tensor::raw_product(a, b, Precision::fp32), want) < 1e-6);
+    CHECK(relative(tensor::raw_product(b.t(), a.t(), Precision::fp32), want.t()) < 1e-6);
+  });
+}
+
 TEST_CASE("bf16 means operands rounded to bf16: exact for numbers that bf16 holds, near otherwise") {
   for_each_library([](const std::string& library) {
     INFO(library);

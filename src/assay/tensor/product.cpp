@@ -22,10 +22,13 @@ ProductChoice current;
 using Pointwise = Tensor(const Tensor&, const Tensor&, const std::optional<Tensor>&, std::string_view, c10::List<std::optional<at::Scalar>>,
                          std::optional<std::string_view>);
 
+// A part of a wider matrix (rows further apart than they are long) sends oneDNN to its reference code, hundreds of times slower than a copy.
+Tensor dense(const Tensor& b) { return b.is_contiguous() || b.t().is_contiguous() ? b : b.contiguous(); }
+
 // a b through oneDNN; its operator computes x w^T, so b goes in transposed (a view).
 Tensor onednn_product(const Tensor& a, const Tensor& b, const std::optional<Tensor>& bias = std::nullopt) {
   static const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("mkldnn::_linear_pointwise", "").typed<Pointwise>();
-  return op.call(a, b.t(), bias, "none", c10::List<std::optional<at::Scalar>>(), std::nullopt);
+  return op.call(a, dense(b).t(), bias, "none", c10::List<std::optional<at::Scalar>>(), std::nullopt);
 }
 
 // oneDNN's operator copies a left operand that is a transposed view (gradients of weights) or a part of a matrix. Its lead with AVX-512 is
