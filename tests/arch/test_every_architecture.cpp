@@ -1,10 +1,12 @@
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/isfinite.h>
+#include <ATen/ops/remainder.h>
 #include <doctest/doctest.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
+#include <functional>
 #include <set>
 
 #include "arch/helpers.h"
@@ -66,6 +68,27 @@ TEST_CASE("sequences of 1, 2 and 3 tokens give finite losses and gradients, and 
         CHECK(at::equal(logits, b.model->forward(u)));
       }
     }
+}
+
+TEST_CASE("the loss that a training step computes is that of the logits with the model's own terms, to the gradients") {
+  for (const std::string& name : names()) {
+    INFO(name);
+    const arch::Built b = testing::random_model(name, small_options(name), 40, 24, at::kDouble);
+    const Tensor u = ids(2, 24, [](int64_t r, int64_t t) { return (7 * r + 5 * t + t * t) % 40; }), y = (3 * u + 1).remainder(40);
+    const auto gradients_of = [&](const std::function<Tensor()>& loss, double* value) {
+      b.params->grads().zero_();
+      b.model->begin({.training = true, .seed = 3});
+      const Tensor l = loss();
+      torch::autograd::backward({l}, {});
+      *value = l.item().toDouble();
+      return b.params->grads().clone();
+    };
+    double by_logits = 0, at_once = 0;
+    const Tensor a = gradients_of([&] { return b.model->loss(b.model->forward(u), y); }, &by_logits);
+    const Tensor c = gradients_of([&] { return b.model->training_loss(u, y); }, &at_once);
+    CHECK(at_once == doctest::Approx(by_logits).epsilon(1e-12));
+    CHECK((a - c).abs().max().item().toDouble() <= 1e-10 * a.abs().max().item().toDouble());
+  }
 }
 
 TEST_CASE("the observer sees states without changing the result, and always the final one") {

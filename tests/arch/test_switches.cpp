@@ -6,7 +6,10 @@
 #include <doctest/doctest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <algorithm>
 #include <cmath>
+#include <map>
+#include <numeric>
 
 #include "arch/helpers.h"
 #include "assay/arch/vocab/slice.h"
@@ -127,6 +130,26 @@ TEST_CASE("v15 validates by its answer alone; the published code counted the ste
     b.model->begin({.training = true});
     b.model->forward(u);
     CHECK(b.model->extra_loss(u).min().item().toDouble() > 0);
+  }
+}
+
+TEST_CASE("v15 keeps the entries that are largest in size, of equal ones the first") {
+  const at::NoGradGuard no_grad;
+  constexpr size_t kept = 10;
+  const arch::Built b = small("v15_aux_loss", "sparsity_k=10");
+  std::map<std::string, Tensor> states;
+  const arch::Observer look = [&](std::string_view name, const Tensor& x) { states[std::string(name)] = x.contiguous(); };
+  // A flat state: outside of the window that is written all entries stay equal.
+  for (const Tensor& input : {at::ones({1, 3, 40}), -at::ones({1, 3, 40}), tokens(3)}) {
+    b.model->forward(input, &look);
+    const Tensor before = states.at("steps.0.write"), after = states.at("steps.0");
+    for (int64_t row = 0; row < before.numel() / 40; ++row) {
+      const float *x = before.const_data_ptr<float>() + row * 40, *y = after.const_data_ptr<float>() + row * 40;
+      std::vector<size_t> order(40);
+      std::iota(order.begin(), order.end(), size_t{0});
+      std::stable_sort(order.begin(), order.end(), [&](size_t i, size_t j) { return std::abs(x[i]) > std::abs(x[j]); });
+      for (size_t i = 0; i < 40; ++i) CHECK(y[order[i]] == (i < kept ? x[order[i]] : 0));
+    }
   }
 }
 

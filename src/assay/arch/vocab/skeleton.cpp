@@ -1,5 +1,6 @@
 #include "assay/arch/vocab/skeleton.h"
 
+#include <ATen/ops/addcmul.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/flip.h>
@@ -15,6 +16,8 @@
 #include "assay/layers/rms_norm.h"
 #include "assay/ops/decay_attention/decay_attention.h"
 #include "assay/ops/loss_head/loss_head.h"
+#include "assay/ops/normalize/normalize.h"
+#include "assay/ops/residual/residual.h"
 
 namespace assay::arch::vocab {
 namespace {
@@ -49,9 +52,18 @@ Tensor Skeleton::forward(const Tensor& input, const Observer* observe) {
 
 Tensor Skeleton::training_loss(const Tensor& ids_BT, const Tensor& targets_BT) {
   const Tensor x = steps(rho(embed(ids_BT)), [](std::string_view, const Tensor&) {});
-  const Tensor loss = ops::loss_head(x, logit_scale_, targets_BT, {.norm_eps = common_.rms_eps, .softcap = common_.logit_softcap});
-  const Tensor extra = extra_loss(targets_BT);
+  const Tensor loss = loss_of_state(x, targets_BT), extra = extra_loss(targets_BT);
   return extra.defined() ? loss + extra.mean() : loss;
+}
+
+Tensor Skeleton::loss_of_state(const Tensor& x_BTV, const Tensor& targets_BT) const {
+  return ops::loss_head(x_BTV, logit_scale_, targets_BT, {.norm_eps = common_.rms_eps, .softcap = common_.logit_softcap});
+}
+
+Tensor Skeleton::half_step(const Tensor& x_BTV, const Tensor& gain, const std::function<Tensor(const Tensor& z_BTV)>& f) const {
+  const auto [z_BTV, unscaled, x] = ops::normalize(x_BTV, {}, common_.rms_eps, false);
+  const Tensor y_BTV = f(z_BTV);
+  return gain.numel() == 1 ? ops::residual(x, {.m = y_BTV}, gain) : at::addcmul(x, gain, y_BTV);
 }
 
 Tensor Skeleton::next(const Tensor& ids_B, Memory& memory) {

@@ -1,4 +1,6 @@
 #pragma once
+#include <functional>
+
 #include "assay/arch/architecture.h"
 #include "assay/arch/vocab/options.h"
 #include "assay/layers/activation.h"
@@ -35,6 +37,11 @@ class Skeleton : public Model {
   virtual Tensor steps(Tensor x_BTV, const Observer& seen) = 0;
   virtual Tensor embed(const Tensor& input) const;  // before the first norm; one-hot rows
 
+  // A residual half-step:  x + gain f(rho(x)).  gain: one number, or one for each entry of the state. Where it is one number, the norm and the sum
+  // are one pass over the state each, forward and backward.
+  Tensor half_step(const Tensor& x_BTV, const Tensor& gain, const std::function<Tensor(const Tensor& z_BTV)>& f) const;
+  // Mean cross-entropy of the head on a state, as one op.
+  Tensor loss_of_state(const Tensor& x_BTV, const Tensor& targets_BT) const;
   Tensor rho(const Tensor& z) const;            // over the last axis
   Tensor head(const Tensor& normalised) const;  // logits
   Tensor table(const Tensor& values) const;     // constants of the model, from double: device, dtype, rounding

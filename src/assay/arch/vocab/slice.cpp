@@ -1,6 +1,5 @@
 #include "assay/arch/vocab/slice.h"
 
-#include <ATen/ops/addcmul.h>
 #include <ATen/ops/cat.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -110,12 +109,11 @@ SliceStep Sliced::add_step(tensor::Params& p, const std::string& prefix, int64_t
 Tensor Sliced::remember(const SliceMemory& m, const Tensor& g_BTk) {
   const double scale = 1 / std::sqrt(static_cast<double>(g_BTk.size(-1)));
   const Tensor o_BTk = attend(linear(g_BTk, m.W_q_kk) * scale, linear(g_BTk, m.W_k_kk), linear(g_BTk, m.W_v_kk), m.delta);
-  return linear(o_BTk, m.W_o_kk) * m.s;
+  return linear(o_BTk, m.W_o_kk);
 }
 
-Tensor Sliced::gather(const SliceStep& s, const Tensor& x_BTV, const Window& window) {
-  const Tensor g_BTk = read(x_BTV, window);
-  return at::addcmul(g_BTk, s.mem_scale, remember(s.memory, rho(g_BTk)));
+Tensor Sliced::gather(const SliceMemory& m, const Tensor& mem_scale, const Tensor& x_BTV, const Window& window) {
+  return half_step(read(x_BTV, window), mem_scale * m.s, [&](const Tensor& z_BTk) { return remember(m, z_BTk); });
 }
 
 Tensor Sliced::output(const SliceStep& s, const Tensor& g_BTk, layers::Activation a) const {
@@ -145,7 +143,7 @@ Tensor SteppedSlices::steps(Tensor x_BTV, const Observer& seen) {
 
 Tensor SteppedSlices::delta(size_t i, const Tensor& x_BTV) {
   const SliceStep& s = steps_[i];
-  const auto once = [this, &s, i](const Tensor& x) { return output(s, gather(s, x, windows_[i].read), activation_); };
+  const auto once = [this, &s, i](const Tensor& x) { return output(s, gather(s.memory, s.mem_scale, x, windows_[i].read), activation_); };
   if (!waves_.grad_checkpoint || !at::GradMode::is_enabled()) return once(x_BTV);
   std::vector<Tensor> inputs = s.parameters();
   inputs.push_back(x_BTV);

@@ -42,9 +42,11 @@ class Sliced : public Skeleton {
   static SliceMemory add_memory(tensor::Params& p, const std::string& prefix, int64_t k, double decay_init);
   static SliceStep add_step(tensor::Params& p, const std::string& prefix, int64_t k, int64_t h, double decay_init);
 
-  Tensor remember(const SliceMemory& m, const Tensor& g_BTk);                          // Mem
-  Tensor gather(const SliceStep& s, const Tensor& x_BTV, const Window& window);        // g
-  Tensor output(const SliceStep& s, const Tensor& g_BTk, layers::Activation a) const;  // o
+  Tensor gather(const SliceMemory& m, const Tensor& mem_scale, const Tensor& x_BTV, const Window& window);  // g
+  Tensor output(const SliceStep& s, const Tensor& g_BTk, layers::Activation a) const;                       // o
+
+ private:
+  Tensor remember(const SliceMemory& m, const Tensor& g_BTk);  // Mem / s
 };
 
 // Steps o_i one after the other, or in waves whose members read the same x:  x <- x + scatter(o_i(x), write_i).

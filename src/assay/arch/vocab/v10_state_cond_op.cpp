@@ -98,14 +98,16 @@ class StateCondOp final : public Skeleton {
     for (size_t i = 0; i < steps_.size(); ++i) {
       const Step& s = steps_[i];
       const std::string step = "steps." + std::to_string(i);
-      Tensor h_BTD = linear(rho(x_BTV), s.E_c_DV);
-      h_BTD = at::addcmul(h_BTD, s.mu, attend(linear(h_BTD, s.W_q_DD), linear(h_BTD, s.W_k_DD), linear(h_BTD, s.W_v_DD), s.delta));
-      seen(step + ".memory", h_BTD);
-      const Tensor p = linear(at::gelu(linear(h_BTD, s.P_1, s.b_1)), s.P_2, s.b_2);
-      const int64_t D = h_BTD.size(-1);
-      const Tensor r_BTD = weights(p.narrow(-1, 0, D), config_.read_weights), pi_BTn = weights(p.narrow(-1, D, n), config_.op_weights),
-                   g_BTD = at::sigmoid(p.narrow(-1, D + n, D));
-      x_BTV = at::addcmul(x_BTV, s.alpha, linear(g_BTD * operate(h_BTD * r_BTD, pi_BTn), s.E_x_VD));
+      x_BTV = half_step(x_BTV, s.alpha, [&](const Tensor& z_BTV) {
+        Tensor h_BTD = linear(z_BTV, s.E_c_DV);
+        h_BTD = at::addcmul(h_BTD, s.mu, attend(linear(h_BTD, s.W_q_DD), linear(h_BTD, s.W_k_DD), linear(h_BTD, s.W_v_DD), s.delta));
+        seen(step + ".memory", h_BTD);
+        const Tensor p = linear(at::gelu(linear(h_BTD, s.P_1, s.b_1)), s.P_2, s.b_2);
+        const int64_t D = h_BTD.size(-1);
+        const Tensor r_BTD = weights(p.narrow(-1, 0, D), config_.read_weights), pi_BTn = weights(p.narrow(-1, D, n), config_.op_weights),
+                     g_BTD = at::sigmoid(p.narrow(-1, D + n, D));
+        return linear(g_BTD * operate(h_BTD * r_BTD, pi_BTn), s.E_x_VD);
+      });
       seen(step, x_BTV);
     }
     return x_BTV;

@@ -1,12 +1,16 @@
 // v15: the slice steps of v12, written in proportion to how undecided the state is, kept sparse, and each step's answer scored.
 // Source: the vocabulary-space family, variant 15 (published as v15_predictive).
+#include <ATen/Parallel.h>
 #include <ATen/ops/abs.h>
 #include <ATen/ops/cumsum.h>
-#include <ATen/ops/log.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/topk.h>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
+#include <limits>
 
 #include "assay/arch/vocab/slice.h"
 #include "assay/layers/loss.h"
@@ -37,6 +41,37 @@ struct Config : CommonOptions, ActivationOptions, ScoreOptions, DecayOptions, Sl
   }
 };
 
+// Of each row of n numbers, 1 at the k that are largest in size, of equal ones the first; a NaN counts as largest. One pass instead of the ten of
+// sorting, comparing and counting ties by tensor operations.
+template <class T>
+void mark_largest(const T* row, int64_t n, int64_t k, std::vector<T>& size, std::vector<T>& order, T* mark) {
+  for (int64_t i = 0; i < n; ++i) size[static_cast<size_t>(i)] = std::isnan(row[i]) ? std::numeric_limits<T>::infinity() : std::abs(row[i]);
+  order = size;
+  std::nth_element(order.begin(), order.begin() + (k - 1), order.end(), std::greater<T>());
+  const T least = order[static_cast<size_t>(k - 1)];
+  int64_t left = k;
+  for (int64_t i = 0; i < n; ++i) left -= size[static_cast<size_t>(i)] > least;
+  for (int64_t i = 0; i < n; ++i) {
+    const T s = size[static_cast<size_t>(i)];
+    mark[i] = s > least || (s == least && left-- > 0) ? 1 : 0;
+  }
+}
+
+template <class T>
+Tensor marked(const Tensor& x, int64_t k) {
+  const int64_t n = x.size(-1);
+  Tensor mask = at::empty_like(x);
+  const T* in = x.const_data_ptr<T>();
+  T* out = mask.mutable_data_ptr<T>();
+  at::parallel_for(0, x.numel() / n, 16, [&](int64_t begin, int64_t end) {
+    std::vector<T> size(static_cast<size_t>(n)), order(static_cast<size_t>(n));
+    for (int64_t r = begin; r < end; ++r) mark_largest(in + r * n, n, k, size, order, out + r * n);
+  });
+  return mask;
+}
+
+Tensor marked_rows(const Tensor& x, int64_t k) { return x.scalar_type() == at::kDouble ? marked<double>(x, k) : marked<float>(x, k); }
+
 //   eta = max(floor, H(softmax(head(rho(x)))) / ln V), without a gradient
 //   g = x[read];  g <- g + mem_scale Mem(rho_k(g));  o = eta write_scale / sqrt(k) act(rho_k(g) W_down^T + b) W_up^T    (SliceStep)
 //   x <- x + scatter(o, write);   x <- x m,   m = the sparsity_k largest |x_v| of the position
@@ -54,11 +89,20 @@ class AuxLoss final : public Sliced {
     finish(p);
   }
 
+  // As forward with extra_loss, but each state's head and loss are one op, and the last state's are computed once.
+  Tensor training_loss(const Tensor& ids_BT, const Tensor& targets_BT) override {
+    const Tensor x_BTV = steps(rho(embed(ids_BT)), [](std::string_view, const Tensor&) {});
+    Tensor loss = loss_of_state(x_BTV, targets_BT);
+    if (scored_.empty()) return loss;
+    loss = loss * (1 + weight(scored_.size() - 1));
+    for (size_t i = 0; i + 1 < scored_.size(); ++i) loss = loss + loss_of_state(scored_[i], targets_BT) * weight(i);
+    return loss;
+  }
+
   Tensor extra_loss(const Tensor& targets_BT) override {
     Tensor sum_BT;
     for (size_t i = 0; i < scored_.size(); ++i) {
-      const double weight = config_.aux_loss_weight * std::pow(config_.aux_loss_decay, static_cast<double>(scored_.size() - 1 - i));
-      const Tensor loss_BT = layers::token_cross_entropy(head(rho(scored_[i])), targets_BT) * weight;
+      const Tensor loss_BT = layers::token_cross_entropy(head(rho(scored_[i])), targets_BT) * weight(i);
       sum_BT = i == 0 ? loss_BT : sum_BT + loss_BT;
     }
     return sum_BT;
@@ -70,7 +114,7 @@ class AuxLoss final : public Sliced {
     const bool score = config_.aux_loss_weight > 0 && (pass().training || config_.eval_aux_loss);
     for (size_t i = 0; i < steps_.size(); ++i) {
       const std::string step = "steps." + std::to_string(i);
-      const Tensor eta_BT1 = undecided(x_BTV), g_BTk = gather(steps_[i], x_BTV, windows_[i].read);
+      const Tensor eta_BT1 = undecided(x_BTV), g_BTk = gather(steps_[i].memory, steps_[i].mem_scale, x_BTV, windows_[i].read);
       x_BTV = add(x_BTV, output(steps_[i], g_BTk, activation_) * eta_BT1, windows_[i].write);
       seen(step + ".write", x_BTV);
       if (config_.sparsity_k < vocab_size()) x_BTV = x_BTV * largest(x_BTV);
@@ -80,17 +124,23 @@ class AuxLoss final : public Sliced {
     return x_BTV;
   }
 
+  // Of the loss of the answer after step i.
+  double weight(size_t i) const {
+    return config_.aux_loss_weight * std::pow(config_.aux_loss_decay, static_cast<double>(scored_.size() - 1 - i));
+  }
+
   // Entropy over ln V.
   Tensor undecided(const Tensor& x_BTV) const {
     const at::NoGradGuard no_grad;
     const Tensor P_BTV = at::softmax(config_.v15_entropy ? x_BTV : head(rho(x_BTV)), -1);
-    const Tensor entropy_BT1 = -(P_BTV * at::log(P_BTV + 1e-8)).sum(-1, true) / std::log(static_cast<double>(vocab_size()));
+    const Tensor entropy_BT1 = (P_BTV + 1e-8).log_().mul_(P_BTV).sum(-1, true) / -std::log(static_cast<double>(vocab_size()));
     return config_.v15_entropy ? entropy_BT1 : entropy_BT1.clamp_min(config_.entropy_floor);
   }
 
   // 1 at the sparsity_k entries that are largest in size, of equal ones the first.
   Tensor largest(const Tensor& x_BTV) const {
     const at::NoGradGuard no_grad;
+    if (x_BTV.is_cpu()) return marked_rows(x_BTV.contiguous(), config_.sparsity_k);
     const Tensor size_BTV = at::abs(x_BTV);
     const Tensor least_BT1 = std::get<0>(at::topk(size_BTV, config_.sparsity_k, -1)).narrow(-1, config_.sparsity_k - 1, 1);
     const Tensor above_BTV = size_BTV > least_BT1, equal_BTV = size_BTV == least_BT1;

@@ -108,8 +108,7 @@ class MultiBranch final : public Sliced {
   }
 
   Tensor step(const Step& s, const Tensor& x_BTV) {
-    const Tensor read_BTk = read(x_BTV, s.windows.read);
-    const Tensor z_BTk = rho(at::addcmul(read_BTk, s.mem_scale, remember(s.memory, rho(read_BTk))));
+    const Tensor z_BTk = rho(gather(s.memory, s.mem_scale, x_BTV, s.windows.read));
     const Tensor gate_BTb = at::softmax(linear(z_BTk, s.G_bk, s.c_b), -1);
     Tensor o_BTk;
     for (size_t b = 0; b < s.D_nk.size(); ++b) {

@@ -1,6 +1,5 @@
 // v1: softmax attention between whole vocabulary vectors, one set of weights for all steps, then a mix of smooth channels.
 // Source: the vocabulary-space family, variant 1.
-#include <ATen/ops/addcmul.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/cos.h>
@@ -83,9 +82,9 @@ class SharedAttn final : public Skeleton {
     for (size_t i = 0; i < fcm_.size(); ++i) {
       const std::string step = "steps." + std::to_string(i);
       const auto n = static_cast<int64_t>(i);
-      x_BTV = at::addcmul(x_BTV, a_NV_[n], attention(rho(x_BTV), at));
+      x_BTV = half_step(x_BTV, a_NV_[n], [&](const Tensor& z_BTV) { return attention(z_BTV, at); });
       seen(step + ".attn", x_BTV);
-      x_BTV = at::addcmul(x_BTV, o_NV_[n], fcm_[i](rho(x_BTV), Phi_VF_, activation_, precision()));
+      x_BTV = half_step(x_BTV, o_NV_[n], [&](const Tensor& z_BTV) { return fcm_[i](z_BTV, Phi_VF_, activation_, precision()); });
       seen(step, x_BTV);
     }
     return x_BTV;

@@ -1,6 +1,5 @@
 // v2: a causal convolution of each token's strength over time, then a mix of smooth channels over the vocabulary.
 // Source: the vocabulary-space family, variant 2.
-#include <ATen/ops/addcmul.h>
 
 #include "assay/arch/vocab/fourier.h"
 #include "assay/arch/vocab/skeleton.h"
@@ -52,9 +51,9 @@ class Conv final : public Skeleton {
     for (size_t i = 0; i < steps_.size(); ++i) {
       const Step& s = steps_[i];
       const std::string step = "steps." + std::to_string(i);
-      x_BTV = at::addcmul(x_BTV, s.alpha_V, convolve(rho(x_BTV), s.weight, s.bias_V));
+      x_BTV = half_step(x_BTV, s.alpha_V, [&](const Tensor& z_BTV) { return convolve(z_BTV, s.weight, s.bias_V); });
       seen(step + ".conv", x_BTV);
-      x_BTV = at::addcmul(x_BTV, s.beta_V, s.fcm(rho(x_BTV), Phi_VF_, activation_, precision()));
+      x_BTV = half_step(x_BTV, s.beta_V, [&](const Tensor& z_BTV) { return s.fcm(z_BTV, Phi_VF_, activation_, precision()); });
       seen(step, x_BTV);
     }
     return x_BTV;

@@ -1,6 +1,5 @@
 // v3: decay attention whose projections are smooth functions over the vocabulary, then a mix of smooth channels.
 // Source: the vocabulary-space family, variant 3 (published as v3_assoc, "associative memory").
-#include <ATen/ops/addcmul.h>
 
 #include "assay/arch/vocab/fourier.h"
 #include "assay/arch/vocab/skeleton.h"
@@ -51,9 +50,9 @@ class FourierLinAttn final : public Skeleton {
     for (size_t i = 0; i < steps_.size(); ++i) {
       const Step& s = steps_[i];
       const std::string step = "steps." + std::to_string(i);
-      x_BTV = at::addcmul(x_BTV, s.mu * s.s_m, remember(s, rho(x_BTV)));
+      x_BTV = half_step(x_BTV, s.mu * s.s_m, [&](const Tensor& z_BTV) { return remember(s, z_BTV); });
       seen(step + ".memory", x_BTV);
-      x_BTV = at::addcmul(x_BTV, s.nu, s.fcm(rho(x_BTV), Phi_VF_, activation_, precision()));
+      x_BTV = half_step(x_BTV, s.nu, [&](const Tensor& z_BTV) { return s.fcm(z_BTV, Phi_VF_, activation_, precision()); });
       seen(step, x_BTV);
     }
     return x_BTV;

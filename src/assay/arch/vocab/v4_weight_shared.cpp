@@ -82,9 +82,10 @@ class WeightShared final : public Skeleton {
     for (int64_t n = 0; n < config_.unique_steps * config_.invocations_per_step; ++n) {
       const Step& s = steps_[static_cast<size_t>(n / config_.invocations_per_step)];
       const std::string name = "invocations." + std::to_string(n);
-      x_BTV = at::addcmul(x_BTV, w_mem_[n] * s.mu * s.s_m, remember(s, Delta_H_[static_cast<size_t>(n)], rho(x_BTV)));
+      const Tensor& Delta_H = Delta_H_[static_cast<size_t>(n)];
+      x_BTV = half_step(x_BTV, w_mem_[n] * s.mu * s.s_m, [&](const Tensor& z_BTV) { return remember(s, Delta_H, z_BTV); });
       seen(name + ".memory", x_BTV);
-      x_BTV = at::addcmul(x_BTV, w_op_[n] * s.nu * s.s, transform(s, rho(x_BTV))) * w_out_[n];
+      x_BTV = half_step(x_BTV, w_op_[n] * s.nu * s.s, [&](const Tensor& z_BTV) { return transform(s, z_BTV); }) * w_out_[n];
       seen(name, x_BTV);
     }
     return x_BTV;

@@ -1,6 +1,5 @@
 // v5: as a spectrum: decay attention and a channel mix between the low frequencies of the vocabulary vector.
 // Source: the vocabulary-space family, variant 5 (published as v5_gauss).
-#include <ATen/ops/addcmul.h>
 
 #include <cmath>
 #include <numbers>
@@ -89,13 +88,17 @@ class FftLinAttn final : public Skeleton {
     for (size_t i = 0; i < steps_.size(); ++i) {
       const Step& s = steps_[i];
       const std::string step = "steps." + std::to_string(i);
-      Tensor xi_BTF = times(rho(x_BTV), spectrum_.read_VF);
-      const Tensor o_BTC = attend(linear(xi_BTF, s.A_q_CF), linear(xi_BTF, s.A_k_CF), linear(xi_BTF, s.A_v_CF), s.delta);
-      x_BTV = at::addcmul(x_BTV, s.mu * s.s_m, synthesis(times(o_BTC, s.A_o_CF)));
+      x_BTV = half_step(x_BTV, s.mu * s.s_m, [&](const Tensor& z_BTV) {
+        const Tensor xi_BTF = times(z_BTV, spectrum_.read_VF);
+        const Tensor o_BTC = attend(linear(xi_BTF, s.A_q_CF), linear(xi_BTF, s.A_k_CF), linear(xi_BTF, s.A_v_CF), s.delta);
+        return synthesis(times(o_BTC, s.A_o_CF));
+      });
       seen(step + ".memory", x_BTV);
-      xi_BTF = times(rho(x_BTV), spectrum_.read_VF);
-      const Tensor h_BTC = layers::activate(times(linear(xi_BTF, s.R_CF), s.M_CC) + s.b_C, activation_);
-      x_BTV = at::addcmul(x_BTV, s.nu * s.s_o, synthesis(linear(h_BTC, s.W_FC)));
+      x_BTV = half_step(x_BTV, s.nu * s.s_o, [&](const Tensor& z_BTV) {
+        const Tensor xi_BTF = times(z_BTV, spectrum_.read_VF);
+        const Tensor h_BTC = layers::activate(times(linear(xi_BTF, s.R_CF), s.M_CC) + s.b_C, activation_);
+        return synthesis(linear(h_BTC, s.W_FC));
+      });
       seen(step, x_BTV);
     }
     return x_BTV;

@@ -74,9 +74,9 @@ class SoftOps final : public Skeleton {
     for (size_t i = 0; i < program_.size(); ++i) {
       const Instruction& s = program_[i];
       const std::string step = "program." + std::to_string(i);
-      x_BTV = at::addcmul(x_BTV, s.mu * s.s_m, remember(s, rho(x_BTV)));
+      x_BTV = half_step(x_BTV, s.mu * s.s_m, [&](const Tensor& z_BTV) { return remember(s, z_BTV); });
       seen(step + ".memory", x_BTV);
-      x_BTV = at::addcmul(x_BTV, s.nu * s.s, execute(s, rho(x_BTV)));
+      x_BTV = half_step(x_BTV, s.nu * s.s, [&](const Tensor& z_BTV) { return execute(s, z_BTV); });
       seen(step, x_BTV);
     }
     return x_BTV;

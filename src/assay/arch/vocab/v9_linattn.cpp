@@ -1,6 +1,5 @@
 // v9: decay attention with dense maps from and to the vocabulary, then an MLP through a bottleneck.
 // Source: the vocabulary-space family, variant 9 (published as v9_meta, "meta state").
-#include <ATen/ops/addcmul.h>
 
 #include "assay/arch/vocab/skeleton.h"
 
@@ -54,12 +53,13 @@ class LinAttn final : public Skeleton {
     for (size_t i = 0; i < steps_.size(); ++i) {
       const Step& s = steps_[i];
       const std::string step = "steps." + std::to_string(i);
-      const Tensor z_BTV = rho(x_BTV);
-      const Tensor o_BTD = attend(linear(z_BTV, s.W_q_DV), linear(z_BTV, s.W_k_DV), linear(z_BTV, s.W_v_DV), s.delta);
-      x_BTV = at::addcmul(x_BTV, s.mu * s.s_a, linear(o_BTD, s.W_o_VD));
+      x_BTV = half_step(x_BTV, s.mu * s.s_a, [&](const Tensor& z_BTV) {
+        return linear(attend(linear(z_BTV, s.W_q_DV), linear(z_BTV, s.W_k_DV), linear(z_BTV, s.W_v_DV), s.delta), s.W_o_VD);
+      });
       seen(step + ".attn", x_BTV);
-      const Tensor h_BTM = layers::activate(linear(rho(x_BTV), s.W_d_MV, s.b_M), activation_);
-      x_BTV = at::addcmul(x_BTV, s.nu * s.s_t, linear(h_BTM, s.W_u_VM));
+      x_BTV = half_step(x_BTV, s.nu * s.s_t, [&](const Tensor& z_BTV) {
+        return linear(layers::activate(linear(z_BTV, s.W_d_MV, s.b_M), activation_), s.W_u_VM);
+      });
       seen(step, x_BTV);
     }
     return x_BTV;
