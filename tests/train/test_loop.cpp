@@ -108,6 +108,50 @@ TEST_CASE("statistics of past updates and dropout's masks go on where a stopped 
   }
 }
 
+TEST_CASE("a resumed run goes on with its data; loader.reset_on_resume starts them again, and stays so") {
+  const TemporaryDirectory dir;
+  const auto trained = [&](const char* name, std::vector<std::string> how) {
+    train::train_new(
+        *tiny_run("v8_lowrank_vv", {"optim.schedule=constant", "train.steps=4", "train.log_every=1", "train.checkpoint_every=2"}),
+        dir / name);
+    how.emplace_back("train.steps=8");
+    return train::resume(dir / name, how);
+  };
+  const results::Summary on = trained("on", {}), again = trained("again", {"loader.reset_on_resume=true"});
+  CHECK(on.fingerprint != again.fingerprint);
+  CHECK(on.steps == again.steps);
+  // Batches come from the counters: the first update after the stop sees the first batch again, on other weights.
+  const auto batch_that_came = [&](const char* name) { return train::open_checkpoint(dir / name).counters().micro_batch; };
+  CHECK(batch_that_came("on") == 8);
+  CHECK(batch_that_came("again") == 4);
+  CHECK(weights(dir / "on") != weights(dir / "again"));
+  // Told nothing more, the run goes on as it was told before: two further updates in one part or two.
+  train::resume(dir / "again", {"train.steps=10"});
+  CHECK(batch_that_came("again") == 6);
+  CHECK(train::resume(dir / "again", {"train.steps=8"}).fingerprint == again.fingerprint);
+  CHECK_THROWS_WITH_AS(train::resume(dir / "on", {"loader.reset_on_resume=yes"}), doctest::Contains("true or false"), core::ConfigError);
+}
+
+TEST_CASE("a rate given to a resumed run holds from there on; lr.base_from_checkpoint keeps the old one") {
+  const TemporaryDirectory dir;
+  const auto rate_after = [&](const char* name, std::vector<std::string> how) {
+    train::train_new(*tiny_run("v8_lowrank_vv", {"optim.schedule=constant", "optim.warmup_steps=0", "train.steps=2", "train.log_every=1"}),
+                     dir / name);
+    how.emplace_back("train.steps=4");
+    train::resume(dir / name, how);
+    train::resume(dir / name, {"train.steps=5"});  // told nothing more: as before
+    std::vector<double> rates;
+    for (const core::Value& row : results::read_metrics(dir / name))
+      if (row.at("kind").as_string() == "train") rates.push_back(row.at("lr").as_double());
+    return rates;
+  };
+  CHECK(rate_after("plain", {}) == std::vector<double>(5, 0.01));
+  CHECK(rate_after("given", {"optim.lr=0.002"}) == std::vector<double>{0.01, 0.01, 0.002, 0.002, 0.002});
+  CHECK(rate_after("kept", {"optim.lr=0.002", "lr.base_from_checkpoint=true"}) == std::vector<double>(5, 0.01));
+  CHECK(weights(dir / "plain") == weights(dir / "kept"));
+  CHECK(weights(dir / "plain") != weights(dir / "given"));
+}
+
 TEST_CASE("a signal finishes the update, saves and says how to go on; the resumed run equals an undisturbed one") {
   const TemporaryDirectory dir;
   const auto plain = tiny_run("gpt2", {"train.steps=300"});
@@ -234,7 +278,7 @@ TEST_CASE("a used directory, a second process and an option that cannot change a
   const TemporaryDirectory dir;
   train::train_new(*tiny_run("v8_lowrank_vv", {"train.steps=2"}), dir / "run");
   CHECK_THROWS_WITH_AS(train::train_new(*tiny_run("v8_lowrank_vv"), dir / "run"), doctest::Contains("--resume"), core::ConfigError);
-  CHECK_THROWS_WITH_AS(train::resume(dir / "run", {"optim.lr=1"}), doctest::Contains("cannot change"), core::ConfigError);
+  CHECK_THROWS_WITH_AS(train::resume(dir / "run", {"optim.beta1=0.5"}), doctest::Contains("cannot change"), core::ConfigError);
   const core::DirectoryLock lock(dir / "run");
   const pid_t child = fork();
   if (child == 0) {

@@ -49,7 +49,9 @@ int run_train(const std::vector<std::string>& args) {
   std::string out, resumed;
   bool dry = false;
   line.option("--out", out, "run directory; default runs/<name>");
-  line.option("--resume", resumed, "go on in this run directory; only limits may change");
+  line.option("--resume", resumed,
+              "go on in this run directory; only limits may change, and optim.lr from here on (loader.reset_on_resume=true, "
+              "lr.base_from_checkpoint=true: as the published trainer did)");
   line.flag("--dry-run", dry, "check everything, print what would run, create nothing");
   if (!line.parse(args)) return 0;
 
@@ -64,6 +66,9 @@ int run_train(const std::vector<std::string>& args) {
         throw core::ConfigError("train", std::string(flag) + " cannot be given with --resume: the run keeps what it began with");
     s = train::resume(resumed, overrides);
   } else {
+    for (const std::string& a : options.assignments)
+      if (a.starts_with("loader.reset_on_resume") || a.starts_with("lr.base_from_checkpoint"))
+        throw core::ConfigError("train", "'" + a + "' says how a run goes on: give it together with --resume DIR");
     const auto config = options.resolve(line, true);
     const bool ngram = config->architecture == &train::ngram_info();
     if (dry) {

@@ -27,9 +27,9 @@ void add_row(Member& member, std::string_view line, const std::string& where) {
   const Fields in(row, where);
   const std::string kind = in.required_text("kind");
   const double tokens = in.required_number("tokens");
-  const Number loss = in.number("loss");  // null: it was not finite
-  if (kind == "skipped") return;          // an update that changed nothing
-  if (kind != "train" && kind != "val") in.fail("kind", "wanted train, val or skipped, found '" + kind + "'");
+  const Number loss = in.number("loss");               // null: it was not finite
+  if (kind == "skipped" || kind == "resumed") return;  // nothing measured
+  if (kind != "train" && kind != "val") in.fail("kind", "wanted train, val, skipped or resumed, found '" + kind + "'");
   if (loss) (kind == "train" ? member.train : member.val).push_back({tokens, *loss});
   if (const Number accuracy = in.number("accuracy"); kind == "val" && accuracy) member.accuracy.push_back({tokens, *accuracy});
 }

@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
+#include <utility>
 
 #include "assay/core/error.h"
 #include "assay/core/file.h"
+#include "assay/core/hash.h"
 #include "assay/core/log.h"
 #include "assay/data/loader.h"
 #include "assay/tensor/device.h"
@@ -22,6 +25,13 @@ namespace assay::train {
 namespace {
 
 using core::Value;
+
+// How a resumed run goes on where not as it would have without the stop.
+struct Continuation {
+  bool from_first_batch = false;    // data and clock begin anew, as the published trainer's did
+  std::optional<double> base_rate;  // from here on, in place of the one before
+  bool changes_results() const { return from_first_batch || base_rate; }
+};
 
 // Everything that a run holds while it runs.
 class Run {
@@ -48,6 +58,7 @@ class Run {
   Value plan() const;
   void start_from(const FoundCheckpoint& found);
   void limits_moved() { limits_moved_ = true; }
+  void go_on_otherwise(const Continuation& how);
   results::Summary run(const std::string& directory);
 
  private:
@@ -64,6 +75,9 @@ class Run {
   arch::Pass pass(int64_t batch) const { return {true, static_cast<uint64_t>(config_.train.seed), batch}; }
   results::Summary summary(const std::string& status, int exit_code, const std::string& error) const;
   double clock() const { return counters_.elapsed + (core::monotonic_seconds() - started_); }
+  void open_metrics();
+  void take_up(const Value& resumed);
+  int64_t batch_of(int64_t step) const { return (step - data_from_) * config_.train.accumulation; }
   void pause_clock() { counters_.elapsed = clock(); }
   void resume_clock() { started_ = core::monotonic_seconds(); }
   bool keeps_weights() const { return config_.train.keep_checkpoints > 0; }
@@ -79,6 +93,8 @@ class Run {
   std::unique_ptr<StaticStep> step_;
   int64_t total_;
   Counters counters_;
+  Continuation continuation_;
+  int64_t data_from_ = 0;  // the step that read the first batch
   double started_ = 0;
   int64_t validated_at_ = -1, saved_at_ = -1, session_steps_ = 0;
   double session_start_ = 0;
@@ -127,7 +143,22 @@ void Run::start_from(const FoundCheckpoint& found) {
   const std::string fingerprint = counters_.fingerprint;
   counters_ = stored;
   counters_.fingerprint = fingerprint;
+  data_from_ = counters_.step - counters_.micro_batch / config_.train.accumulation;
   saved_at_ = counters_.step;
+}
+
+void Run::go_on_otherwise(const Continuation& how) { continuation_ = how; }
+
+// A row of kind `resumed`, of this resumption or of an earlier one: it decides what the rows behind it mean, and the run is no longer the one
+// that its configuration alone describes.
+void Run::take_up(const Value& resumed) {
+  config_.optim.lr = resumed.at("base_rate").as_double();
+  if (resumed.at("from_first_batch").as_bool()) {
+    data_from_ = resumed.at("step").as_int();
+    if (data_from_ == counters_.step) counters_.elapsed = 0;
+    counters_.micro_batch = batch_of(counters_.step);
+  }
+  counters_.fingerprint = core::hex64(core::hash64(counters_.fingerprint + "\n" + core::to_json(resumed)));
 }
 
 std::vector<data::Rows> Run::micro_batches(int64_t first) const {
@@ -184,12 +215,12 @@ void Run::settle() {
     grad_norm_ = r.grad_norm;
     if (r.applied) continue;
     std::vector<Batch> batches;
-    for (const data::Rows& rows : micro_batches(r.number * config_.train.accumulation)) batches.push_back(to_batch(rows, machine_.device));
+    for (const data::Rows& rows : micro_batches(batch_of(r.number))) batches.push_back(to_batch(rows, machine_.device));
     const std::string what = "update " + std::to_string(r.number) + ": " + first_nonfinite(built_, batches) + " is not finite (loss " +
                              std::to_string(r.loss) + ", gradient norm " + std::to_string(r.grad_norm) + ")";
     if (r.halted) {  // later updates were enqueued, and changed nothing
       counters_.step = std::min(counters_.step, r.number);
-      counters_.micro_batch = counters_.step * config_.train.accumulation;
+      counters_.micro_batch = batch_of(counters_.step);
       throw core::NumericsError("train", what + "; the weights are those before this update");
     }
     core::warn(what + "; skipped, as train.nonfinite=" + config_.train.nonfinite + " allows");
@@ -318,24 +349,43 @@ results::Summary Run::summary(const std::string& status, int exit_code, const st
   return s;
 }
 
-results::Summary Run::run(const std::string& directory) {
-  directory_ = directory;
+void Run::open_metrics() {
   // Rows after the point that the run starts from belong to a part that is done again.
-  metrics_ = std::make_unique<core::LineLog>(fs_, directory + "/metrics.jsonl", [&](std::string_view line) {
+  std::vector<Value> resumptions;
+  metrics_ = std::make_unique<core::LineLog>(fs_, directory_ + "/metrics.jsonl", [&](std::string_view line) {
     const Value row = core::parse_json(line, "metrics.jsonl");
-    if (saved_at_ < 0 || row.at("step").as_int() > counters_.step) return false;
-    if (row.at("kind").as_string() == "val") {
+    const std::string kind = row.at("kind").as_string();
+    if (row.at("step").as_int() > counters_.step || (saved_at_ < 0 && kind != "resumed")) return false;
+    if (kind == "val") {
       val_loss_ = row.at("loss").as_double();
       if (!row.at("bits_per_byte").is_null()) val_bits_ = row.at("bits_per_byte").as_double();
       if (const Value* accuracy = row.find("accuracy"); accuracy && accuracy->is_number()) val_accuracy_ = accuracy->as_double();
       entropy_ = results::entropy_from(row.at("entropy"));
       validated_at_ = row.at("step").as_int();
-    } else if (row.at("kind").as_string() == "train") {
+    } else if (kind == "train") {
       train_loss_ = row.at("loss").as_double();
       grad_norm_ = row.at("grad_norm").as_double();
+    } else if (kind == "resumed") {
+      resumptions.push_back(row);
     }
     return true;
   });
+  for (const Value& row : resumptions) take_up(row);
+  if (!continuation_.changes_results()) return;
+  Value row = Value::object();
+  row["step"] = counters_.step;
+  row["kind"] = "resumed";
+  row["tokens"] = tokens();
+  row["base_rate"] = continuation_.base_rate.value_or(config_.optim.lr);
+  row["from_first_batch"] = continuation_.from_first_batch;
+  write(row);
+  metrics_->sync();
+  take_up(row);
+}
+
+results::Summary Run::run(const std::string& directory) {
+  directory_ = directory;
+  open_metrics();
   if (config_.train.seconds > 0) rates_ = std::make_unique<RateLog>(fs_, directory + "/rates.jsonl", !limits_moved_);
   progress_ = std::make_unique<core::Progress>(config_.name, total_ > 0 ? total_ : 0);
   session_start_ = counters_.elapsed;
@@ -394,6 +444,40 @@ bool is_limit(std::string_view option) {
          option == "train.keep_checkpoints";
 }
 
+// The published trainer's habits at a resumption, as switches; what they change is written down as a row of metrics.jsonl.
+constexpr std::string_view kFirstBatch = "loader.reset_on_resume", kOldRate = "lr.base_from_checkpoint";
+
+bool read_switch(const std::string& name, const std::string& value) {
+  if (value != "true" && value != "false") throw core::ConfigError("train", name + " is true or false, not '" + value + "'");
+  return value == "true";
+}
+
+// Sets the limits of `config` and returns the rest.
+Continuation read_overrides(RunConfig& config, const std::vector<std::string>& overrides) {
+  Continuation how;
+  bool old_rate = false;
+  for (const std::string& o : overrides) {
+    const std::string name = o.substr(0, o.find('=')), value = name.size() < o.size() ? o.substr(name.size() + 1) : "";
+    if (name == kFirstBatch) how.from_first_batch = read_switch(name, value);
+    else if (name == kOldRate) old_rate = read_switch(name, value);
+    else if (is_limit(name)) config.settings.set_assignment(o, core::Source::command_line);
+    else if (name == "optim.lr") {
+      const double recorded = config.optim.lr;
+      config.settings.set_assignment(o, core::Source::command_line);
+      how.base_rate = std::exchange(config.optim.lr, recorded);
+    } else {
+      throw core::ConfigError("train", "'" + o +
+                                           "' cannot change in a resumed run; only train.steps, train.tokens, train.seconds, "
+                                           "train.checkpoint_every, train.keep_checkpoints and optim.lr can");
+    }
+  }
+  if (old_rate && how.base_rate) {
+    core::warn("optim.lr is ignored: with " + std::string(kOldRate) + "=true the rate that the run had before goes on");
+    how.base_rate.reset();
+  }
+  return how;
+}
+
 }  // namespace
 
 void write_run_files(const RunConfig& config, const std::string& directory) {
@@ -432,13 +516,7 @@ results::Summary resume(const std::string& directory, const std::vector<std::str
   const std::string path = directory + "/config.toml";
   const core::DirectoryLock lock(directory);
   const auto config = RunConfig::from_document(core::parse_toml(core::read_file(path, 1 << 20), path));
-  for (const std::string& o : overrides) {
-    if (!is_limit(o.substr(0, o.find('='))))
-      throw core::ConfigError("train", "'" + o +
-                                           "' cannot change in a resumed run; only train.steps, train.tokens, train.seconds, "
-                                           "train.checkpoint_every and train.keep_checkpoints can");
-    config->settings.set_assignment(o, core::Source::command_line);
-  }
+  const Continuation how = read_overrides(*config, overrides);
   remove_unfinished(core::real_files(), directory);
   const auto found = newest_checkpoint(directory);
   if (!found && config->train.keep_checkpoints == 0)
@@ -457,6 +535,7 @@ results::Summary resume(const std::string& directory, const std::vector<std::str
       reads > static_cast<int64_t>(config->data.corpus_tokens) && data::is_embedded(config->data.path))
     core::warn("the corpus was generated for " + std::to_string(config->data.corpus_tokens) + " tokens; a longer run reads it again");
   if (!overrides.empty()) run.limits_moved();
+  run.go_on_otherwise(how);
   core::info(found ? "resuming from " + found->directory : "no checkpoint in " + directory + " yet: starting from the beginning");
   return run_in(run, directory);
 }
