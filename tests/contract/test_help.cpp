@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <cstdlib>
 #include <regex>
 #include <sstream>
 #include <string>
@@ -153,6 +154,23 @@ TEST_CASE("show of an unknown name knows architectures and components; a compone
     CHECK(contains(outcome.err, near));
   }
   CHECK(program.run({"show", "sort", "--preset", "reference"}).code == 2);
+}
+
+TEST_CASE("a name in the environment that the chosen variant does not read is warned about, by its name; one that it reads is taken") {
+  const Program program;
+  ::setenv("INTERACTION_RANK", "4", 1);
+  const auto planned = [&](const std::string& arch) {
+    return program.run(
+        {"train", "--arch", arch, "--data", "uniform", "--dry-run", "--json", "train.seq_len=16", "data.corpus_tokens=2000"});
+  };
+  const Outcome reads = planned("v8_lowrank_vv"), ignores = planned("v2_conv");
+  ::unsetenv("INTERACTION_RANK");
+  CHECK(reads.code == 0);
+  CHECK(core::parse_json(reads.out, "plan").at("config").at("model").at("interaction_rank").as_int() == 4);
+  CHECK_FALSE(contains(reads.err, "INTERACTION_RANK"));
+  CHECK(ignores.code == 0);
+  CHECK(contains(ignores.err, "the environment sets INTERACTION_RANK, which v2_conv does not read"));
+  CHECK_FALSE(contains(planned("v2_conv").err, "INTERACTION_RANK"));
 }
 
 }  // namespace
