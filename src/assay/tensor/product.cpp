@@ -69,33 +69,41 @@ bool runs(const std::function<Tensor()>& f) {
   }
 }
 
+// What a node keeps of its matrix for the gradient of the other operand: where that product rounds it to bfloat16 as well, the rounded one.
+Tensor rounded(const Tensor& matrix, Precision p) {
+  return p == Precision::bf16 && matrix.is_cuda() && matrix.scalar_type() == at::kFloat ? matrix.to(at::kBFloat16) : matrix;
+}
+
 // The gradient of a float32 matrix from bfloat16 activations: summed and kept in float32.
-Tensor matrix_gradient(const Tensor& a, const Tensor& g, const Tensor& matrix, Precision p) {
-  if (a.is_cuda() && a.scalar_type() == at::kBFloat16 && matrix.scalar_type() == at::kFloat)
-    return at::mm(a.t(), g.to(at::kBFloat16), at::kFloat);
+Tensor matrix_gradient(const Tensor& a, const Tensor& g, at::ScalarType matrix, Precision p) {
+  if (a.is_cuda() && a.scalar_type() == at::kBFloat16 && matrix == at::kFloat) return at::mm(a.t(), g.to(at::kBFloat16), at::kFloat);
   return raw_product(a.t(), g, p);
 }
 
-Tensor rows_gradient(const Tensor& g, const Tensor& x, const Tensor& w, Precision p) {
-  if (x.is_cuda() && x.scalar_type() == at::kBFloat16 && w.scalar_type() == at::kFloat)
-    return at::mm(g.to(at::kBFloat16).t(), x, at::kFloat);
+Tensor rows_gradient(const Tensor& g, const Tensor& x, at::ScalarType matrix, Precision p) {
+  if (x.is_cuda() && x.scalar_type() == at::kBFloat16 && matrix == at::kFloat) return at::mm(g.to(at::kBFloat16).t(), x, at::kFloat);
   return raw_product(g.t(), x, p);
 }
 
-Tensor bias_gradient(const Tensor& g, const Tensor& w) { return g.is_cpu() ? column_sums(g) : g.sum({0}, false, w.scalar_type()); }
+Tensor bias_gradient(const Tensor& g, at::ScalarType type) { return g.is_cpu() ? column_sums(g) : g.sum({0}, false, type); }
+
+at::ScalarType saved_type(torch::autograd::AutogradContext* ctx) { return static_cast<at::ScalarType>(ctx->saved_data["matrix"].toInt()); }
 
 struct Product : torch::autograd::Function<Product> {
   static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& a, const Tensor& b, int64_t precision) {
-    ctx->save_for_backward({a, b});
+    const auto p = static_cast<Precision>(precision);
+    const Tensor matrix = rounded(b, p);
+    ctx->save_for_backward({a, matrix});
     ctx->saved_data["precision"] = precision;
-    return raw_product(a, b, static_cast<Precision>(precision));
+    ctx->saved_data["matrix"] = static_cast<int64_t>(b.scalar_type());
+    return raw_product(a, matrix, p);
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx, torch::autograd::variable_list g) {
     const auto saved = ctx->get_saved_variables();
     const auto p = static_cast<Precision>(ctx->saved_data["precision"].toInt());
     const at::NoGradGuard once;
     return {ctx->needs_input_grad(0) ? raw_product(g[0], saved[1].t(), p) : Tensor(),
-            ctx->needs_input_grad(1) ? matrix_gradient(saved[0], g[0], saved[1], p) : Tensor(), Tensor()};
+            ctx->needs_input_grad(1) ? matrix_gradient(saved[0], g[0], saved_type(ctx), p) : Tensor(), Tensor()};
   }
 };
 
@@ -104,20 +112,24 @@ struct Product : torch::autograd::Function<Product> {
 struct Affine : torch::autograd::Function<Affine> {
   static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& x, const Tensor& w, const Tensor& bias, int64_t precision) {
     const at::AutoDispatchBelowADInplaceOrView below;
-    ctx->save_for_backward({x, w});
+    const auto p = static_cast<Precision>(precision);
+    const Tensor matrix = rounded(w, p);
+    ctx->save_for_backward({x, matrix});
     ctx->saved_data["precision"] = precision;
+    ctx->saved_data["matrix"] = static_cast<int64_t>(w.scalar_type());
     if (x.is_cuda() && x.scalar_type() == at::kBFloat16 && bias.scalar_type() == at::kFloat)
-      return at::addmm(bias.to(at::kBFloat16), x, w.to(at::kBFloat16).t());
-    if (x.is_cuda()) return raw_product(x, w.t(), static_cast<Precision>(precision)).add_(bias);
-    return affine_on_cpu(x, w, bias, static_cast<Precision>(precision));
+      return at::addmm(bias.to(at::kBFloat16), x, matrix.to(at::kBFloat16).t());
+    if (x.is_cuda()) return raw_product(x, matrix.t(), p).add_(bias);
+    return affine_on_cpu(x, w, bias, p);
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx, torch::autograd::variable_list g) {
     const auto saved = ctx->get_saved_variables();
     const auto p = static_cast<Precision>(ctx->saved_data["precision"].toInt());
     const at::NoGradGuard once;
     const Tensor &x = saved[0], &w = saved[1], &up = g[0];
-    return {ctx->needs_input_grad(0) ? raw_product(up, w, p) : Tensor(), ctx->needs_input_grad(1) ? rows_gradient(up, x, w, p) : Tensor(),
-            ctx->needs_input_grad(2) ? bias_gradient(up, w) : Tensor(), Tensor()};
+    return {ctx->needs_input_grad(0) ? raw_product(up, w, p) : Tensor(),
+            ctx->needs_input_grad(1) ? rows_gradient(up, x, saved_type(ctx), p) : Tensor(),
+            ctx->needs_input_grad(2) ? bias_gradient(up, saved_type(ctx)) : Tensor(), Tensor()};
   }
 };
 
