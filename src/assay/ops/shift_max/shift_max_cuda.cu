@@ -5,7 +5,7 @@
 namespace assay::ops {
 namespace {
 
-constexpr int kThreads = kWarp * kWarpsOfBlock;
+constexpr int kWarpsOfBlock = 8, kThreads = kWarp * kWarpsOfBlock;
 
 // phi(u) and h = 1 / (1 + |u|/k).
 template <class T>
