@@ -39,12 +39,6 @@ std::vector<OpCase> cases() {
 
 }  // namespace
 
-// First in the file: torch looks for CUDA once in a process, at the first backward pass at the latest.
-TEST_CASE("a GPU, where there is one, is opened before anything is differentiated") {
-  const at::Device* cuda = testing::cuda_or_skip();
-  CHECK((cuda == nullptr || cuda->is_cuda()));
-}
-
 TEST_CASE("decay attention agrees with its reference on the CPU, values and gradients") {
   for (const OpCase& c : cases()) testing::check_op(c, at::Device(at::kCPU));
 }

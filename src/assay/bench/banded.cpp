@@ -75,7 +75,7 @@ Value band_row(const Setting& s, const Band& band, const Tensor& x, const Tensor
     return ops::banded_product_reference(in.to(at::kFloat), w, band.out, band.bandwidth).to(in.scalar_type());
   };
   require_agreement(pass(x, values, g, banded), pass(x, values, g, dense), s.bf16() ? 2e-2 : 1e-4);
-  const Timing t = time_calls(s.device, [&] { pass(x, values, g, banded); });
+  const Timing t = time_calls(s.device, true, [&] { pass(x, values, g, banded); });
   const double wide = static_cast<double>(x.element_size()), tile_density = tile_entries(band, s.device) / all;
   // Three products, each with its operands and its result once: x, W, y;  g, W, dx;  g, x, dW.
   const double bytes = static_cast<double>(3 * x.numel() + 3 * g.numel()) * wide + 12.0 * static_cast<double>(band.count());
@@ -110,7 +110,7 @@ Value matrix(const Setting& s, const std::string& name, int64_t out, int64_t in)
   const Tensor x = s.random(s.tokens, in), g = s.random(s.tokens, out);
   const Tensor w = at::randn({out, in}, at::TensorOptions().device(s.device));
   const auto product = [&](const Tensor& rows, const Tensor& weights) { return tensor::linear(rows, weights, {}, s.precision); };
-  const double dense_ms = time_calls(s.device, [&] { pass(x, w, g, product); }).median_ms;
+  const double dense_ms = time_calls(s.device, true, [&] { pass(x, w, g, product); }).median_ms;
   Value v = Value::object();
   v["matrix"] = name;
   v["out"] = out;

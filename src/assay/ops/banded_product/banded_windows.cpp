@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <tuple>
 
 #include "assay/tensor/product.h"
 
@@ -90,15 +91,39 @@ Places places_on(const Band& band, const BandWindows& w, const at::Device& devic
   return {p.tile_of_value.to(device), p.value_of_tile.to(device), p.transposed.to(device)};
 }
 
-// They depend on the geometry alone and are as many as the weights: made once for each device.
+// Tables depend on the geometry alone and have as many entries as there are weights: made once for each device.
+template <class T>
+class Tables {
+ public:
+  template <class Make>
+  const T& of(const Band& band, const at::Device& device, const Make& make) {
+    const std::lock_guard lock(guard_);
+    const Key key{band.out, band.in, band.bandwidth, device};
+    const auto found = known_.find(key);
+    return found != known_.end() ? found->second : known_.emplace(key, make()).first->second;
+  }
+
+ private:
+  struct Key {
+    int64_t out, in, bandwidth;
+    at::Device device;
+    bool operator<(const Key& o) const {
+      return std::tuple(out, in, bandwidth, device.type(), device.index()) <
+             std::tuple(o.out, o.in, o.bandwidth, o.device.type(), o.device.index());
+    }
+  };
+  std::mutex guard_;
+  std::map<Key, T> known_;
+};
+
 const Places& places_of(const Band& band, const BandWindows& w, const at::Device& device) {
-  using Key = std::tuple<int64_t, int64_t, int64_t, std::string>;
-  static std::mutex guard;
-  static std::map<Key, Places> known;
-  const std::lock_guard lock(guard);
-  const Key key{band.out, band.in, band.bandwidth, device.str()};
-  const auto found = known.find(key);
-  return found != known.end() ? found->second : known.emplace(key, places_on(band, w, device)).first->second;
+  static Tables<Places> places;
+  return places.of(band, device, [&] { return places_on(band, w, device); });
+}
+
+const Tensor& positions_of(const Band& band, const at::Device& device) {
+  static Tables<Tensor> positions;
+  return positions.of(band, device, [&] { return band_positions(band).to(device); });
 }
 
 at::ScalarType operand(const Tensor& x, bool bf16) { return bf16 && x.scalar_type() != at::kDouble ? at::kBFloat16 : x.scalar_type(); }
@@ -127,7 +152,7 @@ Tensor product(const Tensor& x, const Tensor& values, const Band& band, const Ba
 
 Tensor expanded(const Tensor& values, const Band& band) {
   const Tensor flat = at::zeros({band.out * band.in}, values.options());
-  return flat.scatter(0, band_positions(band).to(values.device()), values).view({band.out, band.in});
+  return flat.scatter(0, positions_of(band, values.device()), values).view({band.out, band.in});
 }
 
 tensor::Precision precision(at::ScalarType operands) {
@@ -149,7 +174,7 @@ Tensor weight_gradient(const Tensor& grad, const Tensor& x, const Band& band, co
   const bool widened = dtype == at::kBFloat16 && x.is_cuda();  // sums leave in float32, as those of a dense matrix do
   if (!w) {
     const Tensor dense = widened ? at::mm(up.t(), in, at::kFloat) : tensor::raw_product(up.t(), in, tensor::Precision::fp32);
-    return dense.reshape({-1}).take(band_positions(band).to(dense.device())).to(values_dtype);
+    return dense.reshape({-1}).take(positions_of(band, dense.device())).to(values_dtype);
   }
   const Tensor g = up.view({x.size(0), w->blocks, w->rows}).permute({1, 2, 0});  // [blocks, rows, N]
   Tensor tiles = at::empty({w->blocks, w->rows, w->width}, in.options().dtype(widened ? at::kFloat : dtype));
