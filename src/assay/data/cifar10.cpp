@@ -10,8 +10,9 @@
 namespace assay::data {
 namespace {
 
-constexpr uint64_t kRow = static_cast<uint64_t>(image_row(kCifarSide)), kRecord = kRow;  // bytes of a record are as many as tokens of a row
-constexpr uint64_t kRecords = 10000;                                                     // of a file
+constexpr uint64_t kRow = static_cast<uint64_t>(image_row(kCifarSide)),
+                   kRecordBytes = kRow;  // bytes of a record are as many as tokens of a row
+constexpr uint64_t kRecords = 10000;     // of a file
 constexpr uint64_t kRecordsAtOnce = 500;
 
 std::vector<std::string> names_of(std::string_view split) {
@@ -21,7 +22,9 @@ std::vector<std::string> names_of(std::string_view split) {
   return names;
 }
 
-[[noreturn]] void fail(const std::string& path, const std::string& message) { throw core::DataError("cifar10", path + ": " + message); }
+[[noreturn]] void fail_batch(const std::string& path, const std::string& message) {
+  throw core::DataError("cifar10", path + ": " + message);
+}
 
 class CifarSource final : public TokenSource {
  public:
@@ -29,7 +32,8 @@ class CifarSource final : public TokenSource {
     std::string hashes;
     for (const std::string& path : paths) {
       if (!core::file_exists(path))
-        fail(path, "wanted beside the other files of CIFAR-10's binary version (data_batch_1.bin to data_batch_5.bin, test_batch.bin), "
+        fail_batch(path,
+                   "wanted beside the other files of CIFAR-10's binary version (data_batch_1.bin to data_batch_5.bin, test_batch.bin), "
                    "found no such file");
       files_.push_back(std::make_unique<PositionedFile>(path, "cifar10"));
       hashes += checked(*files_.back());
@@ -48,7 +52,7 @@ class CifarSource final : public TokenSource {
     while (n > 0) {
       const uint64_t record = offset / kRow % (files_.size() * kRecords), from = offset % kRow, here = std::min(n, kRow - from);
       const PositionedFile& file = *files_[record / kRecords];
-      const uint64_t start = record % kRecords * kRecord;
+      const uint64_t start = record % kRecords * kRecordBytes;
       levels.resize(std::min(here, kRow - 1 - from));  // a row's last token is the record's first byte
       file.read(start + 1 + from, levels.data(), levels.size());
       std::copy(levels.begin(), levels.end(), out);
@@ -66,16 +70,16 @@ class CifarSource final : public TokenSource {
  private:
   // Size and every class byte; -> a hash of the contents.
   static std::string checked(const PositionedFile& file) {
-    if (file.size() != kRecords * kRecord)
-      fail(file.path(), "wanted " + std::to_string(kRecords * kRecord) + " bytes (" + std::to_string(kRecords) + " records of " +
-                            std::to_string(kRecord) + "), found " + std::to_string(file.size()));
-    std::string hashes, chunk(kRecordsAtOnce * kRecord, '\0');
+    if (file.size() != kRecords * kRecordBytes)
+      fail_batch(file.path(), "wanted " + std::to_string(kRecords * kRecordBytes) + " bytes (" + std::to_string(kRecords) + " records of " +
+                                  std::to_string(kRecordBytes) + "), found " + std::to_string(file.size()));
+    std::string hashes, chunk(kRecordsAtOnce * kRecordBytes, '\0');
     for (uint64_t first = 0; first < kRecords; first += kRecordsAtOnce) {
-      file.read(first * kRecord, chunk.data(), chunk.size());
+      file.read(first * kRecordBytes, chunk.data(), chunk.size());
       for (uint64_t i = 0; i < kRecordsAtOnce; ++i)
-        if (const auto label = static_cast<uint8_t>(chunk[i * kRecord]); label >= kImageClasses)
-          fail(file.path(), "record " + std::to_string(first + i) + ", class: wanted 0 to " + std::to_string(kImageClasses - 1) +
-                                ", found " + std::to_string(label));
+        if (const auto label = static_cast<uint8_t>(chunk[i * kRecordBytes]); label >= kImageClasses)
+          fail_batch(file.path(), "record " + std::to_string(first + i) + ", class: wanted 0 to " + std::to_string(kImageClasses - 1) +
+                                      ", found " + std::to_string(label));
       hashes += core::hash128_hex(chunk);
     }
     return hashes;
