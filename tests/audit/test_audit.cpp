@@ -206,7 +206,7 @@ TEST_CASE("a report survives its JSON form, and its fingerprint follows options,
 }
 
 TEST_CASE("results are kept in the user's cache and taken from there; a damaged file is made anew") {
-  const testing::TemporaryDirectory dir;
+  const testing::Scratch dir;
   setenv("XDG_CACHE_HOME", dir.path().c_str(), 1);
   core::set_quiet(true);
   train::RunConfig config(arch::find_architecture("gpt2"));

@@ -6,6 +6,7 @@
 #include "assay/audit/parity.h"
 #include "assay/core/error.h"
 #include "assay/core/file.h"
+#include "core/scratch.h"
 
 using namespace assay;
 
@@ -20,9 +21,8 @@ std::vector<std::string> vectors(const std::string& folder) {
   return out;
 }
 
-// A copy of a vector in which one byte of the tensor data is changed.
-std::string damaged(const std::string& path) {
-  const std::string copy = (std::filesystem::temp_directory_path() / "assay-parity-damaged.safetensors").string();
+// Writes a copy of a vector in which one byte of the tensor data is changed.
+std::string damaged(const std::string& path, const std::string& copy) {
   std::string bytes = core::read_file(path);
   const core::SafeTensors file = core::SafeTensors::parse(bytes, path);
   const size_t header = 8 + static_cast<size_t>(static_cast<unsigned char>(bytes[0]) | static_cast<unsigned char>(bytes[1]) << 8);
@@ -32,9 +32,8 @@ std::string damaged(const std::string& path) {
   return copy;
 }
 
-// A copy whose metadata asks for the optimizer "sgb".
-std::string with_rule_misspelt(const std::string& path) {
-  const std::string copy = (std::filesystem::temp_directory_path() / "assay-parity-misspelt.safetensors").string();
+// Writes a copy whose metadata asks for the optimizer "sgb".
+std::string with_rule_misspelt(const std::string& path, const std::string& copy) {
   std::string bytes = core::read_file(path);
   bytes.replace(bytes.find("sgd\\\""), 3, "sgb");
   std::ofstream(copy, std::ios::binary) << bytes;
@@ -74,14 +73,17 @@ TEST_CASE("float64 meets every bound with room: a tenth of it") {
 }
 
 TEST_CASE("a changed answer fails, and the quantity is named") {
-  const audit::ParityReport r = audit::replay(damaged(golden + "vocab-space/v8_lowrank_vv.train.safetensors"), {});
+  const test::Scratch dir;
+  const audit::ParityReport r =
+      audit::replay(damaged(golden + "vocab-space/v8_lowrank_vv.train.safetensors", dir / "damaged.safetensors"), {});
   CHECK_FALSE(r.pass());
   CHECK(r.worst().name == "logits");
 }
 
 TEST_CASE("a model, option or optimizer that does not exist is refused with the nearest name") {
-  CHECK_THROWS_WITH_AS(audit::replay(with_rule_misspelt(golden + "transformer/opt_sgd.safetensors"), {}), doctest::Contains("'sgd'"),
-                       core::ConfigError);
+  const test::Scratch dir;
+  CHECK_THROWS_WITH_AS(audit::replay(with_rule_misspelt(golden + "transformer/opt_sgd.safetensors", dir / "misspelt.safetensors"), {}),
+                       doctest::Contains("'sgd'"), core::ConfigError);
   CHECK_THROWS_AS(audit::replay(golden + "README.md", {}), core::DataError);
   CHECK_THROWS_AS(audit::replay(golden, {}), core::DataError);
 }

@@ -21,7 +21,7 @@ std::unique_ptr<train::RunConfig> small(const char* name, const std::vector<std:
 }  // namespace
 
 TEST_CASE("a timed comparison trains each architecture for the same time and orders them by validation loss") {
-  const testing::TemporaryDirectory dir;
+  const testing::Scratch dir;
   std::vector<std::unique_ptr<train::RunConfig>> configs;
   configs.push_back(small("gpt2", {"model.n_layer=1", "model.n_embd=16", "model.n_head=2"}));
   configs.push_back(small("v9_linattn", {"model.num_steps=1", "model.state_dim=4", "model.inner_dim=8", "train.steps=7"}));
@@ -41,7 +41,7 @@ TEST_CASE("a timed comparison trains each architecture for the same time and ord
 }
 
 TEST_CASE("a comparison of nothing, of one architecture with itself or of no time is refused") {
-  const testing::TemporaryDirectory dir;
+  const testing::Scratch dir;
   std::vector<std::unique_ptr<train::RunConfig>> configs;
   CHECK_THROWS_WITH_AS(bench::compare_timed(configs, 1, dir / "runs"), doctest::Contains("--compare wants names"), core::ConfigError);
   configs.push_back(small("gpt2", {}));

@@ -12,6 +12,7 @@
 #include "assay/core/error.h"
 #include "assay/core/value.h"
 #include "core/redirected.h"
+#include "core/refusal.h"
 #include "core/scratch.h"
 
 // Runs a command inside of a test, with what it prints.

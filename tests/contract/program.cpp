@@ -19,26 +19,16 @@ std::string quoted(const std::string& word) {
 
 }  // namespace
 
-Program::Program() {
-  folder_ = (std::filesystem::temp_directory_path() / "assay-contract-XXXXXX").string();
-  REQUIRE(::mkdtemp(folder_.data()) != nullptr);
-  work_ = folder_ + "/work";
-  std::filesystem::create_directory(work_);
-}
-
-Program::~Program() {
-  std::error_code ignored;
-  std::filesystem::remove_all(folder_, ignored);
-}
+Program::Program() : work_(folder_ / "work") { std::filesystem::create_directory(work_); }
 
 Outcome Program::run(const std::vector<std::string>& arguments) const {
   const char* program = std::getenv("ASSAY_PROGRAM");
   REQUIRE_MESSAGE(program != nullptr, "ASSAY_PROGRAM names the program under test");
   std::string command = "cd " + quoted(work_) + " && " + quoted(program);
   for (const std::string& a : arguments) command += " " + quoted(a);
-  command += " </dev/null >" + quoted(folder_ + "/out") + " 2>" + quoted(folder_ + "/err");
+  command += " </dev/null >" + quoted(folder_ / "out") + " 2>" + quoted(folder_ / "err");
   const int status = std::system(command.c_str());
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, core::read_file(folder_ + "/out"), core::read_file(folder_ + "/err")};
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, core::read_file(folder_ / "out"), core::read_file(folder_ / "err")};
 }
 
 std::vector<std::string> Program::files() const { return core::list_directory(work_); }

@@ -2,6 +2,8 @@
 #include <string>
 #include <vector>
 
+#include "core/scratch.h"
+
 namespace assay::contract {
 
 struct Outcome {
@@ -12,14 +14,12 @@ struct Outcome {
 // Runs the program in an empty directory of its own.
 struct Program {
   Program();
-  ~Program();
-  Program(const Program&) = delete;
-  Program& operator=(const Program&) = delete;
   Outcome run(const std::vector<std::string>& arguments) const;
   std::vector<std::string> files() const;  // what runs have created, sorted
 
  private:
-  std::string folder_, work_;
+  test::Scratch folder_;
+  std::string work_;
 };
 
 }  // namespace assay::contract

@@ -7,6 +7,7 @@
 
 #include "assay/core/error.h"
 #include "assay/core/file.h"
+#include "refusal.h"
 #include "scratch.h"
 
 namespace assay::test {
@@ -22,7 +23,7 @@ inline int fail_each_call(bool sticky, const std::function<void(const Scratch&)>
       const Scratch dir;
       prepare(dir);
       core::FailingFiles files(n, error, sticky);
-      const std::string message = message_of<core::ResourceError>([&] { once(files, dir); });
+      const std::string message = refusal<core::ResourceError>([&] { once(files, dir); });
       CAPTURE(n);
       CAPTURE(error);
       CAPTURE(message);

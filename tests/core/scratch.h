@@ -28,17 +28,4 @@ class Scratch {
   std::string path_;
 };
 
-// What `f` throws as an E, as text; "" where it throws nothing.
-template <class E, class F>
-std::string message_of(F&& f) {
-  try {
-    f();
-  } catch (const E& e) {
-    return e.what();
-  }
-  return "";
-}
-
-inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 }  // namespace assay::test

@@ -6,22 +6,23 @@
 
 #include "assay/core/error.h"
 #include "assay/core/file.h"
+#include "refusal.h"
 #include "scratch.h"
 
 using namespace assay::core;
 using assay::test::contains;
-using assay::test::message_of;
+using assay::test::refusal;
 using assay::test::Scratch;
 
 TEST_CASE("a second lock on a directory is refused, names the holder and passes when the first is gone") {
   const Scratch dir;
   {
     const DirectoryLock first(dir.path());
-    const std::string message = message_of<ConfigError>([&] { DirectoryLock second(dir.path()); });
+    const std::string message = refusal<ConfigError>([&] { DirectoryLock second(dir.path()); });
     CHECK(contains(message, dir.path()));
     CHECK(contains(message, "process " + std::to_string(::getpid()) + ", since 20"));
   }
-  CHECK(message_of<Error>([&] { DirectoryLock again(dir.path()); }).empty());
+  CHECK(refusal<Error>([&] { DirectoryLock again(dir.path()); }).empty());
 }
 
 TEST_CASE("the lock of a killed process is free") {
@@ -38,10 +39,10 @@ TEST_CASE("the lock of a killed process is free") {
   }
   char byte = 0;
   REQUIRE(::read(ready[0], &byte, 1) == 1);
-  CHECK(contains(message_of<ConfigError>([&] { DirectoryLock second(dir.path()); }), std::to_string(child)));
+  CHECK(contains(refusal<ConfigError>([&] { DirectoryLock second(dir.path()); }), std::to_string(child)));
   ::kill(child, SIGKILL);
   ::waitpid(child, nullptr, 0);
-  CHECK(message_of<Error>([&] { DirectoryLock second(dir.path()); }).empty());
+  CHECK(refusal<Error>([&] { DirectoryLock second(dir.path()); }).empty());
   ::close(ready[0]);
   ::close(ready[1]);
 }

@@ -9,12 +9,13 @@
 #include "assay/core/error.h"
 #include "assay/core/file.h"
 #include "failing.h"
+#include "refusal.h"
 #include "scratch.h"
 
 using namespace assay::core;
 using assay::test::contains;
 using assay::test::fail_each_call;
-using assay::test::message_of;
+using assay::test::refusal;
 using assay::test::Scratch;
 
 namespace {
@@ -107,28 +108,28 @@ TEST_CASE("failures leak no descriptors") {
   for (int64_t n = 1; n < 12; ++n) {
     const Scratch dir;
     FailingFiles files(n, EIO);
-    message_of<ResourceError>([&] { write_file(files, dir / "x", "new"); });
+    refusal<ResourceError>([&] { write_file(files, dir / "x", "new"); });
     FailingFiles log_files(n, EIO);
-    message_of<ResourceError>([&] { LineLog(log_files, dir / "log", accept_all).append("a"); });
+    refusal<ResourceError>([&] { LineLog(log_files, dir / "log", accept_all).append("a"); });
   }
   CHECK(open_descriptors() == before);
 }
 
 TEST_CASE("the real file system names path and reason") {
   const Scratch dir;
-  const std::string message = message_of<ResourceError>([&] { write_file(real_files(), dir / "no/such/x", "a"); });
+  const std::string message = refusal<ResourceError>([&] { write_file(real_files(), dir / "no/such/x", "a"); });
   CHECK(contains(message, dir / "no/such/x"));
   CHECK(contains(message, "ENOENT"));
-  CHECK(contains(message_of<ResourceError>([&] { real_files().make_directory(dir.path()); }), "EEXIST"));
+  CHECK(contains(refusal<ResourceError>([&] { real_files().make_directory(dir.path()); }), "EEXIST"));
   put(dir / "x", "");
-  CHECK(contains(message_of<ResourceError>([&] { real_files().create(dir / "x"); }), "EEXIST"));
-  CHECK(contains(message_of<ResourceError>([&] { real_files().sync_directory(dir / "x"); }), "ENOTDIR"));
-  CHECK(contains(message_of<ResourceError>([&] { write_file(real_files(), dir.path(), "a"); }), "EISDIR"));
+  CHECK(contains(refusal<ResourceError>([&] { real_files().create(dir / "x"); }), "EEXIST"));
+  CHECK(contains(refusal<ResourceError>([&] { real_files().sync_directory(dir / "x"); }), "ENOTDIR"));
+  CHECK(contains(refusal<ResourceError>([&] { write_file(real_files(), dir.path(), "a"); }), "EISDIR"));
 }
 
 TEST_CASE("a full device is a resource error with its reason") {
   const int fd = real_files().open_append("/dev/full");
-  const std::string message = message_of<ResourceError>([&] { real_files().write(fd, "abc", 3, "/dev/full"); });
+  const std::string message = refusal<ResourceError>([&] { real_files().write(fd, "abc", 3, "/dev/full"); });
   real_files().close(fd, "/dev/full");
   CHECK(contains(message, "/dev/full: cannot write"));
   CHECK(contains(message, "ENOSPC"));
@@ -213,11 +214,11 @@ TEST_CASE("what a dead process of the same number left does not stand in the way
 
 TEST_CASE("read_file says what is wrong") {
   const Scratch dir;
-  CHECK(contains(message_of<DataError>([&] { read_file(dir / "absent"); }), "No such file"));
-  CHECK(contains(message_of<DataError>([&] { read_file(dir.path()); }), "is a directory"));
+  CHECK(contains(refusal<DataError>([&] { read_file(dir / "absent"); }), "No such file"));
+  CHECK(contains(refusal<DataError>([&] { read_file(dir.path()); }), "is a directory"));
   put(dir / "x", "12345");
   CHECK(read_file(dir / "x", 5) == "12345");
-  const std::string message = message_of<DataError>([&] { read_file(dir / "x", 4); });
+  const std::string message = refusal<DataError>([&] { read_file(dir / "x", 4); });
   CHECK(contains(message, "holds 5 bytes"));
   CHECK(contains(message, "at most 4"));
 }
@@ -225,7 +226,7 @@ TEST_CASE("read_file says what is wrong") {
 TEST_CASE("a named pipe is refused without waiting for a writer") {
   const Scratch dir;
   REQUIRE(::mkfifo((dir / "pipe").c_str(), 0600) == 0);
-  CHECK(contains(message_of<DataError>([&] { read_file(dir / "pipe"); }), "not a regular file"));
+  CHECK(contains(refusal<DataError>([&] { read_file(dir / "pipe"); }), "not a regular file"));
 }
 
 TEST_CASE("a loop of links is a data error") {

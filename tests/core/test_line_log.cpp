@@ -5,12 +5,13 @@
 #include "assay/core/error.h"
 #include "assay/core/file.h"
 #include "failing.h"
+#include "refusal.h"
 #include "scratch.h"
 
 using namespace assay::core;
 using assay::test::contains;
 using assay::test::fail_each_call;
-using assay::test::message_of;
+using assay::test::refusal;
 using assay::test::Scratch;
 
 namespace {
@@ -67,7 +68,7 @@ TEST_CASE("whichever call of a line log fails, every line that was accepted is t
     LineLog log(fs, dir / "log", accept_every_line);
     std::string first_error;
     for (const char* line : {"first new line", "second new line", "third new line"}) {
-      const std::string error = message_of<ResourceError>([&] {
+      const std::string error = refusal<ResourceError>([&] {
         log.append(line);
         accepted.push_back(line);
       });
@@ -108,7 +109,7 @@ TEST_CASE("after a failed sync a line log accepts nothing more") {
   LineLog log(files, dir / "log", accept_every_line);
   log.append("a");
   CHECK_THROWS_AS(log.sync(), ResourceError);
-  CHECK(contains(message_of<ResourceError>([&] { log.sync(); }), "earlier sync failed"));
+  CHECK(contains(refusal<ResourceError>([&] { log.sync(); }), "earlier sync failed"));
   CHECK_THROWS_AS(log.append("b"), ResourceError);
   CHECK(files.calls() == 4);
 }

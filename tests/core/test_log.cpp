@@ -10,22 +10,13 @@
 
 #include "assay/core/log.h"
 #include "core/refusal.h"
+#include "core/scratch.h"
 
 using namespace assay;
 using test::contains;
+using test::Scratch;
 
 namespace {
-
-// A directory of its own for each test.
-struct Scratch {
-  std::filesystem::path path;
-  Scratch() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "assay-log-XXXXXX").string();
-    REQUIRE(mkdtemp(pattern.data()) != nullptr);
-    path = pattern;
-  }
-  ~Scratch() { std::filesystem::remove_all(path); }
-};
 
 std::string content(const std::filesystem::path& path) {
   std::ifstream in(path);
@@ -42,7 +33,7 @@ std::string shape(std::string text) {
 // What `f` writes to stderr, which is no terminal meanwhile.
 std::string stderr_of(const std::function<void()>& f) {
   const Scratch scratch;
-  const std::string file = scratch.path / "stderr";
+  const std::string file = scratch / "stderr";
   std::fflush(stderr);
   const int before = dup(STDERR_FILENO);
   REQUIRE(before >= 0);
@@ -83,7 +74,7 @@ TEST_CASE("a message cannot drive the terminal") {
 
 TEST_CASE("a log file is appended to, with the time, until it is closed") {
   const Scratch scratch;
-  const std::string file = scratch.path / "log.txt";
+  const std::string file = scratch / "log.txt";
   stderr_of([&] {
     for (const char* word : {"one", "two"}) {
       core::log_to_file(file);
@@ -97,7 +88,7 @@ TEST_CASE("a log file is appended to, with the time, until it is closed") {
 
 TEST_CASE("a log file that cannot be opened is an error") {
   const Scratch scratch;
-  const std::string directory = scratch.path;
+  const std::string directory = scratch.path();
   CHECK(contains(test::refusal<core::ResourceError>([&] { core::log_to_file(directory); }), directory));
 }
 

@@ -4,11 +4,12 @@
 
 #include "assay/core/error.h"
 #include "assay/core/safetensors.h"
+#include "refusal.h"
 #include "scratch.h"
 
 using namespace assay::core;
 using assay::test::contains;
-using assay::test::message_of;
+using assay::test::refusal;
 using assay::test::Scratch;
 
 namespace {
@@ -25,7 +26,7 @@ SafeTensors parse(const std::string& bytes) { return SafeTensors::parse(bytes, "
 
 // The error's text; "" where the bytes are accepted.
 std::string refusal(const std::string& bytes) {
-  return message_of<DataError>([&] { parse(bytes); });
+  return assay::test::refusal<DataError>([&] { parse(bytes); });
 }
 
 // One tensor "x" with these fields over `data` bytes.
@@ -103,7 +104,7 @@ TEST_CASE("views stay valid when the file object moves") {
   SafeTensors moved = std::move(file);
   CHECK(moved.at("w").bytes == "abcdefgh");
   CHECK(moved.find("absent") == nullptr);
-  CHECK(contains(message_of<DataError>([&] { moved.at("absent"); }), "model.st: no tensor \"absent\""));
+  CHECK(contains(refusal<DataError>([&] { moved.at("absent"); }), "model.st: no tensor \"absent\""));
 }
 
 TEST_CASE("whichever call of a save fails, the old file stays readable") {
@@ -111,7 +112,7 @@ TEST_CASE("whichever call of a save fails, the old file stays readable") {
     const Scratch dir;
     write_file(real_files(), dir / "x", sample());
     FailingFiles files(n, ENOSPC);
-    const std::string message = message_of<ResourceError>([&] { write_safetensors(files, dir / "x", {{"y", DType::u8, {1}, "y"}}, {}); });
+    const std::string message = refusal<ResourceError>([&] { write_safetensors(files, dir / "x", {{"y", DType::u8, {1}, "y"}}, {}); });
     const bool replaced = message.empty() || contains(message, "written, but");
     CHECK(SafeTensors::read(dir / "x").tensors().front().name == (replaced ? "y" : "w"));
     CHECK(list_directory(dir.path()).size() == 1);
@@ -336,7 +337,7 @@ TEST_CASE("flipped bits of the payload parse and show up in the bytes") {
 
 TEST_CASE("the writer refuses what the reader would") {
   const auto refused = [](const std::vector<TensorView>& tensors, const std::map<std::string, std::string>& metadata = {}) {
-    return message_of<ConfigError>([&] { safetensors_header(tensors, metadata); });
+    return refusal<ConfigError>([&] { safetensors_header(tensors, metadata); });
   };
   const TensorView x{"x", DType::u8, {1}, "a"};
   CHECK(refused({x}).empty());

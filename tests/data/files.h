@@ -7,6 +7,7 @@
 
 #include "assay/core/file.h"
 #include "assay/data/shards.h"
+#include "core/refusal.h"
 #include "core/scratch.h"
 
 namespace assay::test {

@@ -28,7 +28,7 @@ DataConfig small_grammar() {
 }
 
 std::string refusal(const DataConfig& config) {
-  return message_of<core::Error>([&] { data::open_corpus(config); });
+  return test::refusal<core::Error>([&] { data::open_corpus(config); });
 }
 
 // A directory with two training shards, one validation shard and a model.
@@ -193,7 +193,7 @@ TEST_CASE("what is no corpus is refused with what was wanted") {
   CHECK(contains(refusal(model), "e.txt"));
   DataConfig val = small_grammar();
   val.val_path = "grammar";
-  CHECK(contains(refusal(val), "wanted files"));
+  CHECK(contains(refusal(val), "wanted shards or a text"));
 }
 
 TEST_CASE("validation shards for a file whose name tells no split must be named") {

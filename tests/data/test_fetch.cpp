@@ -319,7 +319,7 @@ TEST_CASE("whichever call to the disk fails, the next fetch completes the direct
   for (bool failed = true; failed; ++n) {
     INFO("call " << n);
     core::FailingFiles failing(n, ENOSPC);
-    failed = !message_of<core::ResourceError>([&] { data::fetch(failing, p.scratch / "published.json", options); }).empty();
+    failed = !refusal<core::ResourceError>([&] { data::fetch(failing, p.scratch / "published.json", options); }).empty();
     data::fetch(core::real_files(), p.scratch / "published.json", options);
     for (size_t i = 0; i < 3; ++i) CHECK(read(p.scratch / ("here/" + Published::files()[i])) == p.content(Published::files()[i]));
     CHECK(run({"verify", p.scratch / "here"}).code == 0);

@@ -12,6 +12,7 @@
 #include "assay/data/corpus.h"
 #include "assay/data/grammar_words.h"
 #include "assay/data/utf8.h"
+#include "core/refusal.h"
 #include "core/scratch.h"
 
 using namespace assay;
@@ -76,9 +77,9 @@ TEST_CASE("a document is a function of seed, split, index and options") {
   CHECK(document(3, "val", 17).text != d);
   CHECK(document(3, "train", 18).text != d);
   CHECK(data::Grammar({.words = 100, .depth = 2}).document(3, "train", 17).text == d);
-  CHECK(contains(message_of<core::ConfigError>([] { data::Grammar({.words = 55}); }), "grammar_words"));
-  CHECK(contains(message_of<core::ConfigError>([] { data::Grammar({.words = 128, .depth = 5}); }), "grammar_depth"));
-  CHECK(contains(message_of<core::ConfigError>([] { document(3, "test", 0); }), "split"));
+  CHECK(contains(refusal<core::ConfigError>([] { data::Grammar({.words = 55}); }), "grammar_words"));
+  CHECK(contains(refusal<core::ConfigError>([] { data::Grammar({.words = 128, .depth = 5}); }), "grammar_depth"));
+  CHECK(contains(refusal<core::ConfigError>([] { document(3, "test", 0); }), "split"));
 }
 
 TEST_CASE("the first documents are what they have always been") {

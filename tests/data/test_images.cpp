@@ -76,7 +76,7 @@ class Cifar {
 
 TEST_CASE("digits: the oracle reads every one of them whatever noise and colours are, and the classes are right as often as stated") {
   const data::Task task = *data::find_task("digits");
-  constexpr uint64_t kImages = 4000;
+  constexpr uint64_t kImages = 1500;
   int64_t said = 0;
   std::vector<int64_t> of_class(data::kImageClasses);
   for (uint64_t n = 0; n < kImages; ++n) {

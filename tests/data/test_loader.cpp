@@ -146,7 +146,7 @@ TEST_CASE("a resumed run reads what the undisturbed one read, from every batch o
 TEST_CASE("a source one token short of a window is refused, one that is exact is not") {
   const auto refusal = [](size_t tokens, Loader::Order order) {
     const auto source = data::tokens_in_memory(counting(tokens));
-    return message_of<core::DataError>([&] { Loader(*source, 3, 5, order, 1); });
+    return test::refusal<core::DataError>([&] { Loader(*source, 3, 5, order, 1); });
   };
   CHECK(contains(refusal(5, Loader::Order::shuffled), "needs 6 tokens, the training data holds 5"));
   CHECK(refusal(6, Loader::Order::shuffled).empty());
@@ -168,7 +168,7 @@ TEST_CASE("orders are found by name, and the nearest one is offered") {
   CHECK(data::order_from("shuffled") == Loader::Order::shuffled);
   CHECK(data::order_from("sequential") == Loader::Order::sequential);
   CHECK(data::order_from("blocks") == Loader::Order::blocks);
-  CHECK(contains(message_of<core::ConfigError>([] { data::order_from("shufled"); }), "did you mean 'shuffled'"));
+  CHECK(contains(refusal<core::ConfigError>([] { data::order_from("shufled"); }), "did you mean 'shuffled'"));
 }
 
 TEST_CASE("validation rows are the windows in order, and the tail is dropped") {

@@ -65,16 +65,16 @@ TEST_CASE("the tokenizer of a dataset is found again, bytes or model") {
   data::write_dataset(core::real_files(), d, scratch / "s", false);
   CHECK(data::tokenizer_beside(scratch / "s")->hash() == core::hash128_hex(small_model()));
   write(scratch / "s/m.model", data::train_sentencepiece(grammar_documents(60), 380));
-  CHECK(contains(message_of<core::DataError>([&] { data::tokenizer_beside(scratch / "s"); }), "tokenizer hash"));
+  CHECK(contains(refusal<core::DataError>([&] { data::tokenizer_beside(scratch / "s"); }), "tokenizer hash"));
   std::filesystem::remove(scratch / "s/m.model");
-  CHECK(contains(message_of<core::DataError>([&] { data::tokenizer_beside(scratch / "s"); }), "m.model"));
+  CHECK(contains(refusal<core::DataError>([&] { data::tokenizer_beside(scratch / "s"); }), "m.model"));
 }
 
 TEST_CASE("nothing is overwritten without force, and force replaces the whole set") {
   const Scratch scratch;
   const auto bytes = data::byte_tokenizer();
   data::write_dataset(core::real_files(), dataset(*bytes), scratch.path(), false, 5);
-  CHECK(contains(message_of<core::ConfigError>([&] { data::write_dataset(core::real_files(), dataset(*bytes), scratch.path(), false); }),
+  CHECK(contains(refusal<core::ConfigError>([&] { data::write_dataset(core::real_files(), dataset(*bytes), scratch.path(), false); }),
                  "--force"));
   CHECK(names_in(scratch.path()).size() == 7);
   data::write_dataset(core::real_files(), dataset(*bytes), scratch.path(), true);
@@ -86,7 +86,7 @@ TEST_CASE("shards of other data, other models and files in the place of a direct
   const auto bytes = data::byte_tokenizer();
   write_tokens(scratch / "y_train_000000.bin", {1});
   const auto refused = [&](const data::Dataset& d, const std::string& directory, bool force) {
-    return message_of<core::ConfigError>([&] { data::write_dataset(core::real_files(), d, directory, force); });
+    return refusal<core::ConfigError>([&] { data::write_dataset(core::real_files(), d, directory, force); });
   };
   CHECK(contains(refused(dataset(*bytes), scratch.path(), true), "y_train_000000.bin belongs to other data"));
   CHECK(contains(refused(dataset(*bytes), scratch / "y_train_000000.bin", true), "found a file"));
@@ -136,7 +136,7 @@ TEST_CASE("broken manifests are refused with file and field") {
   const Scratch scratch;
   const auto refused = [&](const std::string& manifest) {
     write(scratch / "manifest.json", manifest);
-    return message_of<core::DataError>([&] { data::tokenizer_beside(scratch.path()); });
+    return refusal<core::DataError>([&] { data::tokenizer_beside(scratch.path()); });
   };
   CHECK(contains(refused("{"), "manifest.json"));
   CHECK(contains(refused("[]"), "wanted an object"));
@@ -151,5 +151,5 @@ TEST_CASE("a manifest cannot name a model outside of its directory") {
   std::filesystem::create_directory(scratch / "d");
   write(scratch / "m.model", small_model());
   write(scratch / "d/manifest.json", "{\"format\": 1, \"tokenizer\": {\"file\": \"../m.model\", \"hash\": \"x\"}}");
-  CHECK(contains(message_of<core::DataError>([&] { data::tokenizer_beside(scratch / "d"); }), "d/m.model"));
+  CHECK(contains(refusal<core::DataError>([&] { data::tokenizer_beside(scratch / "d"); }), "d/m.model"));
 }

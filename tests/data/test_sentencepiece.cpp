@@ -26,7 +26,7 @@ struct Model {
 std::string refusal(const std::string& bytes) {
   const Scratch scratch;
   write(scratch / "hostile.model", bytes);
-  return message_of<core::DataError>([&] { data::sentencepiece_tokenizer(scratch / "hostile.model"); });
+  return test::refusal<core::DataError>([&] { data::sentencepiece_tokenizer(scratch / "hostile.model"); });
 }
 
 // A table of rules: units of the double array, then strings.
@@ -122,7 +122,7 @@ TEST_CASE("control ids give no text, and stretches between them are decoded each
 
 TEST_CASE("ids beyond the model are refused") {
   const Model m;
-  CHECK(contains(message_of<core::DataError>([&] { m.tokenizer->decode({400}); }), "id 400 is none of the 400 ids"));
+  CHECK(contains(refusal<core::DataError>([&] { m.tokenizer->decode({400}); }), "id 400 is none of the 400 ids"));
   CHECK_THROWS_AS(m.tokenizer->piece(-1), core::DataError);
 }
 
@@ -145,9 +145,9 @@ TEST_CASE("training learns from lines beyond the library's limit, in any script"
 
 TEST_CASE("sizes of vocabularies that cannot be are refused") {
   for (const int64_t size : {-1, 0, 260, 65537}) {
-    CHECK(contains(message_of<core::ConfigError>([&] { data::train_sentencepiece({"text"}, size); }), "vocab-size"));
+    CHECK(contains(refusal<core::ConfigError>([&] { data::train_sentencepiece({"text"}, size); }), "vocab-size"));
   }
-  CHECK(contains(message_of<core::DataError>([&] { data::train_sentencepiece({"too little text for this"}, 60000); }), "vocab-size 60000"));
+  CHECK(contains(refusal<core::DataError>([&] { data::train_sentencepiece({"too little text for this"}, 60000); }), "vocab-size 60000"));
   CHECK_THROWS_AS(data::train_sentencepiece({}, 300), core::DataError);
 }
 
@@ -180,7 +180,7 @@ TEST_CASE("a file that is no model is refused by name") {
   CHECK(contains(refusal(small_model().substr(0, small_model().size() - 1)), "hostile.model"));
   const Scratch scratch;
   write(scratch / "huge.model", std::string((16 << 20) + 1, 'x'));
-  CHECK(contains(message_of<core::DataError>([&] { data::sentencepiece_tokenizer(scratch / "huge.model"); }), "16777217"));
+  CHECK(contains(refusal<core::DataError>([&] { data::sentencepiece_tokenizer(scratch / "huge.model"); }), "16777217"));
 }
 
 TEST_CASE("the smallest model is taken") {

@@ -23,7 +23,7 @@ std::string shard_of(const std::vector<uint16_t>& tokens) {
 std::string refusal(const std::string& bytes, int64_t vocab = 1000) {
   const Scratch scratch;
   write(scratch / "broken.bin", bytes);
-  return message_of<core::DataError>([&] { data::open_shard(scratch / "broken.bin", vocab); });
+  return test::refusal<core::DataError>([&] { data::open_shard(scratch / "broken.bin", vocab); });
 }
 
 std::string with_field(size_t index, int32_t value) {
@@ -96,7 +96,9 @@ TEST_CASE("an id outside the vocabulary is refused with its place") {
 
 TEST_CASE("directories, loops of links and missing files are refused by name") {
   const Scratch scratch;
-  const auto refused = [&](const std::string& name) { return message_of<core::DataError>([&] { data::open_shard(scratch / name, 10); }); };
+  const auto refused = [&](const std::string& name) {
+    return test::refusal<core::DataError>([&] { data::open_shard(scratch / name, 10); });
+  };
   std::filesystem::create_directory(scratch / "folder.bin");
   std::filesystem::create_symlink("loop.bin", scratch / "loop.bin");
   REQUIRE(::mkfifo((scratch / "pipe.bin").c_str(), 0600) == 0);
@@ -112,7 +114,7 @@ TEST_CASE("a shard that shrinks while it is open is an error, not a signal") {
   const auto shard = data::open_shard(scratch / "a.bin", 100);
   std::filesystem::resize_file(scratch / "a.bin", 1024 + 50);
   std::vector<uint16_t> out(100);
-  check_says(message_of<core::DataError>([&] { shard->read(0, 100, out.data()); }), {"a.bin", "ends at byte"});
+  check_says(refusal<core::DataError>([&] { shard->read(0, 100, out.data()); }), {"a.bin", "ends at byte"});
 }
 
 TEST_CASE("reading beyond the end is an error for every kind of source") {
@@ -179,8 +181,8 @@ TEST_CASE("shards of a directory are those of the split, in order of their names
 
 TEST_CASE("a place without shards is refused with the names that were wanted") {
   const Scratch scratch;
-  check_says(message_of<core::DataError>([&] { data::find_shards(scratch.path(), "val"); }), {scratch.path(), "*_val_*.bin", "none"});
-  check_says(message_of<core::DataError>([&] { data::find_shards(scratch / "*.bin", "val"); }), {"no file matches"});
+  check_says(refusal<core::DataError>([&] { data::find_shards(scratch.path(), "val"); }), {scratch.path(), "*_val_*.bin", "none"});
+  check_says(refusal<core::DataError>([&] { data::find_shards(scratch / "*.bin", "val"); }), {"no file matches"});
 }
 
 TEST_CASE("a write that fails leaves the old shard whole") {

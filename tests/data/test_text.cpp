@@ -17,7 +17,7 @@ namespace {
 std::string refusal(const std::string& name, std::string_view content) {
   const Scratch scratch;
   write(scratch / name, content);
-  return message_of<core::DataError>([&] { data::read_documents(scratch / name); });
+  return test::refusal<core::DataError>([&] { data::read_documents(scratch / name); });
 }
 
 Documents documents(const std::string& name, std::string_view content, bool split_paragraphs = false) {
@@ -89,9 +89,9 @@ TEST_CASE("empty files, blank files, directories and other names are refused") {
   CHECK(contains(refusal("a.jsonl", "\n \n"), "blank lines only"));
   const Scratch scratch;
   std::filesystem::create_directory(scratch / "d.txt");
-  CHECK(contains(message_of<core::DataError>([&] { data::read_documents(scratch / "d.txt"); }), "d.txt"));
-  CHECK(contains(message_of<core::DataError>([&] { data::read_documents(scratch / "no.txt"); }), "no.txt"));
-  CHECK(contains(message_of<core::ConfigError>([&] { data::read_documents(scratch / "a.pdf"); }), "a.pdf"));
+  CHECK(contains(refusal<core::DataError>([&] { data::read_documents(scratch / "d.txt"); }), "d.txt"));
+  CHECK(contains(refusal<core::DataError>([&] { data::read_documents(scratch / "no.txt"); }), "no.txt"));
+  CHECK(contains(refusal<core::ConfigError>([&] { data::read_documents(scratch / "a.pdf"); }), "a.pdf"));
 }
 
 TEST_CASE("messages about a file do not carry its control characters to the terminal") {

@@ -29,7 +29,7 @@ TEST_CASE("bytes: text of every byte comes back, after four control ids") {
 TEST_CASE("bytes: control ids give no text and unknown ids are refused") {
   const auto bytes = data::byte_tokenizer();
   CHECK(bytes->decode({1, 4 + 'a', 0, 2, 3, 4 + 'b'}) == "ab");
-  CHECK(contains(message_of<core::DataError>([&] { bytes->decode({260}); }), "id 260"));
+  CHECK(contains(refusal<core::DataError>([&] { bytes->decode({260}); }), "id 260"));
   CHECK_THROWS_AS(bytes->piece(-1), core::DataError);
   CHECK_THROWS_AS(bytes->piece(260), core::DataError);
 }
@@ -67,7 +67,7 @@ TEST_CASE("the byte count of a long source does not depend on the pieces it is r
 
 TEST_CASE("a tokenizer is opened by name") {
   CHECK(data::open_tokenizer("bytes")->description() == "bytes");
-  CHECK(contains(message_of<core::DataError>([] { data::open_tokenizer("/nowhere/x.model"); }), "x.model"));
+  CHECK(contains(refusal<core::DataError>([] { data::open_tokenizer("/nowhere/x.model"); }), "x.model"));
 }
 
 TEST_CASE("words of the grammar are ids of their own, and every text comes back") {

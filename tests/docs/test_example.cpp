@@ -13,7 +13,7 @@ using namespace assay;
 
 TEST_CASE("the documented example builds, learns and is causal") {
   const arch::ArchInfo& info = arch::transformer::arch_shift_mlp;
-  const testing::TemporaryDirectory dir;
+  const testing::Scratch dir;
   train::RunConfig config(info);
   config.name = "example";
   for (const char* a : {"data.corpus_tokens=20000", "data.corpus_val_tokens=2000", "train.batch=4", "train.seq_len=32", "train.threads=1",

@@ -13,7 +13,7 @@ using namespace assay;
 using exporting::Packed;
 
 TEST_CASE("published checkpoints of each kind are converted to the weights that they hold") {
-  const testing::TemporaryDirectory dir;
+  const testing::Scratch dir;
   const arch::Built b = testing::random_model("v11a_mixed_ops", testing::small_options("v11a_mixed_ops"), 40, 16);
   exporting::ModelFile m;
   for (const auto& e : b.params->entries())

@@ -19,7 +19,7 @@
 using namespace assay;
 using exporting::Int8Rules;
 using exporting::Packed;
-using testing::TemporaryDirectory;
+using testing::Scratch;
 
 namespace {
 
@@ -63,7 +63,7 @@ struct Outcome {
 
 // `assay ARGS...`, with what it prints.
 Outcome program(std::vector<std::string> args) {
-  const TemporaryDirectory dir;
+  const Scratch dir;
   args.insert(args.begin(), testing::program());
   const pid_t child = fork();
   if (child == 0) {
@@ -157,7 +157,7 @@ TEST_CASE("tensors of other shapes have one scale, and zeros stay zeros") {
 }
 
 TEST_CASE("export and import: the loss before and after, a file that is smaller, and damage that is named") {
-  const TemporaryDirectory dir;
+  const Scratch dir;
   const auto config = testing::tiny_run("v8_lowrank_vv", {"train.steps=40", "model.interaction_rank=16"});
   train::train_new(*config, dir / "run");
   const core::Value v = json_of(program({"export", dir / "run", "--out", dir / "model.int8", "--keep", "100", "--json"}));

@@ -515,7 +515,7 @@ TEST_CASE("environment names of reference implementations do not reach members")
 
 TEST_CASE("status of what is no campaign is refused") {
   const StandIn dir;
-  CHECK_THROWS_WITH_AS(campaign_status(dir.path), doctest::Contains("holds no campaign.json"), ConfigError);
+  CHECK_THROWS_WITH_AS(campaign_status(dir.path()), doctest::Contains("holds no campaign.json"), ConfigError);
   CHECK_THROWS_AS(campaign_status(dir.at("absent")), ConfigError);
 }
 

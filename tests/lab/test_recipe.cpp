@@ -227,6 +227,6 @@ TEST_CASE("text that is no TOML is refused") {
 
 TEST_CASE("a recipe that is absent or a directory is refused") {
   const assay::lab_tests::StandIn dir;
-  for (const std::string& path : {dir.at("absent.toml"), dir.path})
+  for (const std::string& path : {dir.at("absent.toml"), dir.path()})
     CHECK_THROWS_WITH_AS(read_recipe(path), doctest::Contains(path.c_str()), assay::core::DataError);
 }

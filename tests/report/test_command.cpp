@@ -9,6 +9,7 @@
 #include "assay/cli/commands.h"
 #include "assay/core/error.h"
 #include "assay/core/file.h"
+#include "core/refusal.h"
 #include "core/scratch.h"
 #include "report/fixture.h"
 
@@ -71,7 +72,7 @@ TEST_CASE("without a Python for pictures the specs are there, and the error says
   make_fixture(dir.path(), {.seeds = 3, .rows = 24});
   const Variable none("ASSAY_CHARTS_PYTHON", dir / "no-python");
   const std::string message =
-      message_of<core::ResourceError>([&] { cli::run_report({dir.path(), "--format", "svg", "--out", dir / "pictures"}); });
+      refusal<core::ResourceError>([&] { cli::run_report({dir.path(), "--format", "svg", "--out", dir / "pictures"}); });
   CHECK(contains(message, "no-python cannot be started; wanted a Python with vl-convert-python: run scripts/setup"));
   const core::Value spec = core::parse_json(core::read_file(dir / "pictures/effects.vl.json"), "effects");
   CHECK(spec.at("width").as_int() == 720);

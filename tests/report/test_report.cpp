@@ -10,6 +10,7 @@
 #include "assay/report/forms.h"
 #include "assay/report/ladder.h"
 #include "assay/report/report.h"
+#include "core/refusal.h"
 #include "core/scratch.h"
 #include "report/fixture.h"
 #include "report/parse.h"
@@ -320,7 +321,7 @@ TEST_CASE("a campaign that has only begun has a report") {
 TEST_CASE("malformed files are refused with file and field") {
   const Scratch dir;
   make_fixture(dir.path(), {.seeds = 2, .rows = 8});
-  const auto refusal = [&] { return message_of<core::DataError>([&] { html_of(dir.path()); }); };
+  const auto refusal = [&] { return test::refusal<core::DataError>([&] { html_of(dir.path()); }); };
   const std::string good = core::read_file(dir / "results.json");
   const auto with = [&](const std::function<void(Value&)>& change) {
     write(dir / "results.json", good);
@@ -357,9 +358,9 @@ TEST_CASE("malformed files are refused with file and field") {
 
 TEST_CASE("what is no campaign, and an unknown format, are refused before anything is written") {
   const Scratch dir;
-  CHECK(contains(message_of<core::ConfigError>([&] { report::write_report(dir.path(), "html", ""); }),
+  CHECK(contains(refusal<core::ConfigError>([&] { report::write_report(dir.path(), "html", ""); }),
                  "holds neither results.json nor campaign.json"));
-  CHECK(contains(message_of<core::ConfigError>([&] { report::write_report(dir.path(), "pdf", ""); }),
+  CHECK(contains(refusal<core::ConfigError>([&] { report::write_report(dir.path(), "pdf", ""); }),
                  "--format is 'pdf'; wanted html, markdown, latex or svg"));
   CHECK(std::filesystem::is_empty(dir.path()));
 }

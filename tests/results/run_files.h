@@ -5,6 +5,7 @@
 #include <string>
 
 #include "assay/results/run_directory.h"
+#include "core/refusal.h"
 #include "core/scratch.h"
 
 // Run directories as training and campaigns leave them.

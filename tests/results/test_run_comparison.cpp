@@ -91,7 +91,7 @@ TEST_CASE("runs on different data are refused with both hashes") {
   Summary s = summary("v8", 1, 2.25);
   s.data_hash = "0badf00d";
   write_summary(pair.b, s);
-  const std::string said = message_of<core::DataError>([&] { compare_runs(pair.a, pair.b); });
+  const std::string said = refusal<core::DataError>([&] { compare_runs(pair.a, pair.b); });
   CHECK(contains(said, "feedbeef"));
   CHECK(contains(said, "0badf00d"));
   s.data_hash = "";

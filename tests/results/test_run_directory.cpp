@@ -8,22 +8,15 @@
 
 #include "assay/core/error.h"
 #include "assay/results/run_directory.h"
+#include "results/run_files.h"
 
 using assay::core::DataError;
 using assay::core::Value;
 using namespace assay::results;
+using assay::test::Scratch;
+using assay::test::write_text;
 
 namespace {
-
-struct RunScratch {
-  std::string path;
-  RunScratch() {
-    char name[] = "/tmp/assay-results-XXXXXX";
-    path = mkdtemp(name);
-  }
-  ~RunScratch() { std::filesystem::remove_all(path); }
-  void write(const std::string& name, const std::string& text) const { std::ofstream(path + "/" + name, std::ios::binary) << text; }
-};
 
 Summary example() {
   Summary s;
@@ -44,9 +37,9 @@ Summary example() {
 }  // namespace
 
 TEST_CASE("a summary reads back as it was written, with null for what was not measured") {
-  const RunScratch dir;
-  write_summary(dir.path, example());
-  const auto s = read_summary(dir.path);
+  const Scratch dir;
+  write_summary(dir.path(), example());
+  const auto s = read_summary(dir.path());
   REQUIRE(s);
   CHECK(s->to_value() == example().to_value());
   CHECK(s->val_loss == 2.0 / 3.0);
@@ -55,17 +48,17 @@ TEST_CASE("a summary reads back as it was written, with null for what was not me
 }
 
 TEST_CASE("a loss that is not finite is stored as not measured") {
-  const RunScratch dir;
+  const Scratch dir;
   Summary s = example();
   s.val_loss = std::numeric_limits<double>::infinity();
-  write_summary(dir.path, s);
-  CHECK_FALSE(read_summary(dir.path)->val_loss);
+  write_summary(dir.path(), s);
+  CHECK_FALSE(read_summary(dir.path())->val_loss);
 }
 
 TEST_CASE("a directory without a summary belongs to a run that has not ended") {
-  const RunScratch dir;
-  CHECK_FALSE(read_summary(dir.path));
-  CHECK_FALSE(read_summary(dir.path + "/absent"));
+  const Scratch dir;
+  CHECK_FALSE(read_summary(dir.path()));
+  CHECK_FALSE(read_summary(dir / "absent"));
 }
 
 TEST_CASE("every field of a summary is wanted, by name and kind") {
@@ -85,67 +78,68 @@ TEST_CASE("every field of a summary is wanted, by name and kind") {
 }
 
 TEST_CASE("a status that is none of the three, and text that is no object, are refused with the file's name") {
-  const RunScratch dir;
+  const Scratch dir;
   Value v = example().to_value();
   v["status"] = "fine\x1b[31m";
-  dir.write("summary.json", assay::core::to_json(v));
-  CHECK_THROWS_WITH_AS(read_summary(dir.path), doctest::Contains("summary.json: field 'status'"), DataError);
+  write_text(dir / "summary.json", assay::core::to_json(v));
+  CHECK_THROWS_WITH_AS(read_summary(dir.path()), doctest::Contains("summary.json: field 'status'"), DataError);
   for (const char* text : {"", "[]", "{", "null", "{\"status\": \"done\"} x"}) {
-    dir.write("summary.json", text);
-    CHECK_THROWS_WITH_AS(read_summary(dir.path), doctest::Contains("summary.json"), DataError);
+    write_text(dir / "summary.json", text);
+    CHECK_THROWS_WITH_AS(read_summary(dir.path()), doctest::Contains("summary.json"), DataError);
   }
 }
 
 TEST_CASE("a directory in the place of summary.json is an error") {
-  const RunScratch dir;
-  std::filesystem::create_directory(dir.path + "/summary.json");
-  CHECK_THROWS_AS(read_summary(dir.path), DataError);
+  const Scratch dir;
+  std::filesystem::create_directory(dir / "summary.json");
+  CHECK_THROWS_AS(read_summary(dir.path()), DataError);
 }
 
 TEST_CASE("metrics are read line by line; a last line without its end is left out") {
-  const RunScratch dir;
-  dir.write("metrics.jsonl", "{\"step\": 1, \"kind\": \"train\", \"loss\": 2.5}\n{\"step\": 2, \"kind\": \"val\"}\n{\"step\": 3, \"ki");
-  const auto lines = read_metrics(dir.path);
+  const Scratch dir;
+  write_text(dir / "metrics.jsonl",
+             "{\"step\": 1, \"kind\": \"train\", \"loss\": 2.5}\n{\"step\": 2, \"kind\": \"val\"}\n{\"step\": 3, \"ki");
+  const auto lines = read_metrics(dir.path());
   REQUIRE(lines.size() == 2);
   CHECK(lines[0].at("loss").as_double() == 2.5);
-  CHECK(last_metrics(dir.path) == lines[1]);
+  CHECK(last_metrics(dir.path()) == lines[1]);
 }
 
 TEST_CASE("a damaged line of metrics names its number") {
-  const RunScratch dir;
-  dir.write("metrics.jsonl", "{\"step\": 1, \"kind\": \"train\"}\n{\"step\": \"two\", \"kind\": \"train\"}\n");
-  CHECK_THROWS_WITH_AS(read_metrics(dir.path), doctest::Contains("line 2: field 'step'"), DataError);
-  dir.write("metrics.jsonl", "\n");
-  CHECK_THROWS_AS(read_metrics(dir.path), DataError);
+  const Scratch dir;
+  write_text(dir / "metrics.jsonl", "{\"step\": 1, \"kind\": \"train\"}\n{\"step\": \"two\", \"kind\": \"train\"}\n");
+  CHECK_THROWS_WITH_AS(read_metrics(dir.path()), doctest::Contains("line 2: field 'step'"), DataError);
+  write_text(dir / "metrics.jsonl", "\n");
+  CHECK_THROWS_AS(read_metrics(dir.path()), DataError);
 }
 
 TEST_CASE("the last line of metrics is found in a long file, and is null without one") {
-  const RunScratch dir;
-  CHECK(last_metrics(dir.path).is_null());
-  dir.write("metrics.jsonl", "");
-  CHECK(last_metrics(dir.path).is_null());
+  const Scratch dir;
+  CHECK(last_metrics(dir.path()).is_null());
+  write_text(dir / "metrics.jsonl", "");
+  CHECK(last_metrics(dir.path()).is_null());
   std::string text;
   for (int i = 1; i <= 9000; ++i) text += "{\"step\": " + std::to_string(i) + ", \"kind\": \"train\"}\n";
-  dir.write("metrics.jsonl", text);
-  CHECK(last_metrics(dir.path).at("step").as_int() == 9000);
-  CHECK(read_metrics(dir.path).size() == 9000);
+  write_text(dir / "metrics.jsonl", text);
+  CHECK(last_metrics(dir.path()).at("step").as_int() == 9000);
+  CHECK(read_metrics(dir.path()).size() == 9000);
 }
 
 TEST_CASE("the tail of a file is its last bytes") {
-  const RunScratch dir;
-  dir.write("text", "0123456789");
-  CHECK(tail_of(dir.path + "/text", 3) == "789");
-  CHECK(tail_of(dir.path + "/text", 30) == "0123456789");
-  CHECK(tail_of(dir.path + "/absent", 3) == "");
+  const Scratch dir;
+  write_text(dir / "text", "0123456789");
+  CHECK(tail_of(dir / "text", 3) == "789");
+  CHECK(tail_of(dir / "text", 30) == "0123456789");
+  CHECK(tail_of(dir / "absent", 3) == "");
 }
 
 TEST_CASE("a run has checkpoints where the folder holds something") {
-  const RunScratch dir;
-  CHECK_FALSE(has_checkpoints(dir.path));
-  std::filesystem::create_directories(dir.path + "/checkpoints");
-  CHECK_FALSE(has_checkpoints(dir.path));
-  std::filesystem::create_directories(dir.path + "/checkpoints/step-10");
-  CHECK(has_checkpoints(dir.path));
+  const Scratch dir;
+  CHECK_FALSE(has_checkpoints(dir.path()));
+  std::filesystem::create_directories(dir / "checkpoints");
+  CHECK_FALSE(has_checkpoints(dir.path()));
+  std::filesystem::create_directories(dir / "checkpoints/step-10");
+  CHECK(has_checkpoints(dir.path()));
 }
 
 TEST_CASE("the environment says what ran where") {

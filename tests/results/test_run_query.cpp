@@ -34,7 +34,7 @@ std::string found(const RunIndex& index, const std::vector<std::string>& where, 
 }
 
 std::string refusal(const RunIndex& index, const RunQuery& query) {
-  return message_of<core::ConfigError>([&] { query_runs(index, query); });
+  return test::refusal<core::ConfigError>([&] { query_runs(index, query); });
 }
 
 }  // namespace

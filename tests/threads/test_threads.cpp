@@ -8,6 +8,7 @@
 #include "assay/core/file.h"
 #include "assay/core/log.h"
 #include "assay/core/random.h"
+#include "core/refusal.h"
 #include "core/scratch.h"
 
 namespace assay::core {

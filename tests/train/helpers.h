@@ -11,31 +11,12 @@
 
 #include "assay/core/file.h"
 #include "assay/results/run_directory.h"
-
 #include "assay/train/loop.h"
+#include "core/scratch.h"
 
 namespace assay::testing {
 
-// A fresh directory, removed at the end.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    std::string name = (std::filesystem::temp_directory_path() / "assay-test-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
-    path_ = name;
-  }
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
+using test::Scratch;
 
 // A run that takes about a second: tiny model, generated text, one thread.
 inline std::unique_ptr<train::RunConfig> tiny_run(const char* arch, std::initializer_list<const char*> more = {}) {

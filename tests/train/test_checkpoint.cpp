@@ -10,7 +10,7 @@
 #include "train/helpers.h"
 
 using namespace assay;
-using testing::TemporaryDirectory;
+using testing::Scratch;
 using testing::tiny_run;
 
 namespace {
@@ -39,7 +39,7 @@ void flip_byte(const std::string& path, int64_t offset) {
 }  // namespace
 
 TEST_CASE("what was saved is loaded: weights, moments and counters") {
-  const TemporaryDirectory dir;
+  const Scratch dir;
   Scene a;
   for (const optim::NamedState& s : a.optimizer->state())
     if (s.name.starts_with("exp_avg/")) Tensor(s.value).fill_(0.25);
@@ -59,7 +59,7 @@ TEST_CASE("what was saved is loaded: weights, moments and counters") {
 TEST_CASE("a damaged checkpoint is passed over for the previous good one") {
   for (const std::string file : {"model.safetensors", "optimizer.safetensors", "manifest.json"}) {
     INFO(file);
-    const TemporaryDirectory dir;
+    const Scratch dir;
     Scene s;
     s.save(core::real_files(), dir.path(), 1);
     s.save(core::real_files(), dir.path(), 2);
@@ -77,7 +77,7 @@ TEST_CASE("whatever call fails during a save, the old checkpoint stays intact an
   int64_t faults = 0;
   for (int error : {ENOSPC, EIO}) {
     for (int64_t n = 1;; ++n) {
-      const TemporaryDirectory dir;
+      const Scratch dir;
       Scene s;
       s.save(core::real_files(), dir.path(), 1);
       core::FailingFiles failing(n, error);
@@ -101,7 +101,7 @@ TEST_CASE("whatever call fails during a save, the old checkpoint stays intact an
 }
 
 TEST_CASE("weights of another shape, a missing tensor and a tensor too many are refused by name") {
-  const TemporaryDirectory dir;
+  const Scratch dir;
   Scene s;
   s.save(core::real_files(), dir.path(), 1);
   const std::string path = train::open_checkpoint(dir.path()).directory + "/model.safetensors";

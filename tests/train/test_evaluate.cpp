@@ -104,7 +104,7 @@ void write_by_hand(const std::string& path, const std::vector<uint16_t>& tokens)
 }  // namespace
 
 TEST_CASE("every vocabulary-space variant: bits per byte of a hand-made shard and table of bytes are the published formula's") {
-  const testing::TemporaryDirectory dir;
+  const testing::Scratch dir;
   const HandMadeTokenizer tokenizer;
   constexpr size_t kLength = 8, kWindows = 6;
   std::vector<uint16_t> tokens;  // four more than whole windows need: the tail is dropped

@@ -53,7 +53,7 @@ std::string metrics_without_time(const std::string& directory) {
 }  // namespace
 
 TEST_CASE("twenty kills -9 at random moments: the resumed run equals an undisturbed one") {
-  const testing::TemporaryDirectory dir;
+  const testing::Scratch dir;
   REQUIRE(wait_for(start(train_command(dir / "straight"))) == 0);
   const core::Stream random(static_cast<uint64_t>(getpid()), "kill");
   int kills = 0, starts = 0;

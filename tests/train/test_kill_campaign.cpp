@@ -79,7 +79,7 @@ std::string figures(const std::string& directory) {
 }  // namespace
 
 TEST_CASE("ten kills -9 of a campaign and its workers: the same verdicts and numbers as undisturbed") {
-  const testing::TemporaryDirectory dir;
+  const testing::Scratch dir;
   const std::string recipe = dir / "recipe.toml";
   core::write_file(core::real_files(), recipe, kRecipe);
   setenv("XDG_CACHE_HOME", (dir / "cache").c_str(), 1);

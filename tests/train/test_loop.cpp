@@ -11,7 +11,7 @@
 #include "train/helpers.h"
 
 using namespace assay;
-using testing::TemporaryDirectory;
+using testing::Scratch;
 using testing::tiny_run;
 
 namespace {
@@ -39,7 +39,7 @@ std::string moments(const std::string& directory) {
 TEST_CASE("training lowers the loss of both models and leaves a complete run directory") {
   for (const std::string arch : {"v8_lowrank_vv", "gpt2"}) {
     INFO(arch);
-    const TemporaryDirectory dir;
+    const Scratch dir;
     const auto config = tiny_run(arch.c_str(), {"train.val_every=20"});
     const results::Summary s = train::train_new(*config, dir / "run");
     CHECK(s.status == "done");
@@ -59,7 +59,7 @@ TEST_CASE("training lowers the loss of both models and leaves a complete run dir
 }
 
 TEST_CASE("the same configuration gives the same bits, another seed does not") {
-  const TemporaryDirectory dir;
+  const Scratch dir;
   for (const char* name : {"a", "b"}) train::train_new(*tiny_run("v8_lowrank_vv"), dir / name);
   train::train_new(*tiny_run("v8_lowrank_vv", {"train.seed=7"}), dir / "c");
   CHECK(rows(dir / "a") == rows(dir / "b"));
@@ -68,7 +68,7 @@ TEST_CASE("the same configuration gives the same bits, another seed does not") {
 }
 
 TEST_CASE("accumulation over micro-batches equals one large batch, to rounding") {
-  const TemporaryDirectory dir;
+  const Scratch dir;
   const auto whole = tiny_run("gpt2", {"train.batch=4", "train.steps=5"});
   const auto parts = tiny_run("gpt2", {"train.batch=2", "train.accumulation=2", "train.steps=5"});
   const double a = *train::train_new(*whole, dir / "whole").val_loss, b = *train::train_new(*parts, dir / "parts").val_loss;
@@ -76,7 +76,7 @@ TEST_CASE("accumulation over micro-batches equals one large batch, to rounding")
 }
 
 TEST_CASE("a run that stops at a limit and goes on with a later one equals a run that never stopped") {
-  const TemporaryDirectory dir;
+  const Scratch dir;
   const std::initializer_list<const char*> options{"optim.schedule=constant", "train.checkpoint_every=7", "train.val_every=5"};
   train::train_new(*tiny_run("v8_lowrank_vv", options), dir / "straight");
   auto first = tiny_run("v8_lowrank_vv", options);
@@ -89,7 +89,7 @@ TEST_CASE("a run that stops at a limit and goes on with a later one equals a run
 }
 
 TEST_CASE("statistics of past updates and dropout's masks go on where a stopped run was, in every mode of dropout") {
-  const TemporaryDirectory dir;
+  const Scratch dir;
   std::string different;  // masks matter: another mode ends with other weights
   for (const std::string mode : {"branch", "state", "path"}) {
     INFO(mode);
@@ -109,7 +109,7 @@ TEST_CASE("statistics of past updates and dropout's masks go on where a stopped 
 }
 
 TEST_CASE("a resumed run goes on with its data; loader.reset_on_resume starts them again, and stays so") {
-  const TemporaryDirectory dir;
+  const Scratch dir;
   const auto trained = [&](const char* name, std::vector<std::string> how) {
     train::train_new(
         *tiny_run("v8_lowrank_vv", {"optim.schedule=constant", "train.steps=4", "train.log_every=1", "train.checkpoint_every=2"}),
@@ -133,7 +133,7 @@ TEST_CASE("a resumed run goes on with its data; loader.reset_on_resume starts th
 }
 
 TEST_CASE("a rate given to a resumed run holds from there on; lr.base_from_checkpoint keeps the old one") {
-  const TemporaryDirectory dir;
+  const Scratch dir;
   const auto rate_after = [&](const char* name, std::vector<std::string> how) {
     train::train_new(*tiny_run("v8_lowrank_vv", {"optim.schedule=constant", "optim.warmup_steps=0", "train.steps=2", "train.log_every=1"}),
                      dir / name);
@@ -153,7 +153,7 @@ TEST_CASE("a rate given to a resumed run holds from there on; lr.base_from_check
 }
 
 TEST_CASE("a signal finishes the update, saves and says how to go on; the resumed run equals an undisturbed one") {
-  const TemporaryDirectory dir;
+  const Scratch dir;
   const auto plain = tiny_run("gpt2", {"train.steps=300"});
   CHECK_NOTHROW(train::train_new(*plain, dir / "straight"));
   const pid_t child = fork();
@@ -181,7 +181,7 @@ TEST_CASE("a signal finishes the update, saves and says how to go on; the resume
 }
 
 TEST_CASE("a run that is to keep no checkpoint has them while it lasts and none once it is done") {
-  const TemporaryDirectory dir;
+  const Scratch dir;
   const auto with = tiny_run("gpt2", {"train.steps=9", "optim.schedule=constant"});
   const auto without =
       tiny_run("gpt2", {"train.steps=9", "optim.schedule=constant", "train.checkpoint_every=3", "train.keep_checkpoints=0"});
@@ -201,7 +201,7 @@ TEST_CASE("a run that is to keep no checkpoint has them while it lasts and none 
 }
 
 TEST_CASE("a wall-clock limited run replays its recorded multipliers and its decision to stop") {
-  const TemporaryDirectory dir;
+  const Scratch dir;
   const auto config =
       tiny_run("v8_lowrank_vv", {"train.steps=0", "train.seconds=0.5", "train.checkpoint_every=3", "train.keep_checkpoints=1000"});
   const results::Summary s = train::train_new(*config, dir / "run");
@@ -218,7 +218,7 @@ TEST_CASE("a wall-clock limited run replays its recorded multipliers and its dec
 }
 
 TEST_CASE("a loss that stops being finite ends the run with the culprit named; weights and counters stay those before") {
-  const TemporaryDirectory dir;
+  const Scratch dir;
   const auto config = tiny_run("gpt2", {"optim.lr=1e30", "optim.clip=0", "optim.schedule=constant", "train.checkpoint_every=1"});
   try {
     train::train_new(*config, dir / "run");
@@ -259,7 +259,7 @@ TEST_CASE("a NaN in one weight stops the update before weights, moments or count
 }
 
 TEST_CASE("contradictions are refused before anything is created") {
-  const TemporaryDirectory dir;
+  const Scratch dir;
   const auto refused = [&](const char* arch, std::initializer_list<const char*> options, const char* words) {
     const auto config = tiny_run(arch, options);
     INFO(std::string(words));
@@ -275,7 +275,7 @@ TEST_CASE("contradictions are refused before anything is created") {
 }
 
 TEST_CASE("a used directory, a second process and an option that cannot change are refused") {
-  const TemporaryDirectory dir;
+  const Scratch dir;
   train::train_new(*tiny_run("v8_lowrank_vv", {"train.steps=2"}), dir / "run");
   CHECK_THROWS_WITH_AS(train::train_new(*tiny_run("v8_lowrank_vv"), dir / "run"), doctest::Contains("--resume"), core::ConfigError);
   CHECK_THROWS_WITH_AS(train::resume(dir / "run", {"optim.beta1=0.5"}), doctest::Contains("cannot change"), core::ConfigError);

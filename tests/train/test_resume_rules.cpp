@@ -8,7 +8,7 @@
 #include "train/helpers.h"
 
 using namespace assay;
-using testing::TemporaryDirectory;
+using testing::Scratch;
 
 namespace {
 
@@ -51,7 +51,7 @@ TEST_CASE("a run goes on bit for bit from a checkpoint with every rule, statisti
     INFO(arch << " " << options.front());
     const auto config = configured(arch, options);
     const train::Machine machine = train::prepare_machine(config->train);
-    const TemporaryDirectory dir;
+    const Scratch dir;
     Training whole(*config, machine), half(*config, machine), resumed(*config, machine);
     whole.run(*config, 0, 12);
     half.run(*config, 0, 5);
@@ -70,7 +70,7 @@ TEST_CASE("a run goes on bit for bit from a checkpoint with every rule, statisti
 TEST_CASE("a checkpoint of another rule is refused") {
   const auto adam = configured("gpt2", {}), sgd = configured("gpt2", {"optim.name=sgd", "optim.momentum=0.9"});
   const train::Machine machine = train::prepare_machine(adam->train);
-  const TemporaryDirectory dir;
+  const Scratch dir;
   Training a(*adam, machine), b(*sgd, machine);
   train::save_checkpoint(core::real_files(), dir.path(), *adam, a.built, *a.optimizer, {});
   CHECK_THROWS_AS(train::load_checkpoint(train::open_checkpoint(dir.path()), b.built, b.optimizer.get()), core::DataError);
