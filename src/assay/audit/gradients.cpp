@@ -13,6 +13,7 @@ namespace {
 
 constexpr double kStep = 1e-6;       // of every entry, times a normal number
 constexpr double kTolerance = 1e-6;  // of the gradient's length, which is what a derivative along a normal direction is about
+constexpr double kOwnError = 1e-5;   // of the same length: the most that a difference may be excused by
 constexpr uint64_t kTries = 3;       // a step may cross the edge of a piecewise function; a wrong derivative is wrong in every direction
 
 // The training loss of one batch as a function of the parameters, in float64, with its gradient by the model's own backward pass.
@@ -36,7 +37,8 @@ class Slope {
   const std::vector<tensor::Params::Entry>& entries() const { return b_.params->entries(); }
 
   // What the backward pass says of a random direction, less what the loss does along it, beyond what a difference of twice the length says
-  // of the difference's own error (curvature and rounding). `only` (null: all): the parameter that moves.
+  // of the difference's own error (curvature and rounding), of which at most kOwnError of the gradient's length is believed: a direction across
+  // a jump proves nothing. HUGE_VAL where the loss is not finite on the way. `only` (null: all): the parameter that moves.
   double error(uint64_t number, const tensor::Params::Entry* only) const {
     const at::NoGradGuard no_grad;
     const Tensor direction = b_.params->like_values(), start = b_.params->values().clone();
@@ -48,7 +50,9 @@ class Slope {
     };
     const double slope = (at(kStep) - at(-kStep)) / (2 * kStep), wider = (at(2 * kStep) - at(-2 * kStep)) / (4 * kStep);
     b_.params->values().copy_(start);
-    return std::max(0.0, std::abs(at::dot(b_.params->grads(), direction).item().toDouble() - slope) - 2 * std::abs(wider - slope));
+    const double off = std::abs(at::dot(b_.params->grads(), direction).item().toDouble() - slope);
+    if (!std::isfinite(off) || !std::isfinite(wider)) return HUGE_VAL;
+    return std::max(0.0, off - std::min(2 * std::abs(wider - slope), kOwnError * length()));
   }
 
  private:
@@ -80,7 +84,9 @@ double error_of(const Slope& slope, const tensor::Params::Entry* only) {
 }  // namespace
 
 void check_gradients(const Subject& s, CheckResult& r) {
-  r.note = "along random directions the gradient is the central difference of the training loss, in float64, to 1e-6 of its length";
+  r.note = "along random directions the gradient is the central difference of the training loss, in float64, to 1e-6 of its length and the "
+           "difference's own "
+           "measured error, at most 1e-5";
   if (s.arch().straight_through) {
     r.skipped = true;
     r.note = "the model's gradients are not meant to be derivatives of its values";

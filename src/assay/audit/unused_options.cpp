@@ -67,49 +67,68 @@ Ground ground_of(const Subject& s, std::string& note) {
   return {configured.options, s.vocab()};
 }
 
-// Everything that an option of the model could change: parameters with their initial values, logits and loss in both modes, the positions
-// that count, the gradient, how the optimizer is to treat each parameter, what the model itself does around the updates of a short run - or
-// the error that the options lead to.
+// Everything that an option of the model could change. At once: parameters with their initial values, logits and loss in both modes, the positions that
+// count, the gradient, how the optimizer is to treat each parameter - or the error that the options lead to. Over a short run: what the model itself
+// does around updates. The run costs many times the rest and is looked at only where the rest is alike.
 class Behaviour {
  public:
   Behaviour(const Subject& s, int64_t vocab) : s_(s), vocab_(vocab) {}
 
-  const std::string& of(const Value& options) {
-    std::string& known = known_[core::to_json(options)];
-    if (known.empty()) known = seen(options);
-    return known;
+  bool differs(const Value& a, const Value& b) {
+    return known(at_once_, a, &Behaviour::at_once) != known(at_once_, b, &Behaviour::at_once) ||
+           known(over_updates_, a, &Behaviour::over_updates) != known(over_updates_, b, &Behaviour::over_updates);
   }
 
  private:
-  std::string seen(const Value& options) const {
+  using Known = std::map<std::string, std::string>;  // options as JSON -> hash
+
+  const std::string& known(Known& all, const Value& options, std::string (Behaviour::*look)(const Value&) const) {
+    std::string& result = all[core::to_json(options)];
+    if (!result.empty()) return result;
     try {
-      arch::BuildOptions build;
-      build.seed = s_.seed();
-      const arch::Built b = arch::build(s_.arch(), options, {vocab_, kLength}, build);
-      std::string all;
-      for (const auto& e : b.params->entries())
-        all += e.name + " " + bytes_of(e.value) + std::to_string(e.treatment.lr_scale) + " " + std::to_string(e.treatment.decay_scale);
-      perturb(b, s_.seed(), "audit/options");
-      const Tensor ids = s_.ids(2, kLength + 1, 61).remainder(vocab_).to(at::kCPU);
-      const train::Batch batch{ids.narrow(1, 0, kLength).contiguous(), ids.narrow(1, 1, kLength).contiguous()};
-      {
-        const at::NoGradGuard no_grad;
-        const Tensor logits = b.model->forward(batch.ids_BT);
-        all += bytes_of(logits) + bytes_of(b.model->loss(logits, batch.targets_BT));
-      }
-      const auto [first, end] = b.model->scored(kLength);
-      all += std::to_string(first) + " " + std::to_string(end);
-      all += std::to_string(train::accumulate_gradients(b, {&batch, 1}, s_.training_pass(0))) + bytes_of(b.params->grads());
-      for (const auto& e : b.params->entries())
-        all += std::to_string(e.treatment.lr_scale) + " " + std::to_string(e.treatment.decay_scale) + (e.treatment.trained ? " 1 " : " 0 ");
-      return core::hash128_hex(all + around_updates(b, batch));
+      result = core::hash128_hex((this->*look)(options));
     } catch (const std::exception& e) {  // a refusal is an effect
-      return std::string("refused: ") + tensor::to_error(e).what();
+      result = std::string("refused: ") + tensor::to_error(e).what();
     }
+    return result;
+  }
+
+  arch::Built build(const Value& options) const {
+    arch::BuildOptions build;
+    build.seed = s_.seed();
+    return arch::build(s_.arch(), options, {vocab_, kLength}, build);
+  }
+
+  train::Batch batch() const {
+    const Tensor ids = s_.ids(2, kLength + 1, 61).remainder(vocab_).to(at::kCPU);
+    return {ids.narrow(1, 0, kLength).contiguous(), ids.narrow(1, 1, kLength).contiguous()};
+  }
+
+  std::string at_once(const Value& options) const {
+    const arch::Built b = build(options);
+    std::string all;
+    for (const auto& e : b.params->entries())
+      all += e.name + " " + bytes_of(e.value) + std::to_string(e.treatment.lr_scale) + " " + std::to_string(e.treatment.decay_scale);
+    perturb(b, s_.seed(), "audit/options");
+    const train::Batch batch = this->batch();
+    {
+      const at::NoGradGuard no_grad;
+      const Tensor logits = b.model->forward(batch.ids_BT);
+      all += bytes_of(logits) + bytes_of(b.model->loss(logits, batch.targets_BT));
+    }
+    const auto [first, end] = b.model->scored(kLength);
+    all += std::to_string(first) + " " + std::to_string(end);
+    all += std::to_string(train::accumulate_gradients(b, {&batch, 1}, s_.training_pass(0))) + bytes_of(b.params->grads());
+    for (const auto& e : b.params->entries())
+      all += std::to_string(e.treatment.lr_scale) + " " + std::to_string(e.treatment.decay_scale) + (e.treatment.trained ? " 1 " : " 0 ");
+    return all;
   }
 
   // Weights and statistics after updates in which a random change stands for the optimizer's.
-  std::string around_updates(const arch::Built& b, const train::Batch& batch) const {
+  std::string over_updates(const Value& options) const {
+    const arch::Built b = build(options);
+    perturb(b, s_.seed(), "audit/options");
+    const train::Batch batch = this->batch();
     for (int64_t n = 0; n < kUpdates; ++n) {
       {
         const at::NoGradGuard no_grad;
@@ -128,7 +147,7 @@ class Behaviour {
 
   const Subject& s_;
   int64_t vocab_;
-  std::map<std::string, std::string> known_;
+  Known at_once_, over_updates_;
 };
 
 // Other values of an option, near the one that it has.
@@ -205,10 +224,8 @@ Companions companions(const std::vector<Field>& fields, const Field& f) {
 }
 
 bool has_effect(Behaviour& behaviour, const Value& options, const Field& f) {
-  const std::string before = behaviour.of(options);
-  for (const Value& v : alternatives(f, options.at(f.name)))
-    if (behaviour.of(with(options, f.name, v)) != before) return true;
-  return false;
+  const std::vector<Value> others = alternatives(f, options.at(f.name));
+  return std::any_of(others.begin(), others.end(), [&](const Value& v) { return behaviour.differs(options, with(options, f.name, v)); });
 }
 
 bool has_effect_beside(Behaviour& behaviour, const Value& options, const Field& f, const std::vector<const Field*>& others) {
