@@ -1,10 +1,10 @@
 #pragma once
-#include <stdlib.h>
-
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
+
+#include "core/scratch.h"
 
 namespace assay::lab_tests {
 
@@ -15,17 +15,12 @@ namespace assay::lab_tests {
 class StandIn {
  public:
   StandIn() {
-    char name[] = "/tmp/assay-lab-XXXXXX";
-    path = mkdtemp(name);
     write("program", script());
     std::filesystem::permissions(program(), std::filesystem::perms::owner_all);
   }
-  ~StandIn() { std::filesystem::remove_all(path); }
-  StandIn(const StandIn&) = delete;
-  StandIn& operator=(const StandIn&) = delete;
 
-  std::string program() const { return path + "/program"; }
-  std::string at(const std::string& name) const { return path + "/" + name; }
+  std::string program() const { return directory_ / "program"; }
+  std::string at(const std::string& name) const { return directory_ / name; }
   std::string write(const std::string& name, const std::string& text) const {
     std::ofstream(at(name), std::ios::binary) << text;
     return at(name);
@@ -44,12 +39,14 @@ class StandIn {
     return n;
   }
 
-  std::string path;
+  const std::string& path() const { return directory_.path(); }
 
  private:
+  test::Scratch directory_;
+
   std::string script() const {
     return R"sh(#!/bin/sh
-here=)sh" + path +
+here=)sh" + path() +
            R"sh(
 echo "$* device=${CUDA_VISIBLE_DEVICES-all}" >> "$here/starts"
 env > "$here/environment"
@@ -84,11 +81,12 @@ if [ -n "$dry" ]; then
   [ $mode = poor ] && { echo "[train] train.tokens=$tokens does not pay for one update of 4096 tokens" >&2; exit 2; }
   [ $mode = odd ] && { echo "[options] fake.mode is 'odd'; wanted another" >&2; exit 2; }
   [ $mode = even ] && [ $((width % 2)) = 1 ] && { echo "[options] fake.width is odd" >&2; exit 2; }
-  [ -n "$task" ] && config="{\"data\": {\"path\": \"$task\"}, \"train\": {\"seq_len\": 8}, \"model\": {\"loss_first\": 4, \"loss_last\": -1}}"
+  scored="[0, 8]"
+  [ -n "$task" ] && scored="[4, 5]" && config="{\"data\": {\"path\": \"$task\"}, \"train\": {\"seq_len\": 8}}"
   parameters=7
   [ -n "$width" ] && parameters=$((width * width * 10 + 7))
   echo "{\"product_backend\": \"onednn\", \"vocab_size\": 100, \"parameters\": $parameters, \"training_flops_per_token\": $flops,
-    \"tokens_per_step\": 10, \"total_steps\": $((tokens / 10)), \"measures\": [\"val_loss\", \"train_loss\", \"accuracy\"], \"config\": $config}"
+    \"tokens_per_step\": 10, \"total_steps\": $((tokens / 10)), \"measures\": [\"val_loss\", \"train_loss\", \"accuracy\"], \"scored\": $scored, \"config\": $config}"
   exit 0
 fi
 mkdir -p "$out"

@@ -5,6 +5,7 @@
 #include "assay/data/images.h"
 #include "assay/data/manifest.h"
 #include "assay/data/path.h"
+#include "assay/data/source_kind.h"
 
 namespace assay::cli::data_command {
 namespace {
@@ -119,22 +120,23 @@ Value about_images(const std::string& path) {
 
 Value about(const std::string& path, const std::string& tokenizer_name) {
   Value out = Value::object();
-  const bool has_tokens = !data::is_embedded(path) && !path.ends_with(".model") && !data::is_cifar10(path);
+  const data::SourceKind kind = data::source_kind(path);
+  const bool model = path.ends_with(".model"), has_tokens = !model && (kind == data::SourceKind::shards || kind == data::SourceKind::text);
   if (tokenizer_name != "auto" && !has_tokens)
     throw core::ConfigError("data", "--tokenizer: wanted with shards or a text, found with " + path);
-  if (data::is_embedded(path)) {
-    out["kind"] = "corpus";
-    for (const data::EmbeddedCorpus& c : data::embedded_corpora()) {
-      if (path == c.name) out["name"] = c.name, out["summary"] = c.summary;
-    }
-  } else if (data::is_cifar10(path)) {
-    out = about_images(path);
-  } else if (path.ends_with(".model")) {
+  if (model) {
     const Value tokenizer = describe(*data::sentencepiece_tokenizer(path));
     out["kind"] = "tokenizer";
     out["path"] = path;
     for (const auto& [key, value] : tokenizer.as_object()) out[key] = value;
-  } else if (data::is_text_file(path)) {
+  } else if (kind == data::SourceKind::embedded) {
+    out["kind"] = "corpus";
+    for (const data::EmbeddedCorpus& c : data::embedded_corpora()) {
+      if (path == c.name) out["name"] = c.name, out["summary"] = c.summary;
+    }
+  } else if (kind == data::SourceKind::images) {
+    out = about_images(path);
+  } else if (kind == data::SourceKind::text) {
     out = about_text(path, tokenizer_name);
   } else {
     out = about_shards(path, shards_at(path), tokenizer_name);
@@ -186,10 +188,11 @@ void verify_shards(const std::string& path, int64_t told, Verified& verified) {
 }
 
 void verify_one(const std::string& path, int64_t vocab, Verified& verified) {
+  const data::SourceKind kind = data::source_kind(path);
   try {
     if (path.ends_with(".model")) data::sentencepiece_tokenizer(path), verified.add(path, "");
-    else if (data::is_text_file(path)) data::read_documents(path), verified.add(path, "");
-    else if (data::is_cifar10(path)) about_images(path), verified.add(path, "");
+    else if (kind == data::SourceKind::text) data::read_documents(path), verified.add(path, "");
+    else if (kind == data::SourceKind::images) about_images(path), verified.add(path, "");
     else verify_shards(path, vocab, verified);
   } catch (const core::Error& e) {
     verified.add(path, e.what());

@@ -11,23 +11,18 @@
 #include "assay/data/images.h"
 #include "assay/data/manifest.h"
 #include "assay/data/positioned_file.h"
+#include "assay/data/source_kind.h"
 #include "assay/data/tasks.h"
 
 namespace assay::data {
 namespace {
 
-enum class SourceKind { embedded, text, images, shards };
-
-SourceKind kind_of(const std::string& path) {
-  if (is_embedded(path)) return SourceKind::embedded;
-  if (is_text_file(path) && !core::directory_exists(path)) return SourceKind::text;
-  return is_cifar10(path) ? SourceKind::images : SourceKind::shards;
-}
-
 // What is neither a name nor a path is more often a misspelt name than a missing file.
 void check_exists(const std::string& path) {
   if (path.empty())
-    throw core::ConfigError("data", "path: wanted an embedded corpus, a directory or glob of shards, a .txt or .jsonl file; found nothing");
+    throw core::ConfigError(
+        "data",
+        "path: wanted an embedded corpus, a directory or glob of shards, a .txt or .jsonl file, a directory of CIFAR-10; found nothing");
   if (is_embedded(path)) return;
   const bool plain = path.find_first_of("/*?[.") == std::string::npos;
   if (!plain || is_embedded(path) || core::file_exists(path) || core::directory_exists(path)) return;
@@ -179,10 +174,13 @@ void recall_entropy(const std::string& path, Corpus& corpus) {
 
 void open_validation(const DataConfig& config, SourceKind kind, Corpus& corpus, Paths& paths) {
   if (corpus.val) return;
-  if (!config.val_path.empty() && kind_of(config.val_path) == SourceKind::embedded) {
-    throw core::ConfigError("data", "val_path: wanted files, found the embedded corpus " + config.val_path);
+  const SourceKind val = config.val_path.empty() ? SourceKind::shards : source_kind(config.val_path);
+  if (val == SourceKind::embedded || val == SourceKind::images) {
+    throw core::ConfigError("data", "val_path: wanted shards or a text, found " +
+                                        std::string(val == SourceKind::images ? "the images of " : "the embedded corpus ") +
+                                        config.val_path);
   }
-  if (!config.val_path.empty() && kind_of(config.val_path) == SourceKind::text) {
+  if (val == SourceKind::text) {
     paths.val = {config.val_path};
     check_apart(paths.train, paths.val);
     corpus.val = text_source(read_documents(config.val_path, config.split_paragraphs), corpus, config.val_path);
@@ -248,7 +246,7 @@ std::pair<std::vector<std::string>, std::vector<std::string>> split_documents(st
 
 Corpus open_corpus(const DataConfig& config) {
   check_exists(config.path);
-  const SourceKind kind = kind_of(config.path);
+  const SourceKind kind = source_kind(config.path);
   Corpus corpus;
   corpus.name = config.path;
   corpus.tokenizer = tokenizer_for(config, kind);

@@ -1,13 +1,13 @@
 #include <algorithm>
 #include <array>
 
-#include "assay/core/random.h"
 #include "assay/data/images.h"
+#include "assay/data/task_draw.h"
 
 namespace assay::data {
 namespace {
 
-constexpr uint64_t kDraws = 1024;  // of one image, at most
+constexpr uint64_t kDrawsOfImage = 1024;
 constexpr int64_t kLargestCell = 3;
 constexpr uint64_t kMislabelled = 10;  // one in so many
 constexpr std::array<std::array<const char*, kDigitLines>, kImageClasses> kDigits{{{"###", "#.#", "#.#", "#.#", "###"},
@@ -21,23 +21,12 @@ constexpr std::array<std::array<const char*, kDigitLines>, kImageClasses> kDigit
                                                                                    {"###", "#.#", "###", "#.#", "###"},
                                                                                    {"###", "#.#", "###", "..#", "###"}}};
 
-// The numbers of image n, one after the other.
-class Draw {
- public:
-  Draw(uint64_t seed, std::string_view split, uint64_t n) : stream_(seed, "task/digits/" + std::string(split)), at_(n * kDraws) {}
-  int64_t below(int64_t limit) { return static_cast<int64_t>(stream_.below(at_++, static_cast<uint64_t>(limit))); }
-
- private:
-  core::Stream stream_;
-  uint64_t at_;
-};
-
 struct Colours {
   std::array<int64_t, kPlanes> ink{}, paper{};
 };
 
 // Anything that the noise cannot carry out of range; far apart in one plane, either one the brighter.
-Colours colours(Draw& draw) {
+Colours colours(TaskDraw& draw) {
   constexpr int64_t range = kLevels - 2 * kDigitNoise;
   Colours c;
   for (size_t plane = 0; plane < c.ink.size(); ++plane) {
@@ -59,7 +48,7 @@ bool digit_cell(int64_t digit, int64_t line, int64_t column) {
 }
 
 DigitImage digit_image(uint64_t seed, std::string_view split, uint64_t n) {
-  Draw draw(seed, split, n);
+  TaskDraw draw(seed, "digits", split, n, kDrawsOfImage);
   DigitImage image;
   image.digit = draw.below(kImageClasses);
   const bool wrong = draw.below(kMislabelled) == 0;

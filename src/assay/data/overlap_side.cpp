@@ -6,6 +6,7 @@
 #include "assay/data/corpus.h"
 #include "assay/data/manifest.h"
 #include "assay/data/path.h"
+#include "assay/data/source_kind.h"
 
 namespace assay::data {
 namespace {
@@ -67,6 +68,13 @@ OverlapSide shard_side(const std::string& path, std::string_view split, const st
   return side;
 }
 
+// Images are no text that could stand in two places.
+SourceKind kind_for_overlap(const std::string& path) {
+  const SourceKind kind = source_kind(path);
+  if (kind == SourceKind::images) throw core::ConfigError("overlap", path + ": wanted shards or text, found images");
+  return kind;
+}
+
 std::vector<std::string> texts_in(const std::string& directory) {
   std::vector<std::string> found;
   for (const std::string& name : core::list_directory(directory)) {
@@ -78,19 +86,23 @@ std::vector<std::string> texts_in(const std::string& directory) {
 
 OverlapSide open_side(const std::string& path, std::string_view split, const OverlapPaths& paths) {
   if (path.empty()) throw core::ConfigError("overlap", "wanted shards, a directory, a text or an embedded corpus; found an empty name");
-  if (is_embedded(path)) return embedded_side(path, split);
+  const SourceKind kind = kind_for_overlap(path);
+  if (kind == SourceKind::embedded) return embedded_side(path, split);
+  if (kind == SourceKind::text) return text_side(path, {path}, paths.split_paragraphs);
   if (core::directory_exists(path)) {
     const std::vector<std::string> texts = texts_in(path);
     return texts.empty() ? shard_side(path, split, paths.tokenizer) : text_side(path, texts, paths.split_paragraphs);
   }
-  return is_text_file(path) ? text_side(path, {path}, paths.split_paragraphs) : shard_side(path, split, paths.tokenizer);
+  return shard_side(path, split, paths.tokenizer);
 }
 
 OverlapSides open_one(const OverlapPaths& paths) {
   const std::string& path = paths.train;
-  if (is_embedded(path)) return {embedded_side(path, "train"), embedded_side(path, "val")};
+  const SourceKind kind = kind_for_overlap(path);
+  if (kind == SourceKind::embedded) return {embedded_side(path, "train"), embedded_side(path, "val")};
   if (core::directory_exists(path)) return {shard_side(path, "train", paths.tokenizer), shard_side(path, "val", paths.tokenizer)};
-  if (!is_text_file(path)) throw core::ConfigError("overlap", "VAL: wanted, because " + path + " is no directory, text or embedded corpus");
+  if (kind != SourceKind::text)
+    throw core::ConfigError("overlap", "VAL: wanted, because " + path + " is no directory, text or embedded corpus");
   const DataConfig config;  // as a run divides the text
   const auto [train, val] = split_documents(read_documents(path, config.split_paragraphs), config.val_fraction);
   return {documents_side(path, train), documents_side(path, val)};

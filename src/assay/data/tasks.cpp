@@ -12,6 +12,7 @@
 #include "assay/core/random.h"
 #include "assay/data/images.h"
 #include "assay/data/legacy_shuffle.h"
+#include "assay/data/task_draw.h"
 
 namespace assay::data {
 namespace {
@@ -126,21 +127,9 @@ Row reverse(const Row& w, uint16_t symbol) { return after(symbol, {w.rbegin(), w
 
 // ---- drawn examples ----
 
-constexpr uint64_t kDraws = 64;  // of one example
+constexpr uint64_t kDrawsOfExample = 64;
 constexpr size_t kLongest = 16, kPairs = 8;
 constexpr uint16_t kLetters = 64;
-
-// Digit k of example n.
-class Draw {
- public:
-  Draw(uint64_t seed, std::string_view name, std::string_view split, uint64_t n)
-      : stream_(seed, "task/" + std::string(name) + "/" + std::string(split)), n_(n) {}
-  uint16_t below(uint64_t limit) { return static_cast<uint16_t>(stream_.below(n_ * kDraws + k_++, limit)); }
-
- private:
-  core::Stream stream_;
-  uint64_t n_, k_ = 0;
-};
 
 Row copied(const Row& x) {
   Row row(kLongest - x.size(), kEos);  // padding in front: the separator stands at one place
@@ -151,26 +140,26 @@ Row copied(const Row& x) {
   return padded(std::move(row), 2 * kLongest + 4);
 }
 
-Row copy_string(Draw& draw, std::string_view) {
+Row copy_string(TaskDraw& draw, std::string_view) {
   Row x;
-  for (size_t i = 0; i < kLongest; ++i) x.push_back(draw.below(kLetters));
+  for (size_t i = 0; i < kLongest; ++i) x.push_back(static_cast<uint16_t>(draw.below(kLetters)));
   return copied(x);
 }
 
 // Words of 1 to 8 in training, of 9 to 16 in validation.
-Row copy_length(Draw& draw, std::string_view split) {
-  const size_t length = draw.below(kLongest / 2) + (split == "val" ? kLongest / 2 + 1 : 1);
+Row copy_length(TaskDraw& draw, std::string_view split) {
+  const size_t length = static_cast<size_t>(draw.below(kLongest / 2)) + (split == "val" ? kLongest / 2 + 1 : 1);
   Row x;
-  for (size_t i = 0; i < length; ++i) x.push_back(draw.below(2));
+  for (size_t i = 0; i < length; ++i) x.push_back(static_cast<uint16_t>(draw.below(2)));
   return copied(x);
 }
 
 // BOS k v ... SEP k v ...: the same pairs again in another order; keys are letters 0 to 31, values 32 to 63.
-Row recall(Draw& draw, std::string_view) {
+Row recall(TaskDraw& draw, std::string_view) {
   Row keys(kLetters / 2);
   std::iota(keys.begin(), keys.end(), uint16_t{0});
   const auto shuffle = [&](Row& r, size_t first) {
-    for (size_t i = 0; i < first; ++i) std::swap(r[i], r[i + draw.below(r.size() - i)]);
+    for (size_t i = 0; i < first; ++i) std::swap(r[i], r[i + static_cast<size_t>(draw.below(static_cast<int64_t>(r.size() - i)))]);
     r.resize(first);
   };
   shuffle(keys, kPairs);
@@ -191,10 +180,16 @@ Row recall(Draw& draw, std::string_view) {
 
 struct Source {
   Task task;
-  std::function<Split()> all;                                                        // a fixed set
-  std::function<Row(Draw& draw, std::string_view split)> one;                        // or an example at a time
-  std::function<Row(uint64_t seed, std::string_view split, uint64_t n)> image = {};  // or one with a generator of its own
+  std::function<Split()> all;                                                 // a fixed set
+  std::function<Row(uint64_t seed, std::string_view split, uint64_t n)> one;  // or an example at a time
 };
+
+auto drawn(std::string_view task, Row (*example)(TaskDraw& draw, std::string_view split)) {
+  return [task, example](uint64_t seed, std::string_view split, uint64_t n) {
+    TaskDraw draw(seed, task, split, n, kDrawsOfExample);
+    return example(draw, split);
+  };
+}
 
 std::vector<Source> make_sources() {
   const double of_residues = std::log(97.0), of_bits = std::log(2.0);
@@ -253,20 +248,19 @@ std::vector<Source> make_sources() {
       {Task{"copy-string", "16 of 64 letters said again; rows of 36, answer at positions 17 to 32: chance ln 64, oracle 0", row, 101,
             answer, answer + static_cast<int64_t>(kLongest) - 1, std::log(static_cast<double>(kLetters)), 0, 1.0 / kLetters, 1},
        {},
-       copy_string},
+       drawn("copy-string", copy_string)},
       {Task{"copy-length", "bits said again with the end: 1 to 8 in training, 9 to 16 in validation; rows of 36, positions 17 to 33", row,
             101, answer, answer + static_cast<int64_t>(kLongest), bits * of_bits, 0, bits * 0.5 + (1 - bits), 1},
        {},
-       copy_length},
+       drawn("copy-length", copy_length)},
       {Task{"recall", "8 keys with values, then asked in another order; rows of 34, positions 17 to 32: the asked key is never known", 34,
             101, 17, 32, (asked + of_letters / 2), asked, (guessed + 2.0 / kLetters) / 2, (guessed + 1) / 2},
        {},
-       recall},
+       drawn("recall", recall)},
       {Task{"digits",
             "images of a digit, 3 x 16 x 16 levels and the class; rows of 769, position 767: chance ln 10, oracle 0.50 (0.91 right)",
             image_row(kDigitSide), kImageVocab, image_row(kDigitSide) - 2, image_row(kDigitSide) - 2, std::log(10.0),
             -(0.91 * std::log(0.91) + 0.09 * std::log(0.01)), 0.1, 0.91},
-       {},
        {},
        [](uint64_t seed, std::string_view split, uint64_t n) { return digit_image(seed, split, n).row; }},
   };
@@ -325,11 +319,8 @@ std::vector<uint16_t> task_tokens(const Task& task, uint64_t seed, std::string_v
     if (s.all) {
       const std::vector<Row>& all = examples_of(s, split);
       row = all[i % all.size()];
-    } else if (s.image) {
-      row = s.image(seed, split, i);
     } else {
-      Draw draw(seed, task.name, split, i);
-      row = s.one(draw, split);
+      row = s.one(seed, split, i);
     }
     out.insert(out.end(), row.begin(), row.end());
   }

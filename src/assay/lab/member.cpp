@@ -5,13 +5,13 @@
 
 #include "assay/core/error.h"
 #include "assay/core/file.h"
+#include "assay/results/run_directory.h"
 
 namespace assay::lab {
 namespace {
 
 using core::Value;
 
-constexpr uint64_t kConfigLimit = uint64_t{1} << 20;
 constexpr size_t kLogTail = 16 << 10;
 
 void add_options(Words& words, const Arm& arm, const Pinned& pinned) {
@@ -156,7 +156,7 @@ void require_same_settings(const Member& m, const results::Summary& summary, con
                                             std::to_string(m.seed) + "; move it away");
   const std::string path = m.directory + "/config.toml";
   if (!core::file_exists(path)) return;
-  const Value config = core::parse_toml(core::read_file(path, kConfigLimit), path);
+  const Value config = core::parse_toml(core::read_file(path, results::kConfigLimit), path);
   Value settings = settings_of(*m.arm, pinned);
   settings.erase("train.product");  // a word of the machine, which the summary has
   for (const auto& [option, value] : settings.as_object()) require_option(m, config, option, value);

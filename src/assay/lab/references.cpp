@@ -45,13 +45,11 @@ std::optional<data::Task> task_of(const Recipe& recipe, const Pinned& pinned) {
   std::optional<data::Task> all;
   for (const Arm& arm : recipe.arms) {
     const Value plan = said(pinned.arms, arm.name);
-    const auto is = [&](const char* option, int64_t wanted) { return configured(plan, option) == Value(wanted); };
     const Value path = configured(plan, "data.path");
     const std::optional<data::Task> task = path.is_string() ? data::find_task(path.as_string()) : std::nullopt;
-    if (!task || (all && all->name != task->name) || !is("train.seq_len", task->row)) return std::nullopt;
-    const bool of_images = configured(plan, "model.image_side").is_int();  // counts the answer by itself, without an option
-    if (!of_images && !is("model.loss_first", task->first)) return std::nullopt;
-    if (!of_images && !is("model.loss_last", task->last) && !(task->first == task->last && is("model.loss_last", -1))) return std::nullopt;
+    if (!task || (all && all->name != task->name) || configured(plan, "train.seq_len") != Value(task->row)) return std::nullopt;
+    const Value* scored = plan.is_object() ? plan.find("scored") : nullptr;
+    if (!scored || *scored != Value(Value::Array{task->first, task->last + 1})) return std::nullopt;
     all = task;
   }
   return all;
