@@ -7,6 +7,7 @@
 #include "assay/core/log.h"
 #include "assay/train/loop.h"
 #include "assay/train/ngram_run.h"
+#include "assay/train/resume_options.h"
 
 namespace assay::cli {
 namespace {
@@ -67,7 +68,7 @@ int run_train(const std::vector<std::string>& args) {
     s = train::resume(resumed, overrides);
   } else {
     for (const std::string& a : options.assignments)
-      if (a.starts_with("loader.reset_on_resume") || a.starts_with("lr.base_from_checkpoint"))
+      if (train::is_resume_switch(std::string_view(a).substr(0, a.find('='))))
         throw core::ConfigError("train", "'" + a + "' says how a run goes on: give it together with --resume DIR");
     const auto config = options.resolve(line, true);
     const bool ngram = config->architecture == &train::ngram_info();

@@ -18,6 +18,7 @@
 #include "assay/train/evaluate.h"
 #include "assay/train/memory.h"
 #include "assay/train/rate_log.h"
+#include "assay/train/resume_options.h"
 #include "assay/train/signals.h"
 #include "assay/train/static_step.h"
 
@@ -25,13 +26,6 @@ namespace assay::train {
 namespace {
 
 using core::Value;
-
-// How a resumed run goes on where not as it would have without the stop.
-struct Continuation {
-  bool from_first_batch = false;    // data and clock begin anew, as the published trainer's did
-  std::optional<double> base_rate;  // from here on, in place of the one before
-  bool changes_results() const { return from_first_batch || base_rate; }
-};
 
 // Everything that a run holds while it runs.
 class Run {
@@ -127,6 +121,8 @@ Value Run::plan() const {
   v["precision"] = config_.train.precision;
   v["threads"] = machine_.threads;
   v["product_backend"] = machine_.product;
+  const auto [first, end] = built_.model->scored(config_.train.seq_len);
+  v["scored"] = Value::Array{first, end};  // positions [first, end) that the loss counts
   v["measures"] = Value::Array{"val_loss", "train_loss", "accuracy"};
   if (corpus_.tokenizer) v["measures"].push_back("val_bits_per_byte");
   v["fingerprint"] = counters_.fingerprint;
@@ -437,45 +433,6 @@ results::Summary run_in(Run& run, const std::string& directory) {
     core::log_to_file("");
     throw;
   }
-}
-
-bool is_limit(std::string_view option) {
-  return option == "train.steps" || option == "train.tokens" || option == "train.seconds" || option == "train.checkpoint_every" ||
-         option == "train.keep_checkpoints";
-}
-
-// The published trainer's habits at a resumption, as switches; what they change is written down as a row of metrics.jsonl.
-constexpr std::string_view kFirstBatch = "loader.reset_on_resume", kOldRate = "lr.base_from_checkpoint";
-
-bool read_switch(const std::string& name, const std::string& value) {
-  if (value != "true" && value != "false") throw core::ConfigError("train", name + " is true or false, not '" + value + "'");
-  return value == "true";
-}
-
-// Sets the limits of `config` and returns the rest.
-Continuation read_overrides(RunConfig& config, const std::vector<std::string>& overrides) {
-  Continuation how;
-  bool old_rate = false;
-  for (const std::string& o : overrides) {
-    const std::string name = o.substr(0, o.find('=')), value = name.size() < o.size() ? o.substr(name.size() + 1) : "";
-    if (name == kFirstBatch) how.from_first_batch = read_switch(name, value);
-    else if (name == kOldRate) old_rate = read_switch(name, value);
-    else if (is_limit(name)) config.settings.set_assignment(o, core::Source::command_line);
-    else if (name == "optim.lr") {
-      const double recorded = config.optim.lr;
-      config.settings.set_assignment(o, core::Source::command_line);
-      how.base_rate = std::exchange(config.optim.lr, recorded);
-    } else {
-      throw core::ConfigError("train", "'" + o +
-                                           "' cannot change in a resumed run; only train.steps, train.tokens, train.seconds, "
-                                           "train.checkpoint_every, train.keep_checkpoints and optim.lr can");
-    }
-  }
-  if (old_rate && how.base_rate) {
-    core::warn("optim.lr is ignored: with " + std::string(kOldRate) + "=true the rate that the run had before goes on");
-    how.base_rate.reset();
-  }
-  return how;
 }
 
 }  // namespace
