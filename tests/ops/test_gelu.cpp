@@ -1,6 +1,12 @@
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/gelu.h>
+#include <ATen/ops/ones_like.h>
 #include <doctest/doctest.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <algorithm>
+#include <vector>
 
 #include "assay/ops/gelu/gelu.h"
 #include "ops/op_case.h"
@@ -30,11 +36,16 @@ TEST_CASE("tanh_gelu agrees with ATen's, values and gradients") {
 }
 
 TEST_CASE("tanh_gelu far from zero is u or 0, without a NaN") {
-  const at::NoGradGuard no_grad;
-  const Tensor u = at::empty({4}, at::TensorOptions().dtype(at::kFloat));
-  const float values[] = {-3e4F, -30, 30, 3e4F};
-  std::copy_n(values, 4, u.data_ptr<float>());
-  const Tensor y = ops::tanh_gelu(u);
-  const float want[] = {0, 0, 30, 3e4F};
-  for (int i = 0; i < 4; ++i) CHECK(y.data_ptr<float>()[i] == want[i]);
+  const std::vector<float> values = {-1e15F, -3e4F, -30, 30, 3e4F, 1e15F}, want = {0, 0, 0, 30, 3e4F, 1e15F}, slopes = {0, 0, 0, 1, 1, 1};
+  const int64_t n = static_cast<int64_t>(values.size());
+  const Tensor u = at::empty({n}, at::TensorOptions().dtype(at::kFloat));
+  std::copy(values.begin(), values.end(), u.data_ptr<float>());
+  const at::AutoGradMode grad(true);
+  const Tensor leaf = u.detach().requires_grad_(true), y = ops::tanh_gelu(leaf);
+  torch::autograd::backward({y}, {at::ones_like(u)});
+  for (int64_t i = 0; i < n; ++i) {
+    INFO(values[static_cast<size_t>(i)]);
+    CHECK(y.data_ptr<float>()[i] == want[static_cast<size_t>(i)]);
+    CHECK(leaf.grad().data_ptr<float>()[i] == slopes[static_cast<size_t>(i)]);
+  }
 }

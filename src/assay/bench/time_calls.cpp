@@ -32,7 +32,7 @@ Timing time_calls(const at::Device& device, const std::function<void()>& call) {
 
 double copy_rate(const at::Device& device) {
   const int64_t million = 1 << 20;
-  const Tensor from = at::randn({(device.is_cuda() ? 256 : 16) * million}, at::TensorOptions().device(device)), to = at::empty_like(from);
+  const Tensor from = at::randn({(device.is_cuda() ? 256 : 64) * million}, at::TensorOptions().device(device)), to = at::empty_like(from);
   const Timing copy = time_calls(device, [&] { to.copy_(from); });
   return 8.0 * static_cast<double>(from.numel()) / copy.median_ms / 1e6;
 }

@@ -13,6 +13,7 @@
 #include <cmath>
 
 #include "assay/ops/causal_attention/causal_attention.h"
+#include "assay/tensor/first_order.h"
 
 namespace assay::layers {
 namespace {
@@ -86,7 +87,7 @@ struct Separate : torch::autograd::Function<Separate> {
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& g) {
     const variable_list s = ctx->get_saved_variables();
-    const at::NoGradGuard once;
+    const tensor::FirstOrderOnly once("causal_attention", g, s);
     const auto [dq, dk, dv] =
         flash_backward(readable(g[0]), s[0], s[1], s[2], {s[3], s[4], s[5], s[6]}, saved_scale(ctx->saved_data["scale"]));
     return {dq, dk, dv, Tensor()};
@@ -111,7 +112,7 @@ struct Packed : torch::autograd::Function<Packed> {
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& g) {
     const variable_list s = ctx->get_saved_variables();
-    const at::NoGradGuard once;
+    const tensor::FirstOrderOnly once("causal_attention", g, s);
     const int64_t heads = ctx->saved_data["heads"].toInt();
     const auto [q, k, v] = split(s[0], heads);
     const Tensor up = g[0].contiguous().view({q.size(0), q.size(2), heads, q.size(3)}).transpose(1, 2);

@@ -3,7 +3,6 @@
 #include <ATen/ops/gather.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/scatter_add.h>
-#include <ATen/ops/where.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "assay/core/error.h"
@@ -17,24 +16,12 @@ void check(int64_t k, double tau) {
   if (!(tau > 0)) throw core::ConfigError("shift_max", "temperature tau=" + std::to_string(tau) + "; wanted more than 0");
 }
 
-struct Forward {
-  Tensor p, h;  // the distribution; h = 1 / (1 + |u|/k)
-};
-
-Forward evaluate(const Tensor& z, int64_t k, double tau) {
-  const Tensor u = (z - z.mean(-1, true)) / tau, r = u.abs() / static_cast<double>(k) + 1, h = r.reciprocal();
-  const Tensor base = at::where(u >= 0, r, h);
-  Tensor w = base;
-  for (int64_t i = 1; i < k; ++i) w = w * base;
-  return {w / w.sum(-1, true), h};
-}
-
 // a - mean(a): the mean was taken off on the way in.
 Tensor centred(const Tensor& a) { return a - a.mean(-1, true); }
 
 struct ShiftMaxNll : torch::autograd::Function<ShiftMaxNll> {
   static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& z, const Tensor& targets, int64_t k, double tau) {
-    const Forward f = evaluate(z, k, tau);
+    const ops::ShiftMaxParts f = ops::shift_max_parts(z, k, tau);
     ctx->save_for_backward({f.p, f.h, targets});
     ctx->saved_data["tau"] = tau;
     return at::gather(f.p, -1, targets.unsqueeze(-1)).squeeze(-1).log().neg();

@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "assay/ops/row_limits.h"
+
 namespace assay::ops {
 
-inline constexpr int kWarp = 32, kLanePart = 4, kWidestRow = 2048;
+inline constexpr int kWarp = 32, kLanePart = 4;
 
 __device__ inline float wide(float x) { return x; }
 __device__ inline double wide(double x) { return x; }

@@ -11,6 +11,7 @@
 
 #include "assay/core/error.h"
 #include "assay/core/options.h"
+#include "assay/tensor/first_order.h"
 #include "assay/tensor/simd.h"
 #include "assay/tensor/tiles.h"
 
@@ -47,7 +48,7 @@ Tensor bf16_product(const Tensor& a, const Tensor& b) {
 // x w^T + bias on the CPU: the bias joins while the library writes the product.
 Tensor affine_on_cpu(const Tensor& x, const Tensor& w, const Tensor& bias, Precision p) {
   if (x.scalar_type() != at::kFloat || p == Precision::bf16) return raw_product(x, w.t(), p).add_(bias);
-  return by_onednn(false) ? onednn_product(x, w.t(), bias) : at::addmm(bias, x, w.t());
+  return by_onednn(!x.is_contiguous()) ? onednn_product(x, w.t(), bias) : at::addmm(bias, x, w.t());
 }
 
 double seconds_of(const std::function<Tensor()>& f) {
@@ -101,35 +102,38 @@ struct Product : torch::autograd::Function<Product> {
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx, torch::autograd::variable_list g) {
     const auto saved = ctx->get_saved_variables();
     const auto p = static_cast<Precision>(ctx->saved_data["precision"].toInt());
-    const at::NoGradGuard once;
+    const FirstOrderOnly once("product", g, saved);
     return {ctx->needs_input_grad(0) ? raw_product(g[0], saved[1].t(), p) : Tensor(),
             ctx->needs_input_grad(1) ? matrix_gradient(saved[0], g[0], saved_type(ctx), p) : Tensor(), Tensor()};
   }
 };
 
-// y = x w^T + b for rows x [N, in], w [out, in], b [out]: one node, so that the bias joins its product and each gradient comes in its
-// tensor's own layout.
+// y = x w^T + b for rows x [N, in], w [out, in], b [out] or none: one node, so that the bias joins its product and each gradient comes in its
+// tensor's own layout, in which it can be handed over instead of being added element by element.
 struct Affine : torch::autograd::Function<Affine> {
-  static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& x, const Tensor& w, const Tensor& bias, int64_t precision) {
+  static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& x, const Tensor& w, const std::optional<Tensor>& bias,
+                        int64_t precision) {
     const at::AutoDispatchBelowADInplaceOrView below;
     const auto p = static_cast<Precision>(precision);
     const Tensor matrix = rounded(w, p);
     ctx->save_for_backward({x, matrix});
     ctx->saved_data["precision"] = precision;
     ctx->saved_data["matrix"] = static_cast<int64_t>(w.scalar_type());
-    if (x.is_cuda() && x.scalar_type() == at::kBFloat16 && bias.scalar_type() == at::kFloat)
-      return at::addmm(bias.to(at::kBFloat16), x, matrix.to(at::kBFloat16).t());
-    if (x.is_cuda()) return raw_product(x, matrix.t(), p).add_(bias);
-    return affine_on_cpu(x, w, bias, p);
+    ctx->saved_data["bias"] = bias.has_value();
+    if (!bias) return raw_product(x, matrix.t(), p);
+    if (x.is_cuda() && x.scalar_type() == at::kBFloat16 && bias->scalar_type() == at::kFloat)
+      return at::addmm(bias->to(at::kBFloat16), x, matrix.to(at::kBFloat16).t());
+    if (x.is_cuda()) return raw_product(x, matrix.t(), p).add_(*bias);
+    return affine_on_cpu(x, w, *bias, p);
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx, torch::autograd::variable_list g) {
     const auto saved = ctx->get_saved_variables();
     const auto p = static_cast<Precision>(ctx->saved_data["precision"].toInt());
-    const at::NoGradGuard once;
+    const FirstOrderOnly once("product", g, saved);
     const Tensor &x = saved[0], &w = saved[1], &up = g[0];
     return {ctx->needs_input_grad(0) ? raw_product(up, w, p) : Tensor(),
             ctx->needs_input_grad(1) ? rows_gradient(up, x, saved_type(ctx), p) : Tensor(),
-            ctx->needs_input_grad(2) ? bias_gradient(up, saved_type(ctx)) : Tensor(), Tensor()};
+            ctx->saved_data["bias"].toBool() && ctx->needs_input_grad(2) ? bias_gradient(up, saved_type(ctx)) : Tensor(), Tensor()};
   }
 };
 
@@ -201,7 +205,10 @@ Tensor product(const Tensor& a, const Tensor& b, Precision p) { return Product::
 
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, Precision p) {
   const Tensor rows = x.reshape({-1, x.size(-1)});
-  const Tensor y = bias.defined() ? Affine::apply(rows, w, bias, static_cast<int64_t>(p)) : product(rows, w.t(), p);
+  // A matrix that is a transposed view gets its gradient in the layout of what it is a view of from the plain product.
+  const Tensor y = bias.defined() || w.is_contiguous()
+                       ? Affine::apply(rows, w, bias.defined() ? std::optional(bias) : std::nullopt, static_cast<int64_t>(p))
+                       : product(rows, w.t(), p);
   std::vector<int64_t> shape = x.sizes().vec();
   shape.back() = w.size(0);
   return y.view(shape);

@@ -1,18 +1,12 @@
 // v15: the slice steps of v12, written in proportion to how undecided the state is, kept sparse, and each step's answer scored.
 // Source: the vocabulary-space family, variant 15 (published as v15_predictive).
-#include <ATen/Parallel.h>
-#include <ATen/ops/abs.h>
-#include <ATen/ops/cumsum.h>
-#include <ATen/ops/empty_like.h>
 #include <ATen/ops/softmax.h>
-#include <ATen/ops/topk.h>
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
-#include <limits>
 
 #include "assay/arch/vocab/slice.h"
+#include "assay/layers/largest_entries.h"
 #include "assay/layers/loss.h"
 
 namespace assay::arch::vocab {
@@ -40,37 +34,6 @@ struct Config : CommonOptions, ActivationOptions, ScoreOptions, DecayOptions, Sl
     return s;
   }
 };
-
-// Of each row of n numbers, 1 at the k that are largest in size, of equal ones the first; a NaN counts as largest. One pass instead of the ten of
-// sorting, comparing and counting ties by tensor operations.
-template <class T>
-void mark_largest(const T* row, int64_t n, int64_t k, std::vector<T>& size, std::vector<T>& order, T* mark) {
-  for (int64_t i = 0; i < n; ++i) size[static_cast<size_t>(i)] = std::isnan(row[i]) ? std::numeric_limits<T>::infinity() : std::abs(row[i]);
-  order = size;
-  std::nth_element(order.begin(), order.begin() + (k - 1), order.end(), std::greater<T>());
-  const T least = order[static_cast<size_t>(k - 1)];
-  int64_t left = k;
-  for (int64_t i = 0; i < n; ++i) left -= size[static_cast<size_t>(i)] > least;
-  for (int64_t i = 0; i < n; ++i) {
-    const T s = size[static_cast<size_t>(i)];
-    mark[i] = s > least || (s == least && left-- > 0) ? 1 : 0;
-  }
-}
-
-template <class T>
-Tensor marked(const Tensor& x, int64_t k) {
-  const int64_t n = x.size(-1);
-  Tensor mask = at::empty_like(x);
-  const T* in = x.const_data_ptr<T>();
-  T* out = mask.mutable_data_ptr<T>();
-  at::parallel_for(0, x.numel() / n, 16, [&](int64_t begin, int64_t end) {
-    std::vector<T> size(static_cast<size_t>(n)), order(static_cast<size_t>(n));
-    for (int64_t r = begin; r < end; ++r) mark_largest(in + r * n, n, k, size, order, out + r * n);
-  });
-  return mask;
-}
-
-Tensor marked_rows(const Tensor& x, int64_t k) { return x.scalar_type() == at::kDouble ? marked<double>(x, k) : marked<float>(x, k); }
 
 //   eta = max(floor, H(softmax(head(rho(x)))) / ln V), without a gradient
 //   g = x[read];  g <- g + mem_scale Mem(rho_k(g));  o = eta write_scale / sqrt(k) act(rho_k(g) W_down^T + b) W_up^T    (SliceStep)
@@ -117,7 +80,7 @@ class AuxLoss final : public Sliced {
       const Tensor eta_BT1 = undecided(x_BTV), g_BTk = gather(steps_[i].memory, steps_[i].mem_scale, x_BTV, windows_[i].read);
       x_BTV = add(x_BTV, output(steps_[i], g_BTk, activation_) * eta_BT1, windows_[i].write);
       seen(step + ".write", x_BTV);
-      if (config_.sparsity_k < vocab_size()) x_BTV = x_BTV * largest(x_BTV);
+      if (config_.sparsity_k < vocab_size()) x_BTV = x_BTV * layers::largest_entries(x_BTV, config_.sparsity_k);
       seen(step, x_BTV);
       if (score) scored_.push_back(x_BTV);
     }
@@ -135,17 +98,6 @@ class AuxLoss final : public Sliced {
     const Tensor P_BTV = at::softmax(config_.v15_entropy ? x_BTV : head(rho(x_BTV)), -1);
     const Tensor entropy_BT1 = (P_BTV + 1e-8).log_().mul_(P_BTV).sum(-1, true) / -std::log(static_cast<double>(vocab_size()));
     return config_.v15_entropy ? entropy_BT1 : entropy_BT1.clamp_min(config_.entropy_floor);
-  }
-
-  // 1 at the sparsity_k entries that are largest in size, of equal ones the first.
-  Tensor largest(const Tensor& x_BTV) const {
-    const at::NoGradGuard no_grad;
-    if (x_BTV.is_cpu()) return marked_rows(x_BTV.contiguous(), config_.sparsity_k);
-    const Tensor size_BTV = at::abs(x_BTV);
-    const Tensor least_BT1 = std::get<0>(at::topk(size_BTV, config_.sparsity_k, -1)).narrow(-1, config_.sparsity_k - 1, 1);
-    const Tensor above_BTV = size_BTV > least_BT1, equal_BTV = size_BTV == least_BT1;
-    const Tensor left_BT1 = config_.sparsity_k - above_BTV.sum(-1, true);
-    return above_BTV.logical_or(equal_BTV.logical_and(at::cumsum(equal_BTV, -1) <= left_BT1)).to(x_BTV.scalar_type());
   }
 
   Config config_;

@@ -2,11 +2,11 @@
 
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
 #include "assay/ops/banded_product/banded_windows.h"
+#include "assay/tensor/first_order.h"
 
 namespace assay::ops {
 
@@ -32,17 +32,8 @@ Tensor band_positions(const Band& band) {
   return at;
 }
 
-namespace {
-
-Tensor expanded(const Tensor& values, const Band& band) {
-  const Tensor flat = at::zeros({band.out * band.in}, values.options());
-  return flat.scatter(0, band_positions(band).to(values.device()), values).view({band.out, band.in});
-}
-
-}  // namespace
-
 Tensor banded_product_reference(const Tensor& x, const Tensor& values, int64_t out, int64_t bandwidth) {
-  return x.matmul(expanded(values, {out, x.size(1), bandwidth}).t());
+  return x.matmul(banded_matrix(values, {out, x.size(1), bandwidth}).t());
 }
 
 void check_banded_product(const Tensor& x, const Tensor& values, int64_t out, int64_t bandwidth) {
@@ -86,8 +77,7 @@ Tensor with_gradient(const Tensor& x, const Tensor& values, int64_t out, int64_t
 }
 
 BandedProductGrads without_second(const Tensor& grad, const Tensor& x, const Tensor& values, int64_t out, int64_t bandwidth, bool bf16) {
-  const bool wanted = grad.requires_grad() || x.requires_grad() || values.requires_grad();
-  TORCH_CHECK_NOT_IMPLEMENTED(!(wanted && at::GradMode::is_enabled()), "[banded_product] second derivatives are not implemented");
+  const tensor::FirstOrderOnly once("banded_product", {grad, x, values});
   const at::AutoDispatchBelowADInplaceOrView below_autograd;
   return banded_product_backward(grad, x, values, out, bandwidth, bf16);
 }

@@ -1,7 +1,6 @@
 // Blocks of neighbouring channels of the wide side: what a block sees of the narrow side is a short interval, so that each block is one
 // small dense product and what lies outside of all blocks is never touched.
 #include <ATen/Parallel.h>
-#include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros.h>
 #include <torch/library.h>
 
@@ -9,6 +8,7 @@
 
 #include "assay/ops/banded_product/band_blocks.h"
 #include "assay/ops/banded_product/banded_product.h"
+#include "assay/ops/head_tasks.h"
 #include "assay/tensor/tiles.h"
 
 namespace assay::ops {
@@ -44,16 +44,6 @@ std::vector<Tensor> tiles_of(const Band& band, const std::vector<BandBlock>& blo
     for_each_row(band, offsets, b, [&](int64_t from, int64_t to, int64_t n) { std::copy_n(packed + from, n, tile + to); });
   }
   return tiles;
-}
-
-// work(begin, end) over ranges of tasks. Tasks do not share results, so these do not depend on the number of threads.
-template <class Work>
-void in_parallel(int64_t tasks, const Work& work) {
-  at::parallel_for(0, tasks, 1, [&](int64_t begin, int64_t end) {
-    const at::NoGradGuard no_grad;
-    const at::AutoDispatchBelowADInplaceOrView below_autograd;  // worker threads do not inherit either
-    work(begin, end);
-  });
 }
 
 // work(first row, rows) for pieces [begin, end) of N rows.

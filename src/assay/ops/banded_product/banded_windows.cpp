@@ -150,11 +150,6 @@ Tensor product(const Tensor& x, const Tensor& values, const Band& band, const Ba
   return y.to(x.scalar_type());
 }
 
-Tensor expanded(const Tensor& values, const Band& band) {
-  const Tensor flat = at::zeros({band.out * band.in}, values.options());
-  return flat.scatter(0, positions_of(band, values.device()), values).view({band.out, band.in});
-}
-
 tensor::Precision precision(at::ScalarType operands) {
   return operands == at::kBFloat16 ? tensor::Precision::bf16 : tensor::Precision::fp32;
 }
@@ -162,7 +157,7 @@ tensor::Precision precision(at::ScalarType operands) {
 Tensor input_gradient(const Tensor& grad, const Tensor& values, const Band& band, const std::optional<BandWindows>& forward, bool bf16) {
   const Band turned{band.in, band.out, band.bandwidth};
   const std::optional<BandWindows> w = BandWindows::of(turned);
-  if (!w || !forward) return tensor::raw_product(grad, expanded(values, band), precision(operand(grad, bf16)));
+  if (!w || !forward) return tensor::raw_product(grad, banded_matrix(values, band), precision(operand(grad, bf16)));
   const Tensor columns = values.take(places_of(band, *forward, grad.device()).transposed);
   return product(grad, columns, turned, *w, operand(grad, bf16));
 }
@@ -189,10 +184,15 @@ Tensor weight_gradient(const Tensor& grad, const Tensor& x, const Band& band, co
 
 }  // namespace
 
+Tensor banded_matrix(const Tensor& values, const Band& band) {
+  const Tensor flat = at::zeros({band.out * band.in}, values.options());
+  return flat.scatter(0, positions_of(band, values.device()), values).view({band.out, band.in});
+}
+
 Tensor banded_product_by_windows(const Tensor& x, const Tensor& values, int64_t out, int64_t bandwidth, bool bf16) {
   const Band band{out, x.size(1), bandwidth};
   if (const auto w = BandWindows::of(band)) return product(x, values, band, *w, operand(x, bf16));
-  return tensor::raw_product(x, expanded(values, band).t(), precision(operand(x, bf16)));
+  return tensor::raw_product(x, banded_matrix(values, band).t(), precision(operand(x, bf16)));
 }
 
 BandedProductGrads banded_gradients_by_windows(const Tensor& grad, const Tensor& x, const Tensor& values, int64_t out, int64_t bandwidth,

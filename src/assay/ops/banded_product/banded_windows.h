@@ -25,6 +25,9 @@ struct BandWindows {
   std::vector<Run> runs() const;
 };
 
+// The matrix [out, in] of packed weights; differentiable.
+Tensor banded_matrix(const Tensor& values, const Band& band);
+
 // banded_product and its gradients by windows, on any device, in the dtype of x or with operands in bf16. Where there are no windows the
 // band is expanded to a matrix. Inputs as those of banded_product, checked by the caller.
 Tensor banded_product_by_windows(const Tensor& x, const Tensor& values, int64_t out, int64_t bandwidth, bool bf16);

@@ -1,11 +1,10 @@
 // Row tiles over the causal half: the T x T table never exists, tiles above the diagonal are never computed. Every product reads and
 // writes its matrices where they lie. Tasks are (batch, head) pairs and share no result.
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 
 #include "assay/ops/causal_attention/attention_rows.h"
 #include "assay/ops/causal_attention/causal_attention.h"
+#include "assay/ops/head_tasks.h"
 #include "assay/tensor/tiles.h"
 
 namespace assay::ops {
@@ -19,33 +18,20 @@ constexpr int64_t kRows = 64;  // of a tile: 64 x 1024 scores are half of a seco
 const AttentionRow<float>& rows(float) { return attention_rows().f32; }
 const AttentionRow<double>& rows(double) { return attention_rows().f64; }
 
-void for_each_head(const Tensor& q, const std::function<void(int64_t b, int64_t h)>& work) {
-  const int64_t heads = q.size(1);
-  at::parallel_for(0, q.size(0) * heads, 1, [&](int64_t begin, int64_t end) {
-    const at::NoGradGuard no_grad;
-    const at::AutoDispatchBelowADInplaceOrView below_autograd;  // worker threads do not inherit either
-    for (int64_t i = begin; i < end; ++i) work(i / heads, i % heads);
-  });
-}
-
 // The tiles of one head: work(first row, rows, keys that the last of them sees).
 template <class Work>
 void for_each_tile(int64_t T, const Work& work) {
   for (int64_t row = 0; row < T; row += kRows) work(row, std::min(kRows, T - row), std::min(row + kRows, T));
 }
 
-// A matrix [rows, keys] in memory that the tiles of a head share.
-Tensor part(const Tensor& memory, int64_t rows, int64_t keys) { return memory.narrow(0, 0, rows * keys).view({rows, keys}); }
-Tensor memory_for(const Tensor& q) { return at::empty({std::min(kRows, q.size(2)) * q.size(2)}, q.options()); }
-
 template <class T>
 void forward(const Tensor& out, T* lse, const Tensor& q, const Tensor& k, const Tensor& v, T scale) {
   const int64_t length = q.size(2);
   for_each_head(q, [&](int64_t b, int64_t h) {
-    const Tensor q_h = q[b][h], k_h = k[b][h], v_h = v[b][h], out_h = out[b][h], memory = memory_for(q);
+    const Tensor q_h = q[b][h], k_h = k[b][h], v_h = v[b][h], out_h = out[b][h], memory = tile_memory(kRows, q.size(2), q.options());
     T* lse_h = lse + (b * q.size(1) + h) * length;
     for_each_tile(length, [&](int64_t row, int64_t n, int64_t keys) {
-      const Tensor scores = part(memory, n, keys);
+      const Tensor scores = tile_in(memory, n, keys);
       product_into(scores, q_h.narrow(0, row, n), k_h.narrow(0, 0, keys).t(), Precision::fp32);
       T* s = scores.mutable_data_ptr<T>();
       for (int64_t i = 0; i < n; ++i) lse_h[row + i] = rows(T()).softmax(s + i * keys, row + i + 1, keys, scale);
@@ -63,10 +49,10 @@ void backward(const AttentionGrads& to, const Tensor& g, const Tensor& out, cons
     const Tensor dq_h = to.q[b][h], dk_h = to.k[b][h], dv_h = to.v[b][h];
     dk_h.zero_();
     dv_h.zero_();
-    const Tensor memory_p = memory_for(q), memory_ds = memory_for(q);
+    const Tensor memory_p = tile_memory(kRows, q.size(2), q.options()), memory_ds = tile_memory(kRows, q.size(2), q.options());
     const T *g_rows = g_h.const_data_ptr<T>(), *o_rows = out_h.const_data_ptr<T>(), *lse_h = lse + (b * q.size(1) + h) * length;
     for_each_tile(length, [&](int64_t row, int64_t n, int64_t keys) {
-      const Tensor p = part(memory_p, n, keys), ds = part(memory_ds, n, keys);
+      const Tensor p = tile_in(memory_p, n, keys), ds = tile_in(memory_ds, n, keys);
       const Tensor q_t = q_h.narrow(0, row, n), g_t = g_h.narrow(0, row, n);
       const Tensor k_t = k_h.narrow(0, 0, keys), v_t = v_h.narrow(0, 0, keys);
       product_into(p, q_t, k_t.t(), Precision::fp32);
@@ -104,6 +90,12 @@ Tensor causal_attention_forward(const Tensor& out, const Tensor& q, const Tensor
 void causal_attention_backward(const AttentionGrads& to, const Tensor& grad, const Tensor& out, const Tensor& lse, const Tensor& q,
                                const Tensor& k, const Tensor& v, double scale) {
   check(q, k, v);
+  for (const Tensor& t : {to.q, to.k, to.v, grad, out})
+    TORCH_CHECK(t.sizes() == q.sizes() && t.scalar_type() == q.scalar_type() && t.is_cpu() && t.stride(3) == 1,
+                "[causal_attention] gradients and result must be as q with neighbouring numbers in the last axis, got ", t.scalar_type(),
+                " ", t.sizes());
+  TORCH_CHECK(lse.numel() * q.size(3) == q.numel() && lse.scalar_type() == q.scalar_type() && lse.is_contiguous(),
+              "[causal_attention] lse must be what the forward pass gave, got ", lse.scalar_type(), " ", lse.sizes());
   if (q.scalar_type() == at::kDouble) backward<double>(to, grad, out, lse.const_data_ptr<double>(), q, k, v, scale);
   else backward<float>(to, grad, out, lse.const_data_ptr<float>(), q, k, v, static_cast<float>(scale));
 }

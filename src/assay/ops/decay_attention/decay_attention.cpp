@@ -7,6 +7,8 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
+#include "assay/tensor/first_order.h"
+
 namespace assay::ops {
 
 Tensor decay_attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& decay_logit, bool bf16) {
@@ -73,9 +75,7 @@ Tensor with_gradient(const Tensor& q, const Tensor& k, const Tensor& v, const Te
 
 DecayAttentionGrads without_second(const Tensor& grad, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& decay_logit,
                                    bool bf16) {
-  bool wanted = false;
-  for (const Tensor& t : {grad, q, k, v, decay_logit}) wanted = wanted || t.requires_grad();
-  TORCH_CHECK_NOT_IMPLEMENTED(!(wanted && at::GradMode::is_enabled()), "[decay_attention] second derivatives are not implemented");
+  const tensor::FirstOrderOnly once("decay_attention", {grad, q, k, v, decay_logit});
   const at::AutoDispatchBelowADInplaceOrView below_autograd;
   return decay_attention_backward(grad, q, k, v, decay_logit, bf16);
 }

@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "assay/ops/decay_attention/decay_attention.h"
+#include "assay/ops/head_tasks.h"
 #include "assay/tensor/tiles.h"
 
 namespace assay::ops {
@@ -86,24 +87,11 @@ double weigh_both(T* p, T* g, const Tile& tile, const std::vector<T>& powers) {
 
 // Tasks are (batch, head) pairs: their results do not depend on how many threads there are, except where a single pair leaves the
 // threads to the product library.
-void for_each_head(const Tensor& q, const std::function<void(int64_t b, int64_t h)>& work) {
-  const int64_t heads = q.size(1);
-  at::parallel_for(0, q.size(0) * heads, 1, [&](int64_t begin, int64_t end) {
-    const at::NoGradGuard no_grad;
-    const at::AutoDispatchBelowADInplaceOrView below_autograd;  // worker threads do not inherit either
-    for (int64_t i = begin; i < end; ++i) work(i / heads, i % heads);
-  });
-}
-
-// A matrix [rows, keys] in memory that the tiles of a head share.
-Tensor part(const Tensor& memory, const Tile& t) { return memory.narrow(0, 0, t.rows * t.keys).view({t.rows, t.keys}); }
-Tensor memory_for(const Tensor& q) { return at::empty({std::min(kRows, q.size(0)) * q.size(0)}, q.options()); }
-
 template <class T>
 void forward_head(const Tensor& q, const Tensor& k, const Tensor& v, const std::vector<T>& powers, Precision p, const Tensor& out) {
-  const Tensor memory = memory_for(q);
+  const Tensor memory = tile_memory(kRows, q.size(0), q.options());
   for (const Tile& t : tiles(q.size(0), static_cast<int64_t>(powers.size()))) {
-    const Tensor scores = part(memory, t);
+    const Tensor scores = tile_in(memory, t.rows, t.keys);
     product_into(scores, q.narrow(0, t.row, t.rows), k.narrow(0, t.key, t.keys).t(), p);
     weigh(scores.data_ptr<T>(), t, powers);
     product_into(out.narrow(0, t.row, t.rows), scores, v.narrow(0, t.key, t.keys), p);
@@ -118,11 +106,11 @@ template <class T>
 double backward_head(const Tensor& g, const Tensor& q, const Tensor& k, const Tensor& v, const std::vector<T>& powers, Precision p,
                      const HeadGrads& d) {
   double distance_sum = 0;
-  const Tensor memory_p = memory_for(q), memory_g = memory_for(q);
+  const Tensor memory_p = tile_memory(kRows, q.size(0), q.options()), memory_g = tile_memory(kRows, q.size(0), q.options());
   for (const Tile& t : tiles(q.size(0), static_cast<int64_t>(powers.size()))) {
     const Tensor q_t = q.narrow(0, t.row, t.rows), g_t = g.narrow(0, t.row, t.rows);
     const Tensor k_t = k.narrow(0, t.key, t.keys), v_t = v.narrow(0, t.key, t.keys);
-    const Tensor qk = part(memory_p, t), gv = part(memory_g, t);
+    const Tensor qk = tile_in(memory_p, t.rows, t.keys), gv = tile_in(memory_g, t.rows, t.keys);
     product_into(qk, q_t, k_t.t(), p);
     product_into(gv, g_t, v_t.t(), p);
     distance_sum += weigh_both(qk.data_ptr<T>(), gv.data_ptr<T>(), t, powers);

@@ -6,6 +6,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "assay/ops/gelu/gelu_rows.h"
+#include "assay/tensor/first_order.h"
 
 namespace assay::ops {
 namespace {
@@ -43,8 +44,9 @@ struct TanhGelu : torch::autograd::Function<TanhGelu> {
     return y;
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& g) {
-    const at::NoGradGuard once;
-    const Tensor u = ctx->get_saved_variables()[0], up = g[0].contiguous(), du = at::empty_like(u);
+    const variable_list s = ctx->get_saved_variables();
+    const tensor::FirstOrderOnly once("gelu", g, s);
+    const Tensor u = s[0], up = g[0].contiguous(), du = at::empty_like(u);
     if (u.scalar_type() == at::kDouble) ops::backward<double>(u, up, du);
     else ops::backward<float>(u, up, du);
     return {du};

@@ -1,24 +1,12 @@
 // Compiled once for each instruction set (cmake/Simd.cmake).
 #include "assay/ops/gelu/gelu_rows.h"
 
-#include <ATen/cpu/vec/functional.h>
-#include <ATen/cpu/vec/vec.h>
+#include "assay/ops/vectors.h"
 
 namespace assay::ops::ASSAY_CAPABILITY {
 namespace {
 
-template <class T>
-using Vec = at::vec::Vectorized<T>;
-
 constexpr double kTwice = 2 * 0.79788456080286535588, kCubic = 0.044715;  // 2 sqrt(2/pi)
-
-template <class T, class F>
-void for_vectors(int64_t n, const F& f) {
-  constexpr int64_t width = Vec<T>::size();
-  int64_t i = 0;
-  for (; i + width <= n; i += width) f(i, width);
-  if (i < n) f(i, n - i);
-}
 
 // s = sigmoid(2z) of u with square = u^2. An exponential that overflows gives 0, as it should.
 template <class T>
@@ -42,7 +30,7 @@ void backward(const T* u, const T* dy, int64_t n, T* du) {
   for_vectors<T>(n, [&](int64_t i, int64_t c) {
     const V a = V::loadu(u + i, c), square = a * a, s = sigmoid_of<T>(a, square);
     const V slope = V(T(kTwice)) + square * V(T(3 * kTwice * kCubic));  // 2 dz/du
-    (V::loadu(dy + i, c) * s * (V(1) + a * (V(1) - s) * slope)).store(du + i, static_cast<int>(c));
+    (V::loadu(dy + i, c) * (s + a * s * (V(1) - s) * slope)).store(du + i, static_cast<int>(c));
   });
 }
 

@@ -6,6 +6,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "assay/ops/loss_head/loss_head_op.h"
+#include "assay/tensor/first_order.h"
 
 namespace assay::ops {
 namespace {
@@ -53,7 +54,7 @@ struct LinearLossHead : torch::autograd::Function<LinearLossHead> {
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& g) {
     const variable_list s = ctx->get_saved_variables();
-    const at::NoGradGuard once;
+    const tensor::FirstOrderOnly once("linear_loss_head", g, s);
     const auto p = static_cast<tensor::Precision>(ctx->saved_data["precision"].toInt());
     const auto dtype = static_cast<at::ScalarType>(ctx->saved_data["dtype"].toInt());
     const Tensor &rows = s[0], &matrix = s[1], &dlogits = s[2], &up = g[0];

@@ -1,38 +1,12 @@
 // Compiled once for each instruction set (cmake/Simd.cmake).
 #include "assay/ops/loss_head/loss_head_rows.h"
 
-#include <ATen/cpu/vec/functional.h>
-#include <ATen/cpu/vec/vec.h>
-
 #include <cmath>
+
+#include "assay/ops/vectors.h"
 
 namespace assay::ops::ASSAY_CAPABILITY {
 namespace {
-
-template <class T>
-using Vec = at::vec::Vectorized<T>;
-
-template <class T, class F>
-T reduce_sum(const F& part, int64_t n) {
-  Vec<T> sum(0);
-  int64_t i = 0;
-  for (; i + Vec<T>::size() <= n; i += Vec<T>::size()) sum = sum + part(i, Vec<T>::size());
-  T total = at::vec::vec_reduce_all<T>([](Vec<T>& a, Vec<T>& b) { return a + b; }, sum, Vec<T>::size());
-  for (; i < n; ++i) {
-    T lane[Vec<T>::size()];
-    part(i, 1).store(lane);
-    total += lane[0];
-  }
-  return total;
-}
-
-// f(i, count) for each vector of the row; the last may be short.
-template <class T, class F>
-void for_vectors(int64_t n, const F& f) {
-  int64_t i = 0;
-  for (; i + Vec<T>::size() <= n; i += Vec<T>::size()) f(i, Vec<T>::size());
-  for (; i < n; ++i) f(i, int64_t{1});
-}
 
 template <class T>
 T row(const T* x, T gain, int64_t target, const LossRowSettings<T>& s, T* dx, T* dgain, T* l) {
@@ -42,35 +16,26 @@ T row(const T* x, T gain, int64_t target, const LossRowSettings<T>& s, T* dx, T*
   const auto load = [](const T* p, int64_t count) { return V::loadu(p, count); };
   T r = 1;
   if (s.norm_eps >= 0) {
-    const T squares = reduce_sum<T>(
-        [&](int64_t i, int64_t c) {
-          const V v = load(x + i, c);
-          return v * v;
-        },
-        n);
+    const T squares = sum_of_vectors<T>(n, [&](int64_t i, int64_t c) {
+      const V v = load(x + i, c);
+      return v * v;
+    });
     r = T(1) / std::sqrt(squares * inverse_n + s.norm_eps);
   }
   // l: the logits
   const T to_a = gain * r, inverse_cap = s.inverse_softcap;
-  T highest = -INFINITY;
   V high(-INFINITY);
   for_vectors<T>(n, [&](int64_t i, int64_t c) {
     V a = load(x + i, c) * V(to_a);
     if (s.softcap > 0) a = (a * V(inverse_cap)).tanh() * V(s.softcap);
     a.store(l + i, static_cast<int>(c));
-    if (c == V::size()) high = at::vec::maximum(high, a);
-    else highest = std::max(highest, l[i]);
+    high = at::vec::maximum(high, lanes(a, c, T(-INFINITY)));
   });
-  highest = std::max(highest, at::vec::vec_reduce_all<T>([](V& a, V& b) { return at::vec::maximum(a, b); }, high, V::size()));
-  const T mass = reduce_sum<T>(
-      [&](int64_t i, int64_t c) {
-        const V e = (load(l + i, c) - V(highest)).exp();
-        return e;
-      },
-      n);
+  const T highest = highest_of(high);
+  const T mass = sum_of_vectors<T>(n, [&](int64_t i, int64_t c) { return (load(l + i, c) - V(highest)).exp(); });
   const T lse = highest + std::log(mass), hit = l[target];
   T loss = (1 - s.smoothing) * (lse - hit) + s.z_loss * lse * lse;
-  if (s.smoothing > 0) loss += s.smoothing * (lse - inverse_n * reduce_sum<T>([&](int64_t i, int64_t c) { return load(l + i, c); }, n));
+  if (s.smoothing > 0) loss += s.smoothing * (lse - inverse_n * sum_of_vectors<T>(n, [&](int64_t i, int64_t c) { return load(l + i, c); }));
   if (dx == nullptr) return loss;
   // l becomes d(weight * loss)/da
   const T share = s.weight * (1 + 2 * s.z_loss * lse) / mass, even = s.weight * s.smoothing * inverse_n;
@@ -85,7 +50,7 @@ T row(const T* x, T gain, int64_t target, const LossRowSettings<T>& s, T* dx, T*
     d.store(l + i, static_cast<int>(c));
   });
   l[target] -= s.weight * (1 - s.smoothing) * hit_slope;
-  const T along = reduce_sum<T>([&](int64_t i, int64_t c) { return load(l + i, c) * load(x + i, c); }, n);  // da . x
+  const T along = sum_of_vectors<T>(n, [&](int64_t i, int64_t c) { return load(l + i, c) * load(x + i, c); });  // da . x
   *dgain = along * r;
   const T back = s.norm_eps >= 0 ? gain * r * r * r * inverse_n * along : T(0);
   for_vectors<T>(n,

@@ -8,6 +8,7 @@
 #include <torch/library.h>
 
 #include "assay/ops/normalize/normalize_op.h"
+#include "assay/tensor/first_order.h"
 
 namespace assay::ops {
 namespace {
@@ -40,7 +41,7 @@ struct NormalizeFunction : torch::autograd::Function<NormalizeFunction> {
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& g) {
     const variable_list saved = ctx->get_saved_variables();
-    const at::NoGradGuard once;
+    const tensor::FirstOrderOnly once("normalize", g, saved);
     const bool scale = saved[1].defined(), bias = ctx->saved_data["bias"].toBool();
     auto [dx, dscale, dbias] = backward_op().call(maybe(g[0]), scale ? maybe(g[1]) : std::nullopt, maybe(g[2]), saved[0], maybe(saved[1]),
                                                   bias, ctx->saved_data["eps"].toDouble(), ctx->saved_data["centered"].toBool());
@@ -58,6 +59,7 @@ NormalizeResult differentiable(const Tensor& x, const MaybeTensor& scale, const 
 
 NormalizeGrads without_second(const MaybeTensor& dz, const MaybeTensor& dscaled, const MaybeTensor& dthrough, const Tensor& x,
                               const MaybeTensor& scale, bool with_bias, double eps, bool centered) {
+  const tensor::FirstOrderOnly once("normalize", {x});
   const at::AutoDispatchBelowADInplaceOrView below;
   return backward_op().call(dz, dscaled, dthrough, x, scale, with_bias, eps, centered);
 }

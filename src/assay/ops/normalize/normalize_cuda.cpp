@@ -11,11 +11,10 @@
 
 #include "assay/ops/normalize/normalize_cuda.h"
 #include "assay/ops/normalize/normalize_op.h"
+#include "assay/ops/row_limits.h"
 
 namespace assay::ops {
 namespace {
-
-constexpr int64_t kWidest = 2048;
 
 void check(cudaError_t error) { TORCH_CHECK(error == cudaSuccess, "[normalize] CUDA launch failed: ", cudaGetErrorString(error)); }
 
@@ -56,7 +55,7 @@ NormalizeResult normalize_cuda(const Tensor& given, const MaybeTensor& scale, co
                                bool with_z) {
   check_normalize(given, scale, bias, bf16);
   const c10::cuda::CUDAGuard guard(given.device());
-  if (given.size(-1) > kWidest) return wide_rows(given, scale, bias, {eps, centered, bf16, with_z});
+  if (given.size(-1) > kWidestRow) return wide_rows(given, scale, bias, {eps, centered, bf16, with_z});
   const Tensor x = given.contiguous(), s = scale ? scale->contiguous() : Tensor(), b = bias ? bias->contiguous() : Tensor();
   const auto options = x.options().dtype(bf16 ? at::kBFloat16 : x.scalar_type());
   const auto made = [&](bool want) { return want ? at::empty(x.sizes(), options) : at::empty({0}, options); };
@@ -72,7 +71,7 @@ NormalizeResult normalize_cuda(const Tensor& given, const MaybeTensor& scale, co
 NormalizeGrads normalize_backward_cuda(const MaybeTensor& dz, const MaybeTensor& dscaled, const MaybeTensor& dthrough, const Tensor& given,
                                        const MaybeTensor& scale, bool with_bias, double eps, bool centered) {
   const c10::cuda::CUDAGuard guard(given.device());
-  if (given.size(-1) > kWidest) return wide_rows_backward(dz, dscaled, dthrough, given, scale, with_bias, eps, centered);
+  if (given.size(-1) > kWidestRow) return wide_rows_backward(dz, dscaled, dthrough, given, scale, with_bias, eps, centered);
   const Tensor x = given.contiguous();
   const int64_t n = x.size(-1), rows = x.numel() / n;
   const bool bf16 = (dz && dz->scalar_type() == at::kBFloat16) || (dscaled && dscaled->scalar_type() == at::kBFloat16);

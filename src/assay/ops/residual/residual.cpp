@@ -10,6 +10,7 @@
 #include <torch/library.h>
 
 #include "assay/ops/residual/residual_op.h"
+#include "assay/tensor/first_order.h"
 
 namespace assay::ops {
 namespace {
@@ -38,7 +39,7 @@ struct ResidualFunction : torch::autograd::Function<ResidualFunction> {
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& g) {
     const variable_list s = ctx->get_saved_variables();
-    const at::NoGradGuard once;
+    const tensor::FirstOrderOnly once("residual", g, s);
     auto [dm, dz, ddiag, dbias, dc] =
         backward_op().call(g[0], s[0], maybe(s[1]), maybe(s[2]), maybe(s[3]), s[4], ctx->saved_data["activation"].toInt());
     const auto present = [](const Tensor& grad, const Tensor& operand) { return operand.defined() ? grad : Tensor(); };
@@ -54,6 +55,7 @@ Tensor differentiable(const Tensor& x, const Tensor& m, const MaybeTensor& z, co
 
 ResidualGrads without_second(const Tensor& g, const Tensor& m, const MaybeTensor& z, const MaybeTensor& diag, const MaybeTensor& bias,
                              const Tensor& c, int64_t activation) {
+  const tensor::FirstOrderOnly once("residual", {g, m, c});
   const at::AutoDispatchBelowADInplaceOrView below;
   return backward_op().call(g, m, z, diag, bias, c, activation);
 }

@@ -14,11 +14,10 @@
 #include "assay/ops/residual/residual.h"
 #include "assay/ops/residual/residual_cuda.h"
 #include "assay/ops/residual/residual_op.h"
+#include "assay/ops/row_limits.h"
 
 namespace assay::ops {
 namespace {
-
-constexpr int64_t kWidest = 2048;
 
 void check(cudaError_t error) { TORCH_CHECK(error == cudaSuccess, "[residual] CUDA launch failed: ", cudaGetErrorString(error)); }
 
@@ -57,7 +56,7 @@ Tensor residual_cuda(const Tensor& given, const Tensor& m, const MaybeTensor& z,
   check_residual(given, m, z, diag, bias, c, activation);
   const c10::cuda::CUDAGuard guard(given.device());
   const int64_t n = given.size(-1);
-  if (n > kWidest) return residual_reference(given, branch_of(m, z, diag, bias, activation, given.scalar_type()), c);
+  if (n > kWidestRow) return residual_reference(given, branch_of(m, z, diag, bias, activation, given.scalar_type()), c);
   const auto dense = [](const MaybeTensor& t) { return t ? t->contiguous() : Tensor(); };
   const auto pointer = [](const Tensor& t) { return t.defined() ? t.const_data_ptr() : nullptr; };
   const Tensor x = given.contiguous(), mm = m.contiguous(), zz = dense(z), d = dense(diag), b = dense(bias), out = at::empty_like(x);
@@ -71,7 +70,7 @@ ResidualGrads residual_backward_cuda(const Tensor& given, const Tensor& m, const
                                      const MaybeTensor& bias, const Tensor& c, int64_t activation) {
   const c10::cuda::CUDAGuard guard(given.device());
   const int64_t n = given.size(-1), rows = given.numel() / n;
-  if (n > kWidest) return wide_rows_backward(given, m, z, diag, bias, c, activation);
+  if (n > kWidestRow) return wide_rows_backward(given, m, z, diag, bias, c, activation);
   const auto dense = [](const MaybeTensor& t) { return t ? t->contiguous() : Tensor(); };
   const auto pointer = [](const Tensor& t) { return t.defined() ? t.const_data_ptr() : nullptr; };
   const Tensor g = given.contiguous(), mm = m.contiguous(), zz = dense(z), d = dense(diag), b = dense(bias),

@@ -1,16 +1,12 @@
 // Compiled once for each instruction set (cmake/Simd.cmake).
 #include "assay/ops/residual/residual_rows.h"
 
-#include <ATen/cpu/vec/functional.h>
-#include <ATen/cpu/vec/vec.h>
+#include "assay/ops/vectors.h"
 
 namespace assay::ops::ASSAY_CAPABILITY {
 namespace {
 
 enum : int64_t { kNone = 0, kGelu = 1, kRelu = 2, kRelu2 = 3, kSwish = 4 };
-
-template <class T>
-using Vec = at::vec::Vectorized<T>;
 
 template <class T>
 struct Activated {
@@ -36,14 +32,6 @@ inline Activated<T> activate(const Vec<T>& a) {
   } else {
     return {a, one};
   }
-}
-
-template <class T, class F>
-void for_vectors(int64_t n, const F& f) {
-  constexpr int64_t width = Vec<T>::size();
-  int64_t i = 0;
-  for (; i + width <= n; i += width) f(i, width);
-  if (i < n) f(i, n - i);
 }
 
 template <class T>
@@ -81,7 +69,7 @@ T backward_as(const T* g, const Operands<T>& in, T c, int64_t n, T* dm, T* dz, T
     }
     if (in.bias != nullptr) (V::loadu(dbias + i, count) + d).store(dbias + i, live);
   });
-  return at::vec::vec_reduce_all<T>([](V& a, V& b) { return a + b; }, along, V::size());
+  return sum_of(along);
 }
 
 template <class T>

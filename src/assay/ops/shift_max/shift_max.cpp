@@ -7,6 +7,7 @@
 #include <torch/library.h>
 
 #include "assay/ops/shift_max/shift_max_op.h"
+#include "assay/tensor/first_order.h"
 
 namespace assay::ops {
 namespace {
@@ -32,9 +33,9 @@ struct ShiftMax : torch::autograd::Function<ShiftMax> {
     return forward_op().call(z, k, tau);
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& g) {
-    const at::NoGradGuard once;
-    return {backward_op().call(g[0], ctx->get_saved_variables()[0], ctx->saved_data["k"].toInt(), ctx->saved_data["tau"].toDouble()),
-            Tensor(), Tensor()};
+    const variable_list s = ctx->get_saved_variables();
+    const tensor::FirstOrderOnly once("shift_max", g, s);
+    return {backward_op().call(g[0], s[0], ctx->saved_data["k"].toInt(), ctx->saved_data["tau"].toDouble()), Tensor(), Tensor()};
   }
 };
 
@@ -44,6 +45,7 @@ Tensor differentiable(const Tensor& z, int64_t k, double tau) {
 }
 
 Tensor without_second(const Tensor& g, const Tensor& z, int64_t k, double tau) {
+  const tensor::FirstOrderOnly once("shift_max", {g, z});
   const at::AutoDispatchBelowADInplaceOrView below;
   return backward_op().call(g, z, k, tau);
 }
@@ -57,6 +59,14 @@ Tensor gradient_shape(const Tensor&, const Tensor& z, int64_t k, double tau) { r
 }  // namespace
 
 Tensor shift_max(const Tensor& z, int64_t k, double tau) { return differentiable(z, k, tau); }
+
+ShiftMaxParts shift_max_parts(const Tensor& z, int64_t k, double tau) {
+  const Tensor u = (z - z.mean(-1, true)) / tau, r = u.abs() / static_cast<double>(k) + 1, h = r.reciprocal();
+  const Tensor base = at::where(u >= 0, r, h);
+  Tensor w = base;
+  for (int64_t i = 1; i < k; ++i) w = w * base;
+  return {w / w.sum(-1, true), h};
+}
 
 Tensor shift_max_reference(const Tensor& z, int64_t k, double tau) {
   const Tensor u = (z - z.mean(-1, true)) / tau;
@@ -72,6 +82,12 @@ void check_shift_max(const Tensor& z, int64_t k, double tau) {
               "[shift_max] z must be [..., n] float32 or float64, got ", z.scalar_type(), " ", z.sizes());
   TORCH_CHECK(k >= 1, "[shift_max] the sharpness k must be at least 1, got ", k);
   TORCH_CHECK(tau > 0, "[shift_max] the temperature tau must be more than 0, got ", tau);
+}
+
+void check_shift_max_gradient(const Tensor& g, const Tensor& z, int64_t k, double tau) {
+  check_shift_max(z, k, tau);
+  TORCH_CHECK(g.sizes() == z.sizes() && g.scalar_type() == z.scalar_type() && g.device() == z.device(), "[shift_max] the gradient must be ",
+              z.scalar_type(), " ", z.sizes(), " on ", z.device(), ", got ", g.scalar_type(), " ", g.sizes(), " on ", g.device());
 }
 
 TORCH_LIBRARY_FRAGMENT(assay, m) {

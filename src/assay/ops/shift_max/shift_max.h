@@ -10,6 +10,12 @@ namespace assay::ops {
 // Saved for backward: z alone; p and h are computed again. Differentiable once. A row with a value that is not finite is NaN.
 Tensor shift_max(const Tensor& z, int64_t k, double tau);
 
+// p and h by ordinary calls, not recorded: for rows wider than a kernel takes, and for losses that need both.
+struct ShiftMaxParts {
+  Tensor p, h;
+};
+ShiftMaxParts shift_max_parts(const Tensor& z, int64_t k, double tau);
+
 // By ordinary differentiable ATen calls. Its slope at u = 0 is 1 as well: |u| is not differentiated there.
 Tensor shift_max_reference(const Tensor& z, int64_t k, double tau);
 

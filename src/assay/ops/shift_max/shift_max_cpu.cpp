@@ -41,6 +41,7 @@ Tensor shift_max_cpu(const Tensor& z, int64_t k, double tau) {
 }
 
 Tensor shift_max_backward_cpu(const Tensor& g, const Tensor& z, int64_t k, double tau) {
+  check_shift_max_gradient(g, z, k, tau);
   const auto f = z.scalar_type() == at::kDouble ? &backward<double> : &backward<float>;
   return f(g.contiguous(), z.contiguous(), k, tau);
 }

@@ -1,30 +1,17 @@
 // Rows of up to 2048 through the kernels; wider ones by ordinary calls.
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/where.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 #include <torch/library.h>
 
+#include "assay/ops/row_limits.h"
+#include "assay/ops/shift_max/shift_max.h"
 #include "assay/ops/shift_max/shift_max_cuda.h"
 #include "assay/ops/shift_max/shift_max_op.h"
 
 namespace assay::ops {
 namespace {
-
-constexpr int64_t kWidest = 2048;
-
-struct Wide {
-  Tensor p, h;
-  Wide(const Tensor& z, int64_t k, double tau) {
-    const Tensor u = (z - z.mean(-1, true)) / tau, r = u.abs() / static_cast<double>(k) + 1;
-    h = r.reciprocal();
-    const Tensor base = at::where(u >= 0, r, h);
-    Tensor w = base;
-    for (int64_t i = 1; i < k; ++i) w = w * base;
-    p = w / w.sum(-1, true);
-  }
-};
 
 Tensor launched(const Tensor& g, const Tensor& z, int64_t k, double tau) {
   const Tensor out = at::empty_like(z);
@@ -39,13 +26,14 @@ Tensor launched(const Tensor& g, const Tensor& z, int64_t k, double tau) {
 Tensor shift_max_cuda(const Tensor& z, int64_t k, double tau) {
   check_shift_max(z, k, tau);
   const c10::cuda::CUDAGuard guard(z.device());
-  return z.size(-1) > kWidest ? Wide(z, k, tau).p : launched({}, z.contiguous(), k, tau);
+  return z.size(-1) > kWidestRow ? shift_max_parts(z, k, tau).p : launched({}, z.contiguous(), k, tau);
 }
 
 Tensor shift_max_backward_cuda(const Tensor& g, const Tensor& z, int64_t k, double tau) {
+  check_shift_max_gradient(g, z, k, tau);
   const c10::cuda::CUDAGuard guard(z.device());
-  if (z.size(-1) <= kWidest) return launched(g.contiguous(), z.contiguous(), k, tau);
-  const Wide f(z, k, tau);
+  if (z.size(-1) <= kWidestRow) return launched(g.contiguous(), z.contiguous(), k, tau);
+  const ShiftMaxParts f = shift_max_parts(z, k, tau);
   const Tensor a = f.p * f.h * (g - (f.p * g).sum(-1, true)) / tau;
   return a - a.mean(-1, true);
 }

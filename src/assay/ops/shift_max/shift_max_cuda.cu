@@ -119,16 +119,11 @@ cudaError_t launch(const ShiftMaxArguments& a) {
   return cudaGetLastError();
 }
 
-bool by_fours(const ShiftMaxArguments& a) {
-  const auto at = [](const void* p) { return reinterpret_cast<uintptr_t>(p) % (4 * sizeof(float)) == 0; };
-  return a.n % 4 == 0 && at(a.z) && at(a.g) && at(a.out);
-}
-
 }  // namespace
 
 cudaError_t shift_max(const ShiftMaxArguments& a, bool is_double) {
   if (is_double) return launch<double, 1>(a);
-  return by_fours(a) ? launch<float, 4>(a) : launch<float, 1>(a);
+  return in_fours(a.n, sizeof(float), a.g, a.z, a.out) ? launch<float, 4>(a) : launch<float, 1>(a);
 }
 
 }  // namespace assay::ops

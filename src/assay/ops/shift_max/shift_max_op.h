@@ -8,5 +8,6 @@ using ShiftMaxForward = Tensor(const Tensor& z, int64_t k, double tau);
 using ShiftMaxBackward = Tensor(const Tensor& g, const Tensor& z, int64_t k, double tau);
 
 void check_shift_max(const Tensor& z, int64_t k, double tau);
+void check_shift_max_gradient(const Tensor& g, const Tensor& z, int64_t k, double tau);
 
 }  // namespace assay::ops

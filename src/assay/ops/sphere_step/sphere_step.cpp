@@ -10,6 +10,7 @@
 #include <torch/library.h>
 
 #include "assay/ops/sphere_step/sphere_step_op.h"
+#include "assay/tensor/first_order.h"
 
 namespace assay::ops {
 namespace {
@@ -41,7 +42,7 @@ struct SphereFunction : torch::autograd::Function<SphereFunction> {
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& g) {
     const variable_list s = ctx->get_saved_variables();
-    const at::NoGradGuard once;
+    const tensor::FirstOrderOnly once("sphere_step", g, s);
     const Tensor narrow = ctx->saved_data["bf16"].toBool() ? g[1] : Tensor();
     auto [dx, drho, dalpha, dgate] = backward_op().call(maybe(g[0]), maybe(narrow), s[0], s[1], maybe(s[2]), maybe(s[3]), maybe(s[4]));
     const auto present = [](const Tensor& grad, const Tensor& operand) { return operand.defined() ? grad : Tensor(); };
@@ -58,6 +59,7 @@ SphereResult differentiable(const Tensor& x, const MaybeTensor& rho, const Maybe
 
 SphereGrads without_second(const MaybeTensor& dy, const MaybeTensor& dnarrow, const Tensor& y, const Tensor& r, const MaybeTensor& rho,
                            const MaybeTensor& alpha, const MaybeTensor& gate) {
+  const tensor::FirstOrderOnly once("sphere_step", {y, r});
   const at::AutoDispatchBelowADInplaceOrView below;
   return backward_op().call(dy, dnarrow, y, r, rho, alpha, gate);
 }
@@ -84,9 +86,8 @@ Tensor step_of(const MaybeTensor& alpha, const MaybeTensor& gate) {
 }  // namespace
 
 OnSphere sphere_step(const Tensor& x, const SphereBranch& b, double eps, bool bf16) {
-  check_sphere_step(x, maybe(b.rho), maybe(b.alpha), maybe(b.gate), bf16);
-  const variable_list out = SphereFunction::apply(x, maybe(b.rho), maybe(b.alpha), maybe(b.gate), eps, bf16);
-  return {out[0], bf16 ? out[1] : Tensor()};
+  const auto [y, narrow, r] = differentiable(x, maybe(b.rho), maybe(b.alpha), maybe(b.gate), eps, bf16);
+  return {y, bf16 ? narrow : Tensor()};
 }
 
 Tensor sphere_step_reference(const Tensor& x, const SphereBranch& b, double eps) {
@@ -132,6 +133,18 @@ void check_sphere_step(const Tensor& x, const MaybeTensor& rho, const MaybeTenso
   TORCH_CHECK(
       !gate || (gate->dim() == 1 && gate->size(0) == x.size(-1) && gate->scalar_type() == x.scalar_type() && gate->device() == x.device()),
       "[sphere_step] gate must be ", x.scalar_type(), " [", x.size(-1), "] on ", x.device());
+}
+
+void check_sphere_step_gradient(const MaybeTensor& dy, const MaybeTensor& dnarrow, const Tensor& y, const Tensor& r, const MaybeTensor& rho,
+                                const MaybeTensor& alpha, const MaybeTensor& gate) {
+  check_sphere_step(y, rho, alpha, gate, false);
+  TORCH_CHECK(y.is_contiguous() && r.is_contiguous() && r.scalar_type() == y.scalar_type() && r.numel() * y.size(-1) == y.numel(),
+              "[sphere_step] y and r must be what the forward pass gave, got ", y.sizes(), " and ", r.sizes());
+  TORCH_CHECK(dy || dnarrow, "[sphere_step] wanted the gradient of y or of its bfloat16 copy, got neither");
+  TORCH_CHECK(!dy || (dy->sizes() == y.sizes() && dy->scalar_type() == y.scalar_type()), "[sphere_step] dy must be ", y.scalar_type(), " ",
+              y.sizes());
+  TORCH_CHECK(!dnarrow || (dnarrow->sizes() == y.sizes() && dnarrow->scalar_type() == at::kBFloat16),
+              "[sphere_step] dnarrow must be bfloat16 ", y.sizes());
 }
 
 TORCH_LIBRARY_FRAGMENT(assay, m) {

@@ -80,8 +80,9 @@ SphereResult sphere_step_cpu(const Tensor& x, const MaybeTensor& rho, const Mayb
   return forward<float>(x.contiguous(), dense(rho), {alpha, gate, n}, eps);
 }
 
-SphereGrads sphere_step_backward_cpu(const MaybeTensor& dy, const MaybeTensor&, const Tensor& y, const Tensor& r, const MaybeTensor& rho,
-                                     const MaybeTensor& alpha, const MaybeTensor& gate) {
+SphereGrads sphere_step_backward_cpu(const MaybeTensor& dy, const MaybeTensor& dnarrow, const Tensor& y, const Tensor& r,
+                                     const MaybeTensor& rho, const MaybeTensor& alpha, const MaybeTensor& gate) {
+  check_sphere_step_gradient(dy, dnarrow, y, r, rho, alpha, gate);
   TORCH_CHECK(dy.has_value(), "[sphere_step] no gradient of y");
   const auto f = y.scalar_type() == at::kDouble ? &backward<double> : &backward<float>;
   return f(dy->contiguous(), y, r, dense(rho), alpha, gate);

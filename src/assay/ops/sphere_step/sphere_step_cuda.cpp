@@ -7,12 +7,11 @@
 #include <c10/cuda/CUDAStream.h>
 #include <torch/library.h>
 
+#include "assay/ops/row_limits.h"
 #include "assay/ops/sphere_step/sphere_step_op.h"
 
 namespace assay::ops {
 namespace {
-
-constexpr int64_t kWidest = 2048;
 
 void check(cudaError_t error) { TORCH_CHECK(error == cudaSuccess, "[sphere_step] CUDA launch failed: ", cudaGetErrorString(error)); }
 
@@ -24,7 +23,7 @@ SphereResult sphere_step_cuda(const Tensor& given, const MaybeTensor& rho, const
   check_sphere_step(given, rho, alpha, gate, bf16);
   const c10::cuda::CUDAGuard guard(given.device());
   const int64_t n = given.size(-1);
-  if (n > kWidest) return sphere_step_by_calls(given, rho, alpha, gate, eps, bf16);
+  if (n > kWidestRow) return sphere_step_by_calls(given, rho, alpha, gate, eps, bf16);
   const Tensor x = given.contiguous(), branch = dense(rho), a = dense(alpha), g = dense(gate), y = at::empty_like(x);
   const auto half = x.options().dtype(at::kBFloat16);
   const Tensor narrow = bf16 ? at::empty(x.sizes(), half) : at::empty({0}, half),
@@ -38,9 +37,10 @@ SphereResult sphere_step_cuda(const Tensor& given, const MaybeTensor& rho, const
 
 SphereGrads sphere_step_backward_cuda(const MaybeTensor& dy, const MaybeTensor& dnarrow, const Tensor& y, const Tensor& r,
                                       const MaybeTensor& rho, const MaybeTensor& alpha, const MaybeTensor& gate) {
+  check_sphere_step_gradient(dy, dnarrow, y, r, rho, alpha, gate);
   const c10::cuda::CUDAGuard guard(y.device());
   const int64_t n = y.size(-1), rows = y.numel() / n;
-  if (n > kWidest) return sphere_step_backward_by_calls(dy, dnarrow, y, r, rho, alpha, gate);
+  if (n > kWidestRow) return sphere_step_backward_by_calls(dy, dnarrow, y, r, rho, alpha, gate);
   const Tensor up = dense(dy), narrow = dense(dnarrow), branch = dense(rho), a = dense(alpha), g = dense(gate),
                none = at::empty({0}, y.options());
   const Tensor dx = at::empty_like(y), drho = rho ? at::empty_like(branch) : none,

@@ -13,6 +13,8 @@ using SphereForward = SphereResult(const Tensor& x, const MaybeTensor& rho, cons
 using SphereBackward = SphereGrads(const MaybeTensor& dy, const MaybeTensor& dnarrow, const Tensor& y, const Tensor& r,
                                    const MaybeTensor& rho, const MaybeTensor& alpha, const MaybeTensor& gate);
 
+void check_sphere_step_gradient(const MaybeTensor& dy, const MaybeTensor& dnarrow, const Tensor& y, const Tensor& r, const MaybeTensor& rho,
+                                const MaybeTensor& alpha, const MaybeTensor& gate);
 void check_sphere_step(const Tensor& x, const MaybeTensor& rho, const MaybeTensor& alpha, const MaybeTensor& gate, bool bf16);
 
 // The same two by ATen calls that are not differentiable, for shapes that no kernel covers.

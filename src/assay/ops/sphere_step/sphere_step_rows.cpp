@@ -3,21 +3,10 @@
 
 #include <cmath>
 
+#include "assay/ops/partial_sums.h"
+
 namespace assay::ops::ASSAY_CAPABILITY {
 namespace {
-
-// Partial sums let the compiler use vectors, in an order that depends on n alone.
-template <class T>
-T product_of(const T* a, const T* b, int64_t n) {
-  T sum[16] = {};
-  int64_t i = 0;
-  for (; i + 16 <= n; i += 16)
-    for (int j = 0; j < 16; ++j) sum[j] += a[i + j] * b[i + j];
-  for (; i < n; ++i) sum[0] += a[i] * b[i];
-  T total = 0;
-  for (T s : sum) total += s;
-  return total;
-}
 
 template <class T>
 T forward(const T* x, const T* rho, const T* step, int64_t n, T eps, T* __restrict y) {
@@ -25,7 +14,7 @@ T forward(const T* x, const T* rho, const T* step, int64_t n, T eps, T* __restri
     for (int64_t i = 0; i < n; ++i) y[i] = x[i] + step[i] * rho[i];
   else
     for (int64_t i = 0; i < n; ++i) y[i] = x[i];
-  const T r = T(1) / std::sqrt(product_of(y, y, n) + eps);
+  const T r = T(1) / std::sqrt(sum_over<T>(n, [&](int64_t i) { return y[i] * y[i]; }) + eps);
   for (int64_t i = 0; i < n; ++i) y[i] *= r;
   return r;
 }
@@ -33,7 +22,7 @@ T forward(const T* x, const T* rho, const T* step, int64_t n, T eps, T* __restri
 template <class T>
 void backward(const T* dy, const T* y, T r, const T* rho, const T* step, int64_t n, T* __restrict dx, T* __restrict drho,
               T* __restrict sums) {
-  const T along = product_of(dy, y, n);
+  const T along = sum_over<T>(n, [&](int64_t i) { return dy[i] * y[i]; });
   for (int64_t i = 0; i < n; ++i) dx[i] = r * (dy[i] - along * y[i]);
   if (rho == nullptr) return;
   for (int64_t i = 0; i < n; ++i) {
