@@ -73,17 +73,24 @@ def cross_entropy(logits_BTV, targets_BT):
     return F.cross_entropy(logits if logits.dtype == torch.float64 else logits.float(), targets_BT.flatten())
 
 
-class Skeleton(nn.Module):
-    """x = rho(onehot(u)); the variant's steps; logits = c tanh(gamma rho(x) / c)."""
+class Normed(nn.Module):
+    """Has rho, whose epsilon is a setting of the model."""
 
     def __init__(self, config):
         super().__init__()
         self.config = config
-        self.logit_scale = scalar(1)
 
     def rho(self, z):
         """z (mean(z^2) + eps)^(-1/2) over the last axis."""
         return F.rms_norm(z, z.shape[-1:], eps=self.config.rms_eps)
+
+
+class Skeleton(Normed):
+    """x = rho(onehot(u)); the variant's steps; logits = c tanh(gamma rho(x) / c)."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.logit_scale = scalar(1)
 
     def embed(self, ids_BT):
         return F.one_hot(ids_BT, self.config.vocab_size).to(self.logit_scale.dtype)
@@ -118,6 +125,14 @@ def cosine_table(vocabulary, columns):
     """[V, K]: cos(pi (j + 1) (2v + 1) / (2V)) for j = 0..K-1."""
     v = torch.arange(vocabulary, dtype=torch.float64)[:, None]
     return torch.cos(math.pi * torch.arange(1, columns + 1, dtype=torch.float64) * (2 * v + 1) / (2 * vocabulary)).float()
+
+
+class TableSkeleton(Skeleton):
+    """The skeleton of a variant whose steps see the vocabulary through a table [V, F]: Phi of n_fourier_basis harmonics, or another."""
+
+    def __init__(self, config, table=fourier_table):
+        super().__init__(config)
+        self.register_buffer("table", table(config.vocab_size, config.n_fourier_basis), persistent=False)
 
 
 class Smooth(nn.Module):
@@ -276,11 +291,11 @@ class SliceMemory(nn.Module):
         return self.out_scale * self.o_proj(o_BTk)
 
 
-class SliceStep(nn.Module):
+class SliceStep(Normed):
     """g = x[read]; g <- g + mem_scale Mem(rho(g)); o = write_scale / sqrt(k) act(rho(g) W_down^T + b) W_up^T; delta = scatter(o, write)."""
 
     def __init__(self, config, i, total):
-        super().__init__()
+        super().__init__(config)
         k, h = config.k_active, config.k_active * config.inner_mul
         self.memory = SliceMemory(config)
         self.down = dense(k, h, std=0.1)
@@ -290,10 +305,6 @@ class SliceStep(nn.Module):
         self.write_scale = scalar(0.1)
         self.read, self.write = windows(i, total, config.vocab_size, k)
         self.act = activation(config.activation)
-        self.config = config
-
-    def rho(self, g_BTk):
-        return F.rms_norm(g_BTk, g_BTk.shape[-1:], eps=self.config.rms_eps)
 
     def forward(self, x_BTV, share=None):
         """delta; `share`: a factor on the write, a position each."""

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 import blocks
-from blocks import Activated, ChannelMix, Common, Fourier, Scored, dense, scalar, vector
+from blocks import Activated, ChannelMix, Common, Fourier, Scored, TableSkeleton, dense, scalar, vector
 
 
 @dataclass
@@ -64,13 +64,12 @@ class Step(nn.Module):
         self.read, self.write = blocks.windows(i, config.num_steps, config.vocab_size, config.k_active)
 
 
-class DataDependent(blocks.Skeleton):
+class DataDependent(TableSkeleton):
     Config = Config
 
     def __init__(self, config):
-        super().__init__(config)
+        super().__init__(config, blocks.cosine_table)
         self.steps = nn.ModuleList(Step(config, i) for i in range(config.num_steps))
-        self.register_buffer("table", blocks.cosine_table(config.vocab_size, config.n_fourier_basis), persistent=False)
 
     def run(self, x_BTV):
         for s in self.steps:

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import blocks
-from blocks import Activated, ChannelMix, Common, Fourier
+from blocks import Activated, ChannelMix, Common, Fourier, Normed, TableSkeleton
 
 
 @dataclass
@@ -29,9 +29,9 @@ def uniform(inputs, outputs):
     return layer
 
 
-class Attention(nn.Module):
+class Attention(Normed):
     def __init__(self, config):
-        super().__init__()
+        super().__init__(config)
         V, self.H, self.G = config.vocab_size, config.num_heads, config.num_kv_heads
         if V % (2 * self.H) or self.H % self.G:
             raise SystemExit(f"a vocabulary of {V}, {self.H} heads, {self.G} key heads: wanted V a multiple of 2 heads, heads one of key heads")
@@ -42,7 +42,6 @@ class Attention(nn.Module):
         self.out_proj = uniform(V, V)
         nn.init.zeros_(self.out_proj.weight)
         self.q_gain = blocks.vector(self.H, config.qk_gain_init)
-        self.config = config
 
     def rotation(self, like_BTV):
         """cos and sin of t base^(-2i/D), [T, D/2]: angles in double, rounded last."""
@@ -60,12 +59,12 @@ class Attention(nn.Module):
     def forward(self, z_BTV, rotation):
         B, T, V = z_BTV.shape
         q, k, v = (p(z_BTV).view(B, T, n, self.D).transpose(1, 2) for p, n in ((self.q_proj, self.H), (self.k_proj, self.G), (self.v_proj, self.G)))
-        q, k = (self.rotate(F.rms_norm(y, [self.D], eps=self.config.rms_eps), rotation) for y in (q, k))
+        q, k = (self.rotate(self.rho(y), rotation) for y in (q, k))
         o = F.scaled_dot_product_attention(q * self.q_gain[:, None, None], k, v.to(k.dtype), is_causal=True, enable_gqa=True)
         return self.out_proj(o.transpose(1, 2).reshape(B, T, V))
 
 
-class SharedAttn(blocks.Skeleton):
+class SharedAttn(TableSkeleton):
     Config = Config
 
     def __init__(self, config):
@@ -75,7 +74,6 @@ class SharedAttn(blocks.Skeleton):
         self.ops = nn.ModuleList(ChannelMix(config.n_channels, 2 * config.n_fourier_basis, act) for _ in range(config.num_steps))
         self.attn_scales = nn.Parameter(torch.ones(config.num_steps, config.vocab_size))
         self.op_scales = nn.Parameter(torch.ones(config.num_steps, config.vocab_size))
-        self.register_buffer("table", blocks.fourier_table(config.vocab_size, config.n_fourier_basis), persistent=False)
 
     def run(self, x_BTV):
         rotation = self.attn.rotation(x_BTV)

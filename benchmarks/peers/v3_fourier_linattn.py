@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import nn
 
 import blocks
-from blocks import Activated, ChannelMix, Common, Fourier, Scored, Smooth, scalar, vector
+from blocks import Activated, ChannelMix, Common, Fourier, Scored, Smooth, TableSkeleton, scalar, vector
 
 
 @dataclass
@@ -41,13 +41,12 @@ class Step(nn.Module):
         self.op_scale = vector(1, 1)
 
 
-class FourierLinAttn(blocks.Skeleton):
+class FourierLinAttn(TableSkeleton):
     Config = Config
 
     def __init__(self, config):
         super().__init__(config)
         self.steps = nn.ModuleList(Step(config) for _ in range(config.num_steps))
-        self.register_buffer("table", blocks.fourier_table(config.vocab_size, config.n_fourier_basis), persistent=False)
 
     def run(self, x_BTV):
         for s in self.steps:

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import blocks
-from blocks import Activated, Common, Fourier, Scored, Smooth, matrix, scalar, vector
+from blocks import Activated, Common, Fourier, Scored, Smooth, TableSkeleton, matrix, scalar, vector
 
 
 @dataclass
@@ -70,7 +70,7 @@ class Step(nn.Module):
         self.op_scale = vector(1, 1)
 
 
-class WeightShared(blocks.Skeleton):
+class WeightShared(TableSkeleton):
     Config = Config
 
     def __init__(self, config):
@@ -84,7 +84,6 @@ class WeightShared(blocks.Skeleton):
         self.inv_mem_scale_override = vector(invocations, 1)
         self.inv_op_scale_override = vector(invocations, 1)
         self.inv_out_scale_override = vector(invocations, 1)
-        self.register_buffer("table", blocks.fourier_table(config.vocab_size, config.n_fourier_basis), persistent=False)
 
     def run(self, x_BTV):
         Q_VC, K_VC = self.shared_query_proj(self.table), self.shared_key_proj(self.table)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import blocks
-from blocks import Activated, ChannelMix, Common, Fourier, Scored, Smooth, matrix, scalar, vector
+from blocks import Activated, ChannelMix, Common, Fourier, Scored, Smooth, TableSkeleton, matrix, scalar, vector
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Cycle(nn.Module):
         return written + self.op_high_scale * self.high_op.write(h_H, high)
 
 
-class BandedFourier(blocks.Skeleton):
+class BandedFourier(TableSkeleton):
     Config = Config
 
     def __init__(self, config):
@@ -70,7 +70,6 @@ class BandedFourier(blocks.Skeleton):
         if sum(config.band_split) != config.n_fourier_basis or len(config.band_split) != 3:
             raise SystemExit(f"band_split={config.band_split}: wanted three numbers with the sum n_fourier_basis={config.n_fourier_basis}")
         self.cycles = nn.ModuleList(Cycle(config) for _ in range(config.num_cycles))
-        self.register_buffer("table", blocks.fourier_table(config.vocab_size, config.n_fourier_basis), persistent=False)
 
     def run(self, x_BTV):
         low, mid, high = self.table.split([2 * n for n in self.config.band_split], dim=1)

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import blocks
-from blocks import Common, Fourier, Scored, matrix, scalar, vector
+from blocks import Common, Fourier, Scored, TableSkeleton, matrix, scalar, vector
 
 
 @dataclass
@@ -72,14 +72,13 @@ class Step(nn.Module):
         self.op_scale = vector(1, 1)
 
 
-class SoftOps(blocks.Skeleton):
+class SoftOps(TableSkeleton):
     Config = Config
 
     def __init__(self, config):
         super().__init__(config)
         self.op_bank = OpBank(config)
         self.program = nn.ModuleList(Step(config) for _ in range(config.num_instructions))
-        self.register_buffer("table", blocks.fourier_table(config.vocab_size, config.n_fourier_basis), persistent=False)
 
     def run(self, x_BTV):
         for s in self.program:
