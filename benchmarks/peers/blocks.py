@@ -201,6 +201,31 @@ def key_decay_attention(q, k, v, lambda_BT1, config, scale=1.0):
     return (((q * (scale * config.score_scale)) @ k.transpose(-2, -1)) * table_BTT) @ v
 
 
+class DenseRecall(nn.Module):
+    """DLA(z W_q^T, z W_k^T, z W_v^T; sigmoid(delta)) of codes, times `scale` in the scores; `out_scale` is the gain of what a variant makes of it."""
+
+    def __init__(self, config, inputs, codes, scale=1.0):
+        super().__init__()
+        self.q_proj, self.k_proj, self.v_proj = (dense(inputs, codes) for _ in range(3))
+        self.decay_logit = scalar(config.decay_init)
+        self.out_scale = scalar(0.1)
+        self.config, self.scale = config, scale
+
+    def recall(self, z):
+        return decay_attention(self.q_proj(z), self.k_proj(z), self.v_proj(z), self.decay_logit, self.config, self.scale)
+
+
+class DenseMemory(DenseRecall):
+    """Mem(z) = s DLA(z W_q^T, z W_k^T, z W_v^T; sigmoid(delta)) W_o^T."""
+
+    def __init__(self, config, inputs, codes, scale=1.0):
+        super().__init__(config, inputs, codes, scale)
+        self.o_proj = dense(codes, inputs)
+
+    def forward(self, z):
+        return self.out_scale * self.o_proj(self.recall(z))
+
+
 def causal_conv(z_BTV, conv):
     """y_t = b + sum_j w_j z_{t-(kernel-1)+j}, channel by channel."""
     return conv(F.pad(z_BTV.transpose(1, 2), (conv.kernel_size[0] - 1, 0))).transpose(1, 2)
@@ -274,21 +299,11 @@ def scatter(o, at):
     return torch.cat([o[..., width - over :], o.new_zeros(*o.shape[:-1], vocabulary - width), o[..., : width - over]], dim=-1)
 
 
-class SliceMemory(nn.Module):
-    """Mem(g) = s DLA(g W_q^T / sqrt(k), g W_k^T, g W_v^T; sigmoid(delta)) W_o^T."""
+class SliceMemory(DenseMemory):
+    """Between the k entries of a window, scores over sqrt(k)."""
 
     def __init__(self, config):
-        super().__init__()
-        k = config.k_active
-        self.q_proj, self.k_proj, self.v_proj, self.o_proj = (dense(k, k) for _ in range(4))
-        self.decay_logit = scalar(config.decay_init)
-        self.out_scale = scalar(0.1)
-        self.config = config
-
-    def forward(self, g_BTk):
-        scale = self.config.k_active**-0.5
-        o_BTk = decay_attention(self.q_proj(g_BTk), self.k_proj(g_BTk), self.v_proj(g_BTk), self.decay_logit, self.config, scale)
-        return self.out_scale * self.o_proj(o_BTk)
+        super().__init__(config, config.k_active, config.k_active, config.k_active**-0.5)
 
 
 class SliceStep(Normed):

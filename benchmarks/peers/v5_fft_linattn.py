@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import blocks
-from blocks import Activated, Common, Scored, matrix, scalar, vector
+from blocks import Activated, Common, DenseRecall, Scored, dense, matrix, scalar, vector
 
 
 @dataclass
@@ -34,18 +34,13 @@ def synthesis(y_BT2n, vocabulary):
     return torch.fft.irfft(F.pad(torch.complex(real, imaginary), (1, 0)), n=vocabulary)
 
 
-class Memory(nn.Module):
+class Memory(DenseRecall):
     def __init__(self, config):
-        super().__init__()
-        self.q_proj, self.k_proj, self.v_proj, self.o_proj = (blocks.dense(2 * config.n_freq, config.n_channels) for _ in range(4))
-        self.decay_logit = scalar(config.decay_init)
-        self.out_scale = scalar(0.1)
-        self.config = config
+        super().__init__(config, 2 * config.n_freq, config.n_channels)
+        self.o_proj = dense(2 * config.n_freq, config.n_channels)  # as the other three, but acting from the right
 
     def forward(self, xi_BTF):
-        q, k, v = self.q_proj(xi_BTF), self.k_proj(xi_BTF), self.v_proj(xi_BTF)
-        r_BTC = blocks.decay_attention(q, k, v, self.decay_logit, self.config)
-        return self.out_scale * synthesis(r_BTC @ self.o_proj.weight, self.config.vocab_size)
+        return self.out_scale * synthesis(self.recall(xi_BTF) @ self.o_proj.weight, self.config.vocab_size)
 
 
 class SpectralMix(nn.Module):

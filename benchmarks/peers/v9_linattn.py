@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import nn
 
 import blocks
-from blocks import Activated, Common, Scored, dense, scalar, vector
+from blocks import Activated, Common, DenseMemory, Scored, dense, scalar, vector
 
 
 @dataclass
@@ -17,21 +17,6 @@ class Config(Common, Activated, Scored):
     state_dim: int = 64
     inner_dim: int = 128
     decay_init: float = 3.0
-
-
-class Attention(nn.Module):
-    def __init__(self, config):
-        super().__init__()
-        V, d = config.vocab_size, config.state_dim
-        self.q_proj, self.k_proj, self.v_proj = (dense(V, d) for _ in range(3))
-        self.o_proj = dense(d, V)
-        self.decay_logit = scalar(config.decay_init)
-        self.out_scale = scalar(0.1)
-        self.config = config
-
-    def forward(self, z_BTV):
-        o_BTD = blocks.decay_attention(self.q_proj(z_BTV), self.k_proj(z_BTV), self.v_proj(z_BTV), self.decay_logit, self.config)
-        return self.out_scale * self.o_proj(o_BTD)
 
 
 class Transform(nn.Module):
@@ -50,7 +35,7 @@ class Transform(nn.Module):
 class Step(nn.Module):
     def __init__(self, config):
         super().__init__()
-        self.attn = Attention(config)
+        self.attn = DenseMemory(config, config.vocab_size, config.state_dim)
         self.transform = Transform(config)
         self.attn_scale = vector(1, 1)
         self.t_scale = vector(1, 1)
