@@ -169,6 +169,19 @@ class ChannelMix(nn.Module):
         return self.write(self.hidden(z_BTV, table_VF), table_VF)
 
 
+class Bottleneck(nn.Module):
+    """W_d, b and W_u of s act(z W_d^T + b) W_u^T with inner_dim entries inside; act and the name of s are a variant's own."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.down = dense(config.vocab_size, config.inner_dim)
+        self.up = dense(config.inner_dim, config.vocab_size)
+        self.bias = vector(config.inner_dim, 0)
+
+    def inner(self, z_BTV):
+        return self.down(z_BTV) + self.bias
+
+
 # --- along the sequence ---
 
 

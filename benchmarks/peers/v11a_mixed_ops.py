@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import blocks
-from blocks import Common, Scored, dense, scalar, vector
+from blocks import Bottleneck, Common, Scored, dense, scalar, vector
 
 
 @dataclass
@@ -58,16 +58,13 @@ class Gate(nn.Module):
         return torch.sigmoid(self.up(self.down(x_BTV)))
 
 
-class Transform(nn.Module):
+class Transform(Bottleneck):
     def __init__(self, config):
-        super().__init__()
-        self.down = dense(config.vocab_size, config.inner_dim)
-        self.up = dense(config.inner_dim, config.vocab_size)
-        self.bias = vector(config.inner_dim, 0)
+        super().__init__(config)
         self.scale = scalar(0.1)
 
     def forward(self, z_BTV):
-        return self.scale * self.up(F.gelu(self.down(z_BTV) + self.bias))
+        return self.scale * self.up(F.gelu(self.inner(z_BTV)))
 
 
 class Step(nn.Module):

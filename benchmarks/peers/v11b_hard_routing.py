@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import blocks
-from blocks import Common, Scored, cross_entropy, dense, scalar, vector
+from blocks import Bottleneck, Common, Scored, cross_entropy, dense, scalar, vector
 
 
 @dataclass
@@ -48,12 +48,9 @@ class Attention(nn.Module):
         return self.out_scale * self.o_proj(o_BTD)
 
 
-class Transform(nn.Module):
+class Transform(Bottleneck):
     def __init__(self, config):
-        super().__init__()
-        self.down = dense(config.vocab_size, config.inner_dim)
-        self.up = dense(config.inner_dim, config.vocab_size)
-        self.bias = vector(config.inner_dim, 0)
+        super().__init__(config)
         self.out_scale = scalar(0.1)
         self.act_selector = dense(config.vocab_size, len(PSI))
         self.config = config
@@ -66,7 +63,7 @@ class Transform(nn.Module):
         return e_BT4 - y_BT4.detach() + y_BT4
 
     def forward(self, z_BTV):
-        u_BTM = self.down(z_BTV) + self.bias
+        u_BTM = self.inner(z_BTV)
         routes = self.route(self.act_selector(z_BTV)).split(1, dim=-1)
         return self.out_scale * self.up(sum(e * psi(u_BTM) for e, psi in zip(routes, PSI)))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import nn
 
 import blocks
-from blocks import Activated, Common, DenseMemory, Scored, dense, scalar, vector
+from blocks import Activated, Bottleneck, Common, DenseMemory, Scored, scalar, vector
 
 
 @dataclass
@@ -19,17 +19,14 @@ class Config(Common, Activated, Scored):
     decay_init: float = 3.0
 
 
-class Transform(nn.Module):
+class Transform(Bottleneck):
     def __init__(self, config):
-        super().__init__()
-        self.down = dense(config.vocab_size, config.inner_dim)
-        self.up = dense(config.inner_dim, config.vocab_size)
-        self.bias = vector(config.inner_dim, 0)
+        super().__init__(config)
         self.out_scale = scalar(0.1)
         self.act = blocks.activation(config.activation)
 
     def forward(self, z_BTV):
-        return self.out_scale * self.up(self.act(self.down(z_BTV) + self.bias))
+        return self.out_scale * self.up(self.act(self.inner(z_BTV)))
 
 
 class Step(nn.Module):
