@@ -109,6 +109,32 @@ class Skeleton(Normed):
         return cross_entropy(self(ids_BT), targets_BT)
 
 
+class MemoryStep(Normed):
+    """x <- x + mem_scale Mem(rho(x));  x <- x + op_scale Op(rho(x)), gains of one entry; `table`: for both halves, of variants that have one."""
+
+    def __init__(self, config, memory, register_op):
+        super().__init__(config)
+        self.memory, self.register_op = memory, register_op
+        self.mem_scale, self.op_scale = vector(1, 1), vector(1, 1)
+
+    def forward(self, x_BTV, *table):
+        x_BTV = x_BTV + self.mem_scale * self.memory(self.rho(x_BTV), *table)
+        return x_BTV + self.op_scale * self.register_op(self.rho(x_BTV), *table)
+
+
+class AttentionStep(Normed):
+    """x <- x + attn_scale Attn(rho(x));  x <- x + t_scale Transform(rho(x)), gains of one entry."""
+
+    def __init__(self, config, attn, transform):
+        super().__init__(config)
+        self.attn, self.transform = attn, transform
+        self.attn_scale, self.t_scale = vector(1, 1), vector(1, 1)
+
+    def forward(self, x_BTV):
+        x_BTV = x_BTV + self.attn_scale * self.attn(self.rho(x_BTV))
+        return x_BTV + self.t_scale * self.transform(self.rho(x_BTV))
+
+
 # --- tables over the vocabulary ---
 
 

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import blocks
-from blocks import Bottleneck, Common, Scored, cross_entropy, dense, scalar, vector
+from blocks import AttentionStep, Bottleneck, Common, Scored, cross_entropy, dense, scalar
 
 
 @dataclass
@@ -68,13 +68,9 @@ class Transform(Bottleneck):
         return self.out_scale * self.up(sum(e * psi(u_BTM) for e, psi in zip(routes, PSI)))
 
 
-class Step(nn.Module):
+class Step(AttentionStep):
     def __init__(self, config):
-        super().__init__()
-        self.attn = Attention(config)
-        self.transform = Transform(config)
-        self.attn_scale = vector(1, 1)
-        self.t_scale = vector(1, 1)
+        super().__init__(config, Attention(config), Transform(config))
 
 
 class Halting(nn.Module):
@@ -94,15 +90,11 @@ class HardRouting(blocks.Skeleton):
         self.steps = nn.ModuleList(Step(config) for _ in range(config.num_steps))
         self.halting = Halting(config)
 
-    def step(self, s, x_BTV):
-        x_BTV = x_BTV + s.attn_scale * s.attn(self.rho(x_BTV))
-        return x_BTV + s.t_scale * s.transform(self.rho(x_BTV))
-
     def mixture(self, x_BTV):
         """(sum of beta x, sum of R)."""
         R, A, P = torch.ones_like(x_BTV[..., :1]), 0, 0
-        for n, s in enumerate(self.steps):
-            x_BTV = self.step(s, x_BTV)
+        for n, step in enumerate(self.steps):
+            x_BTV = step(x_BTV)
             beta = R
             if n + 1 < len(self.steps):
                 p = self.halting(x_BTV)
@@ -112,8 +104,8 @@ class HardRouting(blocks.Skeleton):
 
     def until_halted(self, x_BTV):
         halted = torch.zeros_like(x_BTV[..., :1], dtype=torch.bool)
-        for s in self.steps:
-            x_BTV = torch.where(halted, x_BTV, self.step(s, x_BTV))
+        for step in self.steps:
+            x_BTV = torch.where(halted, x_BTV, step(x_BTV))
             halted = halted | (self.halting(x_BTV) > self.config.halt_threshold)
         return x_BTV
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import nn
 
 import blocks
-from blocks import Activated, ChannelMix, Common, Fourier, Scored, Smooth, TableSkeleton, scalar, vector
+from blocks import Activated, ChannelMix, Common, Fourier, MemoryStep, Scored, Smooth, TableSkeleton, scalar
 
 
 @dataclass
@@ -32,13 +32,10 @@ class Memory(nn.Module):
         return self.out_scale * (blocks.decay_attention(q, k, v, self.decay_logit, self.config) @ self.output_proj(table).T)
 
 
-class Step(nn.Module):
+class Step(MemoryStep):
     def __init__(self, config):
-        super().__init__()
-        self.memory = Memory(config)
-        self.register_op = ChannelMix(config.n_channels, 2 * config.n_fourier_basis, blocks.activation(config.activation))
-        self.mem_scale = vector(1, 1)
-        self.op_scale = vector(1, 1)
+        act = blocks.activation(config.activation)
+        super().__init__(config, Memory(config), ChannelMix(config.n_channels, 2 * config.n_fourier_basis, act))
 
 
 class FourierLinAttn(TableSkeleton):
@@ -49,7 +46,6 @@ class FourierLinAttn(TableSkeleton):
         self.steps = nn.ModuleList(Step(config) for _ in range(config.num_steps))
 
     def run(self, x_BTV):
-        for s in self.steps:
-            x_BTV = x_BTV + s.mem_scale * s.memory(self.rho(x_BTV), self.table)
-            x_BTV = x_BTV + s.op_scale * s.register_op(self.rho(x_BTV), self.table)
+        for step in self.steps:
+            x_BTV = step(x_BTV, self.table)
         return x_BTV

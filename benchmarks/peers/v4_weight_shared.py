@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import blocks
-from blocks import Activated, Common, Fourier, Scored, Smooth, TableSkeleton, matrix, scalar, vector
+from blocks import Activated, Common, Fourier, MemoryStep, Scored, Smooth, TableSkeleton, matrix, scalar, vector
 
 
 @dataclass
@@ -61,13 +61,16 @@ class FactoredMix(nn.Module):
         return self.out_scale * (h_BTC @ (table @ self.write_coeffs.T).T)
 
 
-class Step(nn.Module):
+class Step(MemoryStep):
     def __init__(self, config):
-        super().__init__()
-        self.memory = Memory(config)
-        self.register_op = FactoredMix(config)
-        self.mem_scale = vector(1, 1)
-        self.op_scale = vector(1, 1)
+        super().__init__(config, Memory(config), FactoredMix(config))
+
+    def forward(self, x_BTV, Q_VC, K_VC, override_H, weights, table):
+        """`override_H`, `weights` (w_mem, w_op, w_out): of this invocation."""
+        w_mem, w_op, w_out = weights
+        x_BTV = x_BTV + w_mem * self.mem_scale * self.memory(self.rho(x_BTV), Q_VC, K_VC, override_H, table)
+        x_BTV = x_BTV + w_op * self.op_scale * self.register_op(self.rho(x_BTV), table)
+        return w_out * x_BTV
 
 
 class WeightShared(TableSkeleton):
@@ -87,10 +90,8 @@ class WeightShared(TableSkeleton):
 
     def run(self, x_BTV):
         Q_VC, K_VC = self.shared_query_proj(self.table), self.shared_key_proj(self.table)
-        for n, override_H in enumerate(self.inv_decay_overrides):
-            s = self.steps[n // self.config.invocations_per_step]
-            memory = s.memory(self.rho(x_BTV), Q_VC, K_VC, override_H, self.table)
-            x_BTV = x_BTV + self.inv_mem_scale_override[n] * s.mem_scale * memory
-            x_BTV = x_BTV + self.inv_op_scale_override[n] * s.op_scale * s.register_op(self.rho(x_BTV), self.table)
-            x_BTV = self.inv_out_scale_override[n] * x_BTV
+        weights = zip(self.inv_mem_scale_override, self.inv_op_scale_override, self.inv_out_scale_override)
+        for n, (override_H, weights_n) in enumerate(zip(self.inv_decay_overrides, weights)):
+            step = self.steps[n // self.config.invocations_per_step]
+            x_BTV = step(x_BTV, Q_VC, K_VC, override_H, weights_n, self.table)
         return x_BTV

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import blocks
-from blocks import Activated, Common, DenseRecall, Scored, dense, matrix, scalar, vector
+from blocks import Activated, Common, DenseRecall, MemoryStep, Scored, dense, matrix, scalar, vector
 
 
 @dataclass
@@ -39,7 +39,8 @@ class Memory(DenseRecall):
         super().__init__(config, 2 * config.n_freq, config.n_channels)
         self.o_proj = dense(2 * config.n_freq, config.n_channels)  # as the other three, but acting from the right
 
-    def forward(self, xi_BTF):
+    def forward(self, z_BTV):
+        xi_BTF = spectrum(z_BTV, self.config.n_freq)
         return self.out_scale * synthesis(self.recall(xi_BTF) @ self.o_proj.weight, self.config.vocab_size)
 
 
@@ -55,18 +56,15 @@ class SpectralMix(nn.Module):
         self.config = config
         self.act = blocks.activation(config.activation)
 
-    def forward(self, xi_BTF):
+    def forward(self, z_BTV):
+        xi_BTF = spectrum(z_BTV, self.config.n_freq)
         h_BTC = self.act((xi_BTF @ self.freq_to_ch.T) @ self.channel_mix + self.bias)
         return self.out_scale * synthesis(h_BTC @ self.ch_to_freq.T, self.config.vocab_size)
 
 
-class Step(nn.Module):
+class Step(MemoryStep):
     def __init__(self, config):
-        super().__init__()
-        self.memory = Memory(config)
-        self.register_op = SpectralMix(config)
-        self.mem_scale = vector(1, 1)
-        self.op_scale = vector(1, 1)
+        super().__init__(config, Memory(config), SpectralMix(config))
 
 
 class FFTLinAttn(blocks.Skeleton):
@@ -79,7 +77,6 @@ class FFTLinAttn(blocks.Skeleton):
         self.steps = nn.ModuleList(Step(config) for _ in range(config.num_steps))
 
     def run(self, x_BTV):
-        for s in self.steps:
-            x_BTV = x_BTV + s.mem_scale * s.memory(spectrum(self.rho(x_BTV), self.config.n_freq))
-            x_BTV = x_BTV + s.op_scale * s.register_op(spectrum(self.rho(x_BTV), self.config.n_freq))
+        for step in self.steps:
+            x_BTV = step(x_BTV)
         return x_BTV

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import nn
 
 import blocks
-from blocks import Activated, Bottleneck, Common, DenseMemory, Scored, scalar, vector
+from blocks import Activated, AttentionStep, Bottleneck, Common, DenseMemory, Scored, scalar
 
 
 @dataclass
@@ -29,13 +29,9 @@ class Transform(Bottleneck):
         return self.out_scale * self.up(self.act(self.inner(z_BTV)))
 
 
-class Step(nn.Module):
+class Step(AttentionStep):
     def __init__(self, config):
-        super().__init__()
-        self.attn = DenseMemory(config, config.vocab_size, config.state_dim)
-        self.transform = Transform(config)
-        self.attn_scale = vector(1, 1)
-        self.t_scale = vector(1, 1)
+        super().__init__(config, DenseMemory(config, config.vocab_size, config.state_dim), Transform(config))
 
 
 class LinAttn(blocks.Skeleton):
@@ -46,7 +42,6 @@ class LinAttn(blocks.Skeleton):
         self.steps = nn.ModuleList(Step(config) for _ in range(config.num_steps))
 
     def run(self, x_BTV):
-        for s in self.steps:
-            x_BTV = x_BTV + s.attn_scale * s.attn(self.rho(x_BTV))
-            x_BTV = x_BTV + s.t_scale * s.transform(self.rho(x_BTV))
+        for step in self.steps:
+            x_BTV = step(x_BTV)
         return x_BTV
