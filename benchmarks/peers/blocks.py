@@ -345,11 +345,31 @@ class SliceMemory(DenseMemory):
         super().__init__(config, config.k_active, config.k_active, config.k_active**-0.5)
 
 
-class SliceStep(Normed):
-    """g = x[read]; g <- g + mem_scale Mem(rho(g)); o = write_scale / sqrt(k) act(rho(g) W_down^T + b) W_up^T; delta = scatter(o, write)."""
+class WindowStep(Normed):
+    """What steps on windows share: g = x[read], g <- g + mem_scale Mem(rho(g)) and delta = scatter(write_scale / sqrt(k) o, write) of a variant's o.
+
+    `memory`, `mem_scale` and `write_scale` are a variant's to hold: parameters keep the order in which conformance files have them.
+    """
 
     def __init__(self, config, i, total):
         super().__init__(config)
+        self.read, self.write = windows(i, total, config.vocab_size, config.k_active)
+
+    def recall(self, x_BTV):
+        g_BTk = read(x_BTV, self.read)
+        return g_BTk + self.mem_scale * self.memory(self.rho(g_BTk))
+
+    def delta(self, o_BTk, share=None):
+        """[B, T, V]; `share`: a factor on the write, a position each."""
+        o_BTk = self.write_scale / self.config.k_active**0.5 * o_BTk
+        return scatter(o_BTk if share is None else share * o_BTk, self.write)
+
+
+class SliceStep(WindowStep):
+    """o = act(rho(g) W_down^T + b) W_up^T."""
+
+    def __init__(self, config, i, total):
+        super().__init__(config, i, total)
         k, h = config.k_active, config.k_active * config.inner_mul
         self.memory = SliceMemory(config)
         self.down = dense(k, h, std=0.1)
@@ -357,15 +377,11 @@ class SliceStep(Normed):
         self.mlp_bias = vector(h, 0)
         self.mem_scale = vector(1, 1)
         self.write_scale = scalar(0.1)
-        self.read, self.write = windows(i, total, config.vocab_size, k)
         self.act = activation(config.activation)
 
     def forward(self, x_BTV, share=None):
-        """delta; `share`: a factor on the write, a position each."""
-        g_BTk = read(x_BTV, self.read)
-        g_BTk = g_BTk + self.mem_scale * self.memory(self.rho(g_BTk))
-        o_BTk = self.write_scale / self.config.k_active**0.5 * self.up(self.act(self.down(self.rho(g_BTk)) + self.mlp_bias))
-        return scatter(o_BTk if share is None else share * o_BTk, self.write)
+        z_BTk = self.rho(self.recall(x_BTV))
+        return self.delta(self.up(self.act(self.down(z_BTk) + self.mlp_bias)), share)
 
 
 def waves(steps):

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 import blocks
-from blocks import Activated, ChannelMix, Common, Fourier, Scored, TableSkeleton, dense, scalar, vector
+from blocks import Activated, ChannelMix, Common, Fourier, Scored, TableSkeleton, WindowStep, dense, scalar, vector
 
 
 @dataclass
@@ -52,16 +52,15 @@ class Memory(nn.Module):
         return self.out_scale * self.o_proj(o_BTk)
 
 
-class Step(nn.Module):
+class Step(WindowStep):
     def __init__(self, config, i):
-        super().__init__()
+        super().__init__(config, i, config.num_steps)
         self.conv = GatedConv(config)
         self.memory = Memory(config)
         self.register_op = ChannelMix(config.n_channels, config.n_fourier_basis, blocks.activation(config.activation))
         self.conv_scale = vector(config.vocab_size, 1)
         self.mem_scale = vector(1, 1)
         self.write_scale = scalar(0.1)
-        self.read, self.write = blocks.windows(i, config.num_steps, config.vocab_size, config.k_active)
 
 
 class DataDependent(TableSkeleton):
@@ -74,8 +73,7 @@ class DataDependent(TableSkeleton):
     def run(self, x_BTV):
         for s in self.steps:
             x_BTV = x_BTV + s.conv_scale * s.conv.gated(self.rho(x_BTV))
-            g_BTk = blocks.read(x_BTV, s.read)
-            g_BTk = g_BTk + s.mem_scale * s.memory(self.rho(g_BTk))
+            g_BTk = s.recall(x_BTV)
             x_BTV = x_BTV + s.register_op(self.rho(x_BTV), self.table)
-            x_BTV = x_BTV + blocks.scatter(s.write_scale / self.config.k_active**0.5 * self.rho(g_BTk), s.write)
+            x_BTV = x_BTV + s.delta(self.rho(g_BTk))
         return x_BTV

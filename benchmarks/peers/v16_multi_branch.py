@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import blocks
-from blocks import Activated, Common, Scored, SliceMemory, dense, scalar, vector
+from blocks import Activated, Common, Scored, SliceMemory, WindowStep, dense, scalar, vector
 
 
 @dataclass
@@ -41,14 +41,16 @@ class Branches(nn.Module):
         return sum(gate * up(self.act(down(z_BTk) + self.bias)) for gate, down, up in zip(gates, self.branch_down, self.branch_up))
 
 
-class Step(nn.Module):
+class Step(WindowStep):
     def __init__(self, config, i):
-        super().__init__()
+        super().__init__(config, i, config.num_columns * config.steps_per_column)
         self.memory = SliceMemory(config)
         self.mlp = Branches(config)
         self.mem_scale = vector(1, 1)
         self.write_scale = scalar(0.1)
-        self.read, self.write = blocks.windows(i, config.num_columns * config.steps_per_column, config.vocab_size, config.k_active)
+
+    def forward(self, x_BTV):
+        return self.delta(self.mlp(self.rho(self.recall(x_BTV))))
 
 
 class Column(nn.Module):
@@ -56,6 +58,11 @@ class Column(nn.Module):
         super().__init__()
         self.steps = nn.ModuleList(Step(config, i * config.num_columns + c) for i in range(config.steps_per_column))
         self.confidence = scalar(0)
+
+    def forward(self, x_BTV):
+        for step in self.steps:
+            x_BTV = x_BTV + step(x_BTV)
+        return x_BTV
 
 
 class MultiBranch(blocks.Skeleton):
@@ -66,15 +73,8 @@ class MultiBranch(blocks.Skeleton):
         self.columns = nn.ModuleList(Column(config, c) for c in range(config.num_columns))
         self.inhibition = nn.Parameter(torch.zeros(config.num_columns, config.num_columns))
 
-    def column(self, column, x_BTV):
-        for s in column.steps:
-            g_BTk = blocks.read(x_BTV, s.read)
-            g_BTk = g_BTk + s.mem_scale * s.memory(self.rho(g_BTk))
-            x_BTV = x_BTV + blocks.scatter(s.write_scale / self.config.k_active**0.5 * s.mlp(self.rho(g_BTk)), s.write)
-        return x_BTV
-
     def run(self, x_BTV):
-        states = [self.column(column, x_BTV) for column in self.columns]
+        states = [column(x_BTV) for column in self.columns]
         c_P = torch.stack([column.confidence for column in self.columns])
         w_P = torch.softmax(c_P - self.inhibition @ c_P.detach(), dim=0)
         return sum(w * state for w, state in zip(w_P, states))
