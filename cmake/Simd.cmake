@@ -18,7 +18,7 @@ function(assay_simd_sources target)
       set(copy ${CMAKE_CURRENT_BINARY_DIR}/${stem}_${capability}.cpp)
       file(CONFIGURE OUTPUT ${copy} CONTENT "#include \"${file}\"\n")
       set_source_files_properties(${copy} PROPERTIES SKIP_PRECOMPILE_HEADERS ON COMPILE_OPTIONS
-        "${options_${capability}};-DASSAY_CAPABILITY=${capability};-fno-math-errno;-fno-trapping-math;-Wno-psabi;-Wno-uninitialized;-Wno-maybe-uninitialized")
+        "${options_${capability}};-DASSAY_CAPABILITY=${capability};-fno-math-errno;-fno-trapping-math;-Wno-psabi;-Wno-uninitialized;-Wno-maybe-uninitialized;-Wno-array-bounds")
       target_sources(${target} PRIVATE ${copy})
     endforeach()
   endforeach()

@@ -54,13 +54,14 @@ OpCase affine_norm_case(std::vector<int64_t> shape, bool bias, bool centered) {
   return o;
 }
 
-OpCase residual_case(std::vector<int64_t> shape, Pointwise activation, bool bias, bool diag) {
+// `each`: a factor for each entry of a row.
+OpCase residual_case(std::vector<int64_t> shape, Pointwise activation, bool bias, bool diag, bool each = false) {
   OpCase o;
   const int64_t n = shape.back();
   o.name = "residual n=" + std::to_string(n) + " activation " + std::to_string(static_cast<int>(activation)) + (bias ? " bias" : "") +
-           (diag ? " diag" : "");
+           (diag ? " diag" : "") + (each ? " factors" : "");
   o.inputs = [=](uint64_t seed) {
-    Tensors x{random_tensor(shape, seed, "x"), random_tensor(shape, seed, "m") * 1.5, random_tensor({1}, seed, "c")};
+    Tensors x{random_tensor(shape, seed, "x"), random_tensor(shape, seed, "m") * 1.5, random_tensor({each ? n : 1}, seed, "c")};
     if (bias) x.push_back(random_tensor({n}, seed, "bias"));
     if (diag) {
       x.push_back(random_tensor(shape, seed, "z"));
@@ -98,6 +99,8 @@ std::vector<OpCase> cases() {
   for (int64_t n : {int64_t{1}, int64_t{255}, int64_t{1024}, int64_t{2048}, int64_t{2500}})
     all.push_back(residual_case({2, n}, Pointwise::gelu, true, true));
   all.push_back(residual_case({300, 40}, Pointwise::swish, true, true));
+  for (int64_t n : {int64_t{1}, int64_t{7}, int64_t{260}, int64_t{1024}, int64_t{2500}})
+    all.push_back(residual_case({3, n}, n == 7 ? Pointwise::swish : Pointwise::none, n == 260, n == 7, true));
   return all;
 }
 
@@ -108,7 +111,9 @@ std::vector<OpCase> long_cases() {
           normalize_case({1100, 516}, true),
           normalize_case({300, 1028}, true),
           residual_case({4300, 9}, Pointwise::gelu, true, true),
-          residual_case({1100, 516}, Pointwise::gelu, true, true)};
+          residual_case({1100, 516}, Pointwise::gelu, true, true),
+          residual_case({4300, 12}, Pointwise::none, false, false, true),
+          residual_case({1100, 1028}, Pointwise::none, true, false, true)};
 }
 
 // The same numbers, contiguous, one element behind the beginning of their memory.
@@ -243,5 +248,5 @@ TEST_CASE("wrong arguments are refused by name") {
   CHECK_THROWS_WITH_AS(ops::affine_norm(x, gain, c, norm), doctest::Contains("[normalize] bias must be"), c10::Error);
   CHECK_THROWS_WITH_AS(ops::residual(x, {.m = x.narrow(0, 0, 1)}, c), doctest::Contains("[residual] m must be"), c10::Error);
   CHECK_THROWS_WITH_AS(ops::residual(x, {.m = x, .z = x}, c), doctest::Contains("z and diag come together"), c10::Error);
-  CHECK_THROWS_WITH_AS(ops::residual(x, {.m = x}, x), doctest::Contains("c must be one"), c10::Error);
+  CHECK_THROWS_WITH_AS(ops::residual(x, {.m = x}, x.narrow(1, 0, 3)[0]), doctest::Contains("c must be one"), c10::Error);
 }

@@ -49,13 +49,20 @@ ChannelMix::ChannelMix(tensor::Params& p, const std::string& prefix, int64_t C, 
       s(p.add(prefix + "out_scale", {}, tensor::constant(0.1))) {}
 
 Tensor ChannelMix::hidden(const Tensor& z_BTV, const Tensor& table_VF, layers::Activation a, tensor::Precision p) const {
-  const Tensor R_CV = softmax_over_vocabulary(table_VF, A_r_CF).t();
-  return layers::activate(tensor::linear(tensor::linear(z_BTV, R_CV, {}, p), M_CC.t(), b_C, p), a);
+  return mixed(tensor::linear(z_BTV, reader(table_VF), {}, p), a, p);
 }
+
+Tensor ChannelMix::reader(const Tensor& table_VF) const { return softmax_over_vocabulary(table_VF, A_r_CF).t(); }
+
+Tensor ChannelMix::mixed(const Tensor& r_BTC, layers::Activation a, tensor::Precision p) const {
+  return layers::activate(tensor::linear(r_BTC, M_CC.t(), b_C, p), a);
+}
+
+Tensor ChannelMix::spectrum(const Tensor& h_BTC, tensor::Precision p) const { return tensor::linear(h_BTC, A_w_CF.t(), {}, p) * s; }
 
 // h W^T = (h A_w) table^T: through the few columns of the table instead of a V x C matrix.
 Tensor ChannelMix::write(const Tensor& h_BTC, const Tensor& table_VF, tensor::Precision p) const {
-  return tensor::linear(tensor::linear(h_BTC, A_w_CF.t(), {}, p) * s, table_VF, {}, p);
+  return tensor::linear(spectrum(h_BTC, p), table_VF, {}, p);
 }
 
 }  // namespace assay::arch::vocab

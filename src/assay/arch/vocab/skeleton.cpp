@@ -1,19 +1,19 @@
 #include "assay/arch/vocab/skeleton.h"
 
-#include <ATen/ops/addcmul.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/flip.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/sigmoid.h>
 #include <ATen/ops/tanh.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
 #include "assay/core/error.h"
-#include "assay/layers/causal_conv.h"
 #include "assay/layers/embedding.h"
 #include "assay/layers/leaky_sum.h"
 #include "assay/layers/rms_norm.h"
+#include "assay/ops/causal_conv/causal_conv.h"
 #include "assay/ops/decay_attention/decay_attention.h"
 #include "assay/ops/loss_head/loss_head.h"
 #include "assay/ops/normalize/normalize.h"
@@ -28,6 +28,7 @@ Tensor rounded_to_bf16(const Tensor& t) { return t.to(at::kBFloat16).to(t.scalar
 
 void Skeleton::finish(tensor::Params& params) {
   logit_scale_ = params.add("logit_scale", {}, tensor::constant(1));
+  one_ = at::ones({1}, at::TensorOptions().dtype(dtype_).device(device_));
   if (!common_.emulate_bf16_init) return;
   for (const auto& e : params.entries()) Tensor(e.value).copy_(rounded_to_bf16(e.value));
 }
@@ -60,10 +61,16 @@ Tensor Skeleton::loss_of_state(const Tensor& x_BTV, const Tensor& targets_BT) co
   return ops::loss_head(x_BTV, logit_scale_, targets_BT, {.norm_eps = common_.rms_eps, .softcap = common_.logit_softcap});
 }
 
+Tensor Skeleton::normalised_operand(const Tensor& x_BTV) const { return ops::normalize(x_BTV, {}, common_.rms_eps, narrow(x_BTV)).z; }
+
+Tensor Skeleton::product_step(const Tensor& x_BTV, const Tensor& gain, const std::function<Tensor(const Tensor& z_BTV)>& f) const {
+  const auto [z_BTV, unscaled, x] = ops::normalize(x_BTV, {}, common_.rms_eps, narrow(x_BTV));
+  return ops::residual(x, {.m = f(z_BTV)}, gain);
+}
+
 Tensor Skeleton::half_step(const Tensor& x_BTV, const Tensor& gain, const std::function<Tensor(const Tensor& z_BTV)>& f) const {
   const auto [z_BTV, unscaled, x] = ops::normalize(x_BTV, {}, common_.rms_eps, false);
-  const Tensor y_BTV = f(z_BTV);
-  return gain.numel() == 1 ? ops::residual(x, {.m = y_BTV}, gain) : at::addcmul(x, gain, y_BTV);
+  return ops::residual(x, {.m = f(z_BTV)}, gain);
 }
 
 Tensor Skeleton::next(const Tensor& ids_B, Memory& memory) {
@@ -107,6 +114,17 @@ Tensor Skeleton::linear(const Tensor& x, const Tensor& weight, const Tensor& bia
   return tensor::linear(x, weight, bias, precision_);
 }
 
+std::vector<Tensor> Skeleton::linears(const Tensor& x, const std::vector<Tensor>& weights) const {
+  std::vector<Tensor> all;
+  if (memory_ != nullptr) {  // a token at a time copies of the matrices would cost more than they save
+    for (const Tensor& w : weights) all.push_back(linear(x, w));
+    return all;
+  }
+  std::vector<int64_t> widths;
+  for (const Tensor& w : weights) widths.push_back(w.size(0));
+  return linear(x, at::cat(weights, 0)).split_with_sizes(widths, -1);
+}
+
 Tensor Skeleton::times(const Tensor& x, const Tensor& matrix) const { return tensor::linear(x, matrix.t(), {}, precision_); }
 
 Tensor Skeleton::in_time(const Tensor& t, int64_t time_axis) const { return scores_.reversed_mask ? at::flip(t, {time_axis}) : t; }
@@ -116,21 +134,22 @@ Tensor Skeleton::attend(const Tensor& q_in, const Tensor& k_in, const Tensor& v_
   const Tensor q = in_time(scores_.score_scale == 1 ? q_in : q_in * scores_.score_scale, 2), k = in_time(k_in, 2), v = in_time(v_in, 2);
   Tensor* S = slot();
   if (S == nullptr) return in_time(ops::decay_attention(q, k, v, decay_logit, bf16()), 2);
-  // o_t = q_t S_t;  S_{t+1} = lambda S_t + k_t^T v_t
-  if (!S->defined()) *S = at::zeros({k.size(0), k.size(1), k.size(3), v.size(3)}, k.options());
-  const Tensor o = q.matmul(*S);
-  *S = *S * at::sigmoid(decay_logit).view({1, -1, 1, 1}) + k.transpose(2, 3).matmul(v);
-  return o;
+  // o_t = q_t S_t;  S_{t+1} = lambda S_t + k_t^T v_t, in the parameters' dtype
+  const auto wide = [&](const Tensor& t) { return t.to(dtype_); };
+  if (!S->defined()) *S = at::zeros({k.size(0), k.size(1), k.size(3), v.size(3)}, k.options().dtype(dtype_));
+  const Tensor o = wide(q).matmul(*S);
+  *S = *S * at::sigmoid(decay_logit).view({1, -1, 1, 1}) + wide(k).transpose(2, 3).matmul(wide(v));
+  return o.to(v.scalar_type());
 }
 
 Tensor Skeleton::convolve(const Tensor& z_BTV, const Tensor& weight, const Tensor& bias) {
   Tensor* past = slot();
-  if (past == nullptr) return layers::causal_conv(z_BTV, weight, bias);
+  if (past == nullptr) return ops::causal_conv(z_BTV, weight, bias);
   const int64_t reach = weight.size(2) - 1;
   if (!past->defined()) *past = at::zeros({z_BTV.size(0), reach, z_BTV.size(2)}, z_BTV.options());
   const Tensor window = at::cat({*past, z_BTV}, 1);
   *past = window.narrow(1, 1, reach);
-  return layers::causal_conv(window, weight, bias).narrow(1, reach, 1);
+  return ops::causal_conv(window, weight, bias).narrow(1, reach, 1);
 }
 
 Tensor Skeleton::leaky_sum(const Tensor& z_BTV, const Tensor& d_V) {

@@ -1,5 +1,6 @@
 #pragma once
 #include <functional>
+#include <vector>
 
 #include "assay/arch/architecture.h"
 #include "assay/arch/vocab/options.h"
@@ -37,9 +38,13 @@ class Skeleton : public Model {
   virtual Tensor steps(Tensor x_BTV, const Observer& seen) = 0;
   virtual Tensor embed(const Tensor& input) const;  // before the first norm; one-hot rows
 
-  // A residual half-step:  x + gain f(rho(x)).  gain: one number, or one for each entry of the state. Where it is one number, the norm and the sum
-  // are one pass over the state each, forward and backward.
+  // A residual half-step:  x + gain f(rho(x)).  gain: one number, or one for each entry of the state; without it 1. The norm and the sum are one pass
+  // over the state each, forward and backward.
   Tensor half_step(const Tensor& x_BTV, const Tensor& gain, const std::function<Tensor(const Tensor& z_BTV)>& f) const;
+  // The same of an f that reads z in products alone, which round it themselves: on a GPU z comes in bfloat16 then where the model computes so.
+  Tensor product_step(const Tensor& x_BTV, const Tensor& gain, const std::function<Tensor(const Tensor& z_BTV)>& f) const;
+  Tensor product_step(const Tensor& x_BTV, const std::function<Tensor(const Tensor& z_BTV)>& f) const { return product_step(x_BTV, one_, f); }
+  Tensor normalised_operand(const Tensor& x_BTV) const;  // rho(x) as product_step hands it out
   // Mean cross-entropy of the head on a state, as one op.
   Tensor loss_of_state(const Tensor& x_BTV, const Tensor& targets_BT) const;
   Tensor rho(const Tensor& z) const;            // over the last axis
@@ -47,6 +52,8 @@ class Skeleton : public Model {
   Tensor table(const Tensor& values) const;     // constants of the model, from double: device, dtype, rounding
   Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {}) const;  // x W^T + b
   Tensor times(const Tensor& x, const Tensor& matrix) const;                            // x M
+  // x W^T for several W [n, V]: one product, so that x is read and its gradient written once.
+  std::vector<Tensor> linears(const Tensor& x, const std::vector<Tensor>& weights) const;
   tensor::Precision precision() const { return precision_; }
   bool bf16() const { return precision_ == tensor::Precision::bf16; }
   // Whether what a sublayer makes of the state is kept in bfloat16: where products have such operands and the device computes with them.
@@ -72,7 +79,7 @@ class Skeleton : public Model {
   at::Device device_;
   at::ScalarType dtype_;
   tensor::Precision precision_;
-  Tensor logit_scale_;
+  Tensor logit_scale_, one_;
   Memory* memory_ = nullptr;
   size_t slot_ = 0;
 };

@@ -108,17 +108,18 @@ SliceStep Sliced::add_step(tensor::Params& p, const std::string& prefix, int64_t
 
 Tensor Sliced::remember(const SliceMemory& m, const Tensor& g_BTk) {
   const double scale = 1 / std::sqrt(static_cast<double>(g_BTk.size(-1)));
-  const Tensor o_BTk = attend(linear(g_BTk, m.W_q_kk) * scale, linear(g_BTk, m.W_k_kk), linear(g_BTk, m.W_v_kk), m.delta);
+  const std::vector<Tensor> qkv = linears(g_BTk, {m.W_q_kk, m.W_k_kk, m.W_v_kk});
+  const Tensor o_BTk = attend(qkv[0] * scale, qkv[1], qkv[2], m.delta);
   return linear(o_BTk, m.W_o_kk);
 }
 
 Tensor Sliced::gather(const SliceMemory& m, const Tensor& mem_scale, const Tensor& x_BTV, const Window& window) {
-  return half_step(read(x_BTV, window), mem_scale * m.s, [&](const Tensor& z_BTk) { return remember(m, z_BTk); });
+  return product_step(read(x_BTV, window), mem_scale * m.s, [&](const Tensor& z_BTk) { return remember(m, z_BTk); });
 }
 
 Tensor Sliced::output(const SliceStep& s, const Tensor& g_BTk, layers::Activation a) const {
   const double scale = 1 / std::sqrt(static_cast<double>(g_BTk.size(-1)));
-  return linear(layers::activate(linear(rho(g_BTk), s.W_down_hk, s.b_h), a), s.W_up_kh) * (s.write_scale * scale);
+  return linear(layers::activate(linear(normalised_operand(g_BTk), s.W_down_hk, s.b_h), a), s.W_up_kh) * (s.write_scale * scale);
 }
 
 void SteppedSlices::add_steps(tensor::Params& p, int64_t k, double decay_init) {

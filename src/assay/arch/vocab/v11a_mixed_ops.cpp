@@ -72,20 +72,21 @@ class MixedOps final : public Skeleton {
       const std::string step = "steps." + std::to_string(i);
       x_BTV = half_step(x_BTV, s.s_l, [&](const Tensor& z_BTV) { return leak(s.decay_logits_V, z_BTV); });
       seen(step + ".long_ema", x_BTV);
-      x_BTV = half_step(x_BTV, s.s_long, [&](const Tensor& z_BTV) { return remember(z_BTV, s.delta_long); });
+      x_BTV = product_step(x_BTV, s.s_long, [&](const Tensor& z_BTV) { return remember(z_BTV, s.delta_long); });
       seen(step + ".long", x_BTV);
       x_BTV = x_BTV * at::sigmoid(linear(linear(x_BTV, s.D_g_GV), s.U_g_VG, s.b_g_V));
       seen(step + ".gate", x_BTV);
-      x_BTV = half_step(x_BTV, s.s_t, [&](const Tensor& z_BTV) { return linear(at::gelu(linear(z_BTV, s.W_d_MV, s.b_M)), s.W_u_VM); });
+      x_BTV = product_step(x_BTV, s.s_t, [&](const Tensor& z_BTV) { return linear(at::gelu(linear(z_BTV, s.W_d_MV, s.b_M)), s.W_u_VM); });
       seen(step + ".transform", x_BTV);
-      x_BTV = half_step(x_BTV, s.s_short, [&](const Tensor& z_BTV) { return remember(z_BTV, s.delta_short); });
+      x_BTV = product_step(x_BTV, s.s_short, [&](const Tensor& z_BTV) { return remember(z_BTV, s.delta_short); });
       seen(step, x_BTV);
     }
     return x_BTV;
   }
 
   Tensor remember(const Tensor& z_BTV, const Tensor& delta) {
-    return linear(attend(linear(z_BTV, W_q_DV_), linear(z_BTV, W_k_DV_), linear(z_BTV, W_v_DV_), delta), W_o_VD_);
+    const std::vector<Tensor> qkv = linears(z_BTV, {W_q_DV_, W_k_DV_, W_v_DV_});
+    return linear(attend(qkv[0], qkv[1], qkv[2], delta), W_o_VD_);
   }
 
   Tensor leak(const Tensor& decay_logits_V, const Tensor& z_BTV) {

@@ -139,31 +139,32 @@ class HardRouting final : public Skeleton {
   Tensor step(size_t n, Tensor x_BTV, const Observer& seen) {
     const Step& s = steps_[n];
     const std::string name = "steps." + std::to_string(n);
-    x_BTV = half_step(x_BTV, s.mu * s.s_a, [&](const Tensor& z_BTV) { return remember(s, z_BTV); });
+    x_BTV = product_step(x_BTV, s.mu * s.s_a, [&](const Tensor& z_BTV) { return remember(s, z_BTV); });
     seen(name + ".attn", x_BTV);
-    x_BTV = half_step(x_BTV, s.nu * s.s_t, [&](const Tensor& z_BTV) { return transform(s, static_cast<int64_t>(n), z_BTV); });
+    x_BTV = product_step(x_BTV, s.nu * s.s_t, [&](const Tensor& z_BTV) { return transform(s, static_cast<int64_t>(n), z_BTV); });
     seen(name, x_BTV);
     return x_BTV;
   }
 
   Tensor remember(const Step& s, const Tensor& z_BTV) {
-    std::vector<Tensor> k, v;
-    for (int64_t a = 0; a < kScales; ++a) {
-      k.push_back(linear(z_BTV, s.W_k_DV[a]));
-      v.push_back(linear(z_BTV, s.W_v_DV[a]));
-    }
-    const Tensor k_B3TD = at::stack(k, 1), q_B3TD = linear(z_BTV, s.W_q_DV).unsqueeze(1).expand_as(k_B3TD);
-    const Tensor o_B3TD = attend(q_B3TD, k_B3TD, at::stack(v, 1), at::stack(at::TensorList(s.delta, kScales)));
-    const Tensor pi_B3T1 = at::softmax(linear(z_BTV, s.W_sg_3V), -1).transpose(1, 2).unsqueeze(-1);
-    return linear((o_B3TD * pi_B3T1).sum(1), s.W_o_VD);
+    std::vector<Tensor> weights{s.W_q_DV, s.W_sg_3V};
+    weights.insert(weights.end(), s.W_k_DV, s.W_k_DV + kScales);
+    weights.insert(weights.end(), s.W_v_DV, s.W_v_DV + kScales);
+    const std::vector<Tensor> y = linears(z_BTV, weights);
+    const auto scales = [&](size_t first) { return at::stack(at::TensorList(y.data() + first, kScales), 1); };
+    const Tensor k_B3TD = scales(2), q_B3TD = y[0].unsqueeze(1).expand_as(k_B3TD);
+    const Tensor o_B3TD = attend(q_B3TD, k_B3TD, scales(2 + kScales), at::stack(at::TensorList(s.delta, kScales)));
+    const Tensor pi_B3T1 = at::softmax(y[1].to(s.delta[0].scalar_type()), -1).transpose(1, 2).unsqueeze(-1);
+    return linear((o_B3TD * pi_B3T1).sum(1).to(z_BTV.scalar_type()), s.W_o_VD);
   }
 
   Tensor transform(const Step& s, int64_t n, const Tensor& z_BTV) {
-    const Tensor u_BTM = linear(z_BTV, s.W_d_MV, s.b_M), e_BT4 = route(n, linear(z_BTV, s.W_act_4V));
+    const std::vector<Tensor> y = linears(z_BTV, {s.W_d_MV, s.W_act_4V});
+    const Tensor u_BTM = y[0] + s.b_M, e_BT4 = route(n, y[1].to(s.b_M.scalar_type()));
     const Tensor psi[kRoutes] = {at::gelu(u_BTM), at::relu(u_BTM), at::silu(u_BTM), at::tanh(u_BTM)};
     Tensor chosen_BTM = e_BT4.narrow(-1, 0, 1) * psi[0];
     for (int64_t i = 1; i < kRoutes; ++i) chosen_BTM = at::addcmul(chosen_BTM, e_BT4.narrow(-1, i, 1), psi[i]);
-    return linear(chosen_BTM, s.W_u_VM);
+    return linear(chosen_BTM.to(z_BTV.scalar_type()), s.W_u_VM);
   }
 
   // The winner of softmax((a + G) / tau) as a one-hot row, with the gradient of the softmax: e - sg[y] + y.

@@ -68,12 +68,14 @@ class DataDependent final : public Skeleton {
     for (size_t i = 0; i < steps_.size(); ++i) {
       const Step& s = steps_[i];
       const std::string step = "steps." + std::to_string(i);
-      const Tensor z_BTV = rho(x_BTV), gate_BT1 = at::sigmoid(linear(z_BTV, s.G_KV)).mean(-1, true);
-      x_BTV = at::addcmul(x_BTV, s.conv_scale_V, convolve(z_BTV, s.W_conv, s.b_conv_V) * gate_BT1);
+      x_BTV = product_step(x_BTV, s.conv_scale_V, [&](const Tensor& z_BTV) {
+        const Tensor gate_BT1 = at::sigmoid(linear(z_BTV, s.G_KV).to(x_BTV.scalar_type())).mean(-1, true);
+        return convolve(z_BTV, s.W_conv, s.b_conv_V) * gate_BT1.to(z_BTV.scalar_type());
+      });
       seen(step + ".conv", x_BTV);
       const Tensor read_BTk = read(x_BTV, s.windows.read), g_BTk = at::addcmul(read_BTk, s.mem_scale, remember(s, rho(read_BTk)));
       seen(step + ".memory", g_BTk);
-      x_BTV = x_BTV + s.fcm(rho(x_BTV), Psi_VK_, activation_, precision());
+      x_BTV = product_step(x_BTV, [&](const Tensor& z_BTV) { return s.fcm(z_BTV, Psi_VK_, activation_, precision()); });
       seen(step + ".mix", x_BTV);
       x_BTV = add(x_BTV, rho(g_BTk) * (s.write_scale / std::sqrt(static_cast<double>(g_BTk.size(-1)))), s.windows.write);
       seen(step, x_BTV);
@@ -83,9 +85,9 @@ class DataDependent final : public Skeleton {
 
   Tensor remember(const Step& s, const Tensor& z_BTk) {
     const auto in_order = [&](const Tensor& t) { return in_time(t, 1); };
-    const Tensor q = in_order(linear(z_BTk, s.W_q_kk) * scale_);
-    Tensor k = in_order(linear(z_BTk, s.W_k_kk)), v = in_order(linear(z_BTk, s.W_v_kk)),
-           decay_logit_BT = in_order(linear(z_BTk, s.w_d_1k, s.b_d).squeeze(-1));
+    const std::vector<Tensor> y = linears(z_BTk, {s.W_q_kk, s.W_k_kk, s.W_v_kk, s.w_d_1k});
+    const Tensor q = in_order(y[0] * scale_);
+    Tensor k = in_order(y[1]), v = in_order(y[2]), decay_logit_BT = in_order((y[3] + s.b_d).squeeze(-1));
     for (Tensor* now : {&k, &v, &decay_logit_BT}) {  // token by token: every key so far, for none can be folded into a sum
       Tensor* past = slot();
       if (past == nullptr) break;

@@ -82,9 +82,9 @@ class SharedAttn final : public Skeleton {
     for (size_t i = 0; i < fcm_.size(); ++i) {
       const std::string step = "steps." + std::to_string(i);
       const auto n = static_cast<int64_t>(i);
-      x_BTV = half_step(x_BTV, a_NV_[n], [&](const Tensor& z_BTV) { return attention(z_BTV, at); });
+      x_BTV = product_step(x_BTV, a_NV_[n], [&](const Tensor& z_BTV) { return attention(z_BTV, at); });
       seen(step + ".attn", x_BTV);
-      x_BTV = half_step(x_BTV, o_NV_[n], [&](const Tensor& z_BTV) { return fcm_[i](z_BTV, Phi_VF_, activation_, precision()); });
+      x_BTV = product_step(x_BTV, o_NV_[n], [&](const Tensor& z_BTV) { return fcm_[i](z_BTV, Phi_VF_, activation_, precision()); });
       seen(step, x_BTV);
     }
     return x_BTV;
@@ -115,8 +115,10 @@ class SharedAttn final : public Skeleton {
   Tensor attention(const Tensor& z_BTV, const Rotation& at) {
     const int64_t B = z_BTV.size(0), T = z_BTV.size(1), H = config_.num_heads, G = config_.num_kv_heads;
     const auto heads = [&](const Tensor& y, int64_t n) { return y.view({B, T, n, head_size()}); };
-    const Tensor q = rotate(rho(heads(linear(z_BTV, W_q_VV_), H)), at) * g_H_.unsqueeze(-1);
-    Tensor k = rotate(rho(heads(linear(z_BTV, W_k_KV_), G)), at), v = heads(linear(z_BTV, W_v_KV_), G);
+    const std::vector<Tensor> qkv = linears(z_BTV, {W_q_VV_, W_k_KV_, W_v_KV_});
+    const auto normalised = [&](const Tensor& y) { return rotate(rho(y.to(at.cos_TD.scalar_type())), at); };
+    const Tensor q = normalised(heads(qkv[0], H)) * g_H_.unsqueeze(-1);
+    Tensor k = normalised(heads(qkv[1], G)), v = heads(qkv[2], G);
     const bool all_at_once = keep_and_extend(k, v);
     const auto operand = [&](const Tensor& y_BTHD) {
       const Tensor y = y_BTHD.transpose(1, 2);

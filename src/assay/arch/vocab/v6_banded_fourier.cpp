@@ -1,9 +1,10 @@
 // v6: slow attention on low frequencies of the vocabulary gates fast attention on high ones; then three bands of channels.
 // Source: the vocabulary-space family, variant 6 (published as v6_wave, "brain wave").
-#include <ATen/ops/addcmul.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/sigmoid.h>
 
 #include <numeric>
+#include <utility>
 
 #include "assay/arch/vocab/fourier.h"
 #include "assay/arch/vocab/skeleton.h"
@@ -61,6 +62,8 @@ class BandedFourier final : public Skeleton {
     Phi_L_ = Phi_VF.narrow(1, 0, 2 * n[0]).contiguous();
     Phi_M_ = Phi_VF.narrow(1, 2 * n[0], 2 * n[1]).contiguous();
     Phi_H_ = Phi_VF.narrow(1, 2 * (n[0] + n[1]), 2 * n[2]).contiguous();
+    Phi_LH_ = at::cat({Phi_L_, Phi_H_}, 1);
+    Phi_LMH_ = Phi_VF;
     const int64_t C = c.n_channels, L = Phi_L_.size(1), M = Phi_M_.size(1), H = Phi_H_.size(1);
     for (int64_t i = 0; i < c.num_cycles; ++i) {
       const std::string cycle = "cycles." + std::to_string(i) + ".";
@@ -91,39 +94,42 @@ class BandedFourier final : public Skeleton {
     for (size_t i = 0; i < cycles_.size(); ++i) {
       const Cycle& c = cycles_[i];
       const std::string cycle = "cycles." + std::to_string(i);
-      x_BTV = remember(c, x_BTV, rho(x_BTV));
+      x_BTV = product_step(x_BTV, [&](const Tensor& z_BTV) { return remember(c, z_BTV); });
       seen(cycle + ".memory", x_BTV);
-      x_BTV = transform(c, x_BTV, rho(x_BTV));
+      x_BTV = product_step(x_BTV, [&](const Tensor& z_BTV) { return transform(c, z_BTV); });
       seen(cycle, x_BTV);
     }
     return x_BTV;
   }
 
-  Tensor recall(const BandMemory& m, const Tensor& Phi_VF, const Tensor& z_BTV) {
-    const auto averages = [&](const Tensor& A_CF) { return times(z_BTV, softmax_over_vocabulary(Phi_VF, A_CF)); };
-    return attend(averages(m.A_q_CF), averages(m.A_k_CF), averages(m.A_v_CF), m.delta);
-  }
-
   Tensor gate(const Tensor& y_BTC, const Tensor& W_CC, const Tensor& b_C) const { return at::sigmoid(times(y_BTC, W_CC) + b_C); }
 
-  Tensor remember(const Cycle& c, const Tensor& x_BTV, const Tensor& z_BTV) {
-    const Tensor r_L = recall(c.slow, Phi_L_, z_BTV), r_H = gate(r_L, c.W_tg_CC, c.b_tg_C) * recall(c.fast, Phi_H_, z_BTV);
-    const auto written = [&](const BandMemory& m, const Tensor& r, const Tensor& Phi_VF, const Tensor& gain) {
-      return linear(times(r, m.A_o_CF) * (gain * m.s), Phi_VF);
-    };
-    return x_BTV + (written(c.slow, r_L, Phi_L_, c.m_s) + written(c.fast, r_H, Phi_H_, c.m_f));
+  // What the bands write goes through their columns of the table at once.
+  Tensor remember(const Cycle& c, const Tensor& z_BTV) {
+    std::vector<Tensor> averages;
+    for (const auto& [m, Phi_VF] : {std::pair<const BandMemory&, const Tensor&>{c.slow, Phi_L_}, {c.fast, Phi_H_}})
+      for (const Tensor& A_CF : {m.A_q_CF, m.A_k_CF, m.A_v_CF}) averages.push_back(softmax_over_vocabulary(Phi_VF, A_CF).t());
+    const std::vector<Tensor> y = linears(z_BTV, averages);
+    const Tensor r_L = attend(y[0], y[1], y[2], c.slow.delta), r_H = gate(r_L, c.W_tg_CC, c.b_tg_C) * attend(y[3], y[4], y[5], c.fast.delta);
+    const auto spectrum = [&](const BandMemory& m, const Tensor& r, const Tensor& gain) { return times(r, m.A_o_CF) * (gain * m.s); };
+    return written({spectrum(c.slow, r_L, c.m_s), spectrum(c.fast, r_H, c.m_f)}, Phi_LH_, z_BTV);
   }
 
-  Tensor transform(const Cycle& c, const Tensor& x_BTV, const Tensor& z_BTV) const {
-    const auto hidden = [&](const ChannelMix& mix, const Tensor& Phi_VF) { return mix.hidden(z_BTV, Phi_VF, activation_, precision()); };
-    const Tensor h_L = hidden(c.low, Phi_L_), h_M = hidden(c.mid, Phi_M_);
-    const Tensor h_H = gate(h_L, c.W_a_CC, c.b_a_C) * hidden(c.high, Phi_H_);
-    return x_BTV + (c.low.write(h_L * c.p_low, Phi_L_, precision()) + c.mid.write(h_M * c.p_mid, Phi_M_, precision()) +
-                    c.high.write(h_H * c.p_high, Phi_H_, precision()));
+  Tensor transform(const Cycle& c, const Tensor& z_BTV) const {
+    const std::vector<Tensor> r = linears(z_BTV, {c.low.reader(Phi_L_), c.mid.reader(Phi_M_), c.high.reader(Phi_H_)});
+    const auto hidden = [&](const ChannelMix& mix, const Tensor& r_BTC) { return mix.mixed(r_BTC, activation_, precision()); };
+    const Tensor h_L = hidden(c.low, r[0]), h_M = hidden(c.mid, r[1]), h_H = gate(h_L, c.W_a_CC, c.b_a_C) * hidden(c.high, r[2]);
+    return written({c.low.spectrum(h_L * c.p_low, precision()), c.mid.spectrum(h_M * c.p_mid, precision()),
+                    c.high.spectrum(h_H * c.p_high, precision())},
+                   Phi_LMH_, z_BTV);
+  }
+
+  Tensor written(const std::vector<Tensor>& spectra, const Tensor& Phi_VF, const Tensor& like) const {
+    return linear(at::cat(spectra, -1).to(like.scalar_type()), Phi_VF);
   }
 
   layers::Activation activation_;
-  Tensor Phi_L_, Phi_M_, Phi_H_;
+  Tensor Phi_L_, Phi_M_, Phi_H_, Phi_LH_, Phi_LMH_;  // columns of the table by bands
   std::vector<Cycle> cycles_;
 };
 

@@ -15,65 +15,64 @@ const ResidualRow<double>& rows(double) { return residual_rows().f64; }
 // The operands, dense, and where a row of them begins.
 template <class T>
 struct Rows {
-  Rows(const Tensor& m_in, const MaybeTensor& z_in, const MaybeTensor& diag_in, const MaybeTensor& bias_in)
-      : m_(m_in.contiguous()), z_(dense(z_in)), diag_(dense(diag_in)), bias_(dense(bias_in)), n(m_in.size(-1)), count(m_in.numel() / n) {}
+  Rows(const Tensor& m_in, const MaybeTensor& z_in, const MaybeTensor& diag_in, const MaybeTensor& bias_in, const Tensor& c_in, int64_t activation)
+      : m_(m_in.contiguous()), z_(dense(z_in)), diag_(dense(diag_in)), bias_(dense(bias_in)), c_(c_in.contiguous()), n(m_in.size(-1)),
+        count(m_in.numel() / n), terms{data(diag_), data(bias_), c_.const_data_ptr<T>(), c_.numel() > 1, activation} {}
   const T* m(int64_t row) const { return m_.const_data_ptr<T>() + row * n; }
   const T* z(int64_t row) const { return z_.defined() ? z_.const_data_ptr<T>() + row * n : nullptr; }
-  const T* diag() const { return diag_.defined() ? diag_.const_data_ptr<T>() : nullptr; }
-  const T* bias() const { return bias_.defined() ? bias_.const_data_ptr<T>() : nullptr; }
 
  private:
   static Tensor dense(const MaybeTensor& t) { return t ? t->contiguous() : Tensor(); }
-  Tensor m_, z_, diag_, bias_;
+  static const T* data(const Tensor& t) { return t.defined() ? t.const_data_ptr<T>() : nullptr; }
+  Tensor m_, z_, diag_, bias_, c_;
 
  public:
   int64_t n, count;
+  ResidualTerms<T> terms;
 };
 
 template <class T>
-Tensor forward(const Tensor& x, const Rows<T>& in, T c, int64_t activation) {
+Tensor forward(const Tensor& x, const Rows<T>& in) {
   const Tensor out = at::empty_like(x);
   const T* from = x.const_data_ptr<T>();
   T* to = out.mutable_data_ptr<T>();
-  for_rows(in.count, [&](int64_t row) {
-    rows(T()).forward(from + row * in.n, in.m(row), in.z(row), in.diag(), in.bias(), c, activation, in.n, to + row * in.n);
-  });
+  for_rows(in.count,
+           [&](int64_t row) { rows(T()).forward(from + row * in.n, in.m(row), in.z(row), in.terms, in.n, to + row * in.n); });
   return out;
 }
 
 template <class T>
-ResidualGrads backward(const Tensor& g, const Rows<T>& in, const Tensor& c, int64_t activation) {
+ResidualGrads backward(const Tensor& g, const Rows<T>& in, const Tensor& c) {
   const auto options = g.options();
-  const int64_t n = in.n;
-  const bool diag = in.diag() != nullptr, bias = in.bias() != nullptr;
+  const int64_t n = in.n, C = c.numel();
+  const bool diag = in.terms.diag != nullptr, bias = in.terms.bias != nullptr;
   const Tensor none = at::empty({0}, options), dm = at::empty_like(g), dz = diag ? at::empty_like(g) : none;
   const T* up = g.const_data_ptr<T>();
-  const T factor = *c.const_data_ptr<T>();
   T *to_m = dm.mutable_data_ptr<T>(), *to_z = diag ? dz.mutable_data_ptr<T>() : nullptr;
-  ColumnSums<T> sums(in.count, 2 * n + 1);  // ddiag, dbias, dc
+  ColumnSums<T> sums(in.count, 2 * n + C);  // ddiag, dbias, dc
   sums.for_rows([&](int64_t row, T* s) {
-    s[2 * n] += rows(T()).backward(up + row * n, in.m(row), in.z(row), in.diag(), in.bias(), factor, activation, n, to_m + row * n,
-                                   to_z == nullptr ? nullptr : to_z + row * n, s, s + n);
+    rows(T()).backward(up + row * n, in.m(row), in.z(row), in.terms, n, to_m + row * n, to_z == nullptr ? nullptr : to_z + row * n, s, s + n,
+                       s + 2 * n);
   });
-  const Tensor totals = at::empty({2 * n + 1}, options);
+  const Tensor totals = at::empty({2 * n + C}, options);
   sums.total(totals.mutable_data_ptr<T>());
   return {dm, dz, diag ? totals.narrow(0, 0, n).clone() : none, bias ? totals.narrow(0, n, n).clone() : none,
-          totals.narrow(0, 2 * n, 1).clone().view(c.sizes())};
+          totals.narrow(0, 2 * n, C).clone().view(c.sizes())};
 }
 
 Tensor residual_cpu(const Tensor& x, const Tensor& m, const MaybeTensor& z, const MaybeTensor& diag, const MaybeTensor& bias,
                     const Tensor& c, int64_t activation) {
   check_residual(x, m, z, diag, bias, c, activation);
   const Tensor in = x.contiguous();
-  if (x.scalar_type() == at::kDouble) return forward<double>(in, {m, z, diag, bias}, *c.const_data_ptr<double>(), activation);
-  return forward<float>(in, {m, z, diag, bias}, *c.const_data_ptr<float>(), activation);
+  if (x.scalar_type() == at::kDouble) return forward<double>(in, {m, z, diag, bias, c, activation});
+  return forward<float>(in, {m, z, diag, bias, c, activation});
 }
 
 ResidualGrads residual_backward_cpu(const Tensor& g, const Tensor& m, const MaybeTensor& z, const MaybeTensor& diag,
                                     const MaybeTensor& bias, const Tensor& c, int64_t activation) {
   const Tensor up = g.contiguous();
-  if (g.scalar_type() == at::kDouble) return backward<double>(up, {m, z, diag, bias}, c, activation);
-  return backward<float>(up, {m, z, diag, bias}, c, activation);
+  if (g.scalar_type() == at::kDouble) return backward<double>(up, {m, z, diag, bias, c, activation}, c);
+  return backward<float>(up, {m, z, diag, bias, c, activation}, c);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/gelu_backward.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/silu_backward.h>
@@ -44,11 +45,11 @@ ResidualGrads wide_rows_backward(const Tensor& g, const Tensor& m, const MaybeTe
   Tensor a = b.m;
   if (b.bias.defined()) a = a + b.bias;
   if (b.diag.defined()) a = a + b.z * b.diag;
-  const Tensor zero = at::empty({0}, g.options()), value = residual_reference(a * 0, {a, {}, {}, {}, b.activation}, c * 0 + 1);
+  const Tensor zero = at::empty({0}, g.options()), value = residual_reference(a * 0, {a, {}, {}, {}, b.activation}, at::ones({1}, g.options()));
   const Tensor d = slope_of(g * c, a, b.activation);
   const auto columns = [&](const Tensor& t) { return t.reshape({-1, t.size(-1)}).sum(0); };
   return {d.to(m.scalar_type()), b.diag.defined() ? (d * b.diag).to(m.scalar_type()) : zero, b.diag.defined() ? columns(d * b.z) : zero,
-          b.bias.defined() ? columns(d) : zero, (g * value).sum().view(c.sizes())};
+          b.bias.defined() ? columns(d) : zero, c.numel() > 1 ? columns(g * value) : (g * value).sum().view(c.sizes())};
 }
 
 Tensor residual_cuda(const Tensor& given, const Tensor& m, const MaybeTensor& z, const MaybeTensor& diag, const MaybeTensor& bias,
@@ -59,9 +60,10 @@ Tensor residual_cuda(const Tensor& given, const Tensor& m, const MaybeTensor& z,
   if (n > kWidestRow) return residual_reference(given, branch_of(m, z, diag, bias, activation, given.scalar_type()), c);
   const auto dense = [](const MaybeTensor& t) { return t ? t->contiguous() : Tensor(); };
   const auto pointer = [](const Tensor& t) { return t.defined() ? t.const_data_ptr() : nullptr; };
-  const Tensor x = given.contiguous(), mm = m.contiguous(), zz = dense(z), d = dense(diag), b = dense(bias), out = at::empty_like(x);
-  check(residual({x.const_data_ptr(), mm.const_data_ptr(), pointer(zz), pointer(d), pointer(b), c.const_data_ptr(), out.mutable_data_ptr(),
-                  x.numel() / n, n, activation, c10::cuda::getCurrentCUDAStream()},
+  const Tensor x = given.contiguous(), mm = m.contiguous(), zz = dense(z), d = dense(diag), b = dense(bias), cc = c.contiguous(),
+               out = at::empty_like(x);
+  check(residual({x.const_data_ptr(), mm.const_data_ptr(), pointer(zz), pointer(d), pointer(b), cc.const_data_ptr(), out.mutable_data_ptr(),
+                  x.numel() / n, n, cc.numel(), activation, c10::cuda::getCurrentCUDAStream()},
                  x.scalar_type() == at::kDouble, m.scalar_type() == at::kBFloat16));
   return out;
 }
@@ -74,15 +76,16 @@ ResidualGrads residual_backward_cuda(const Tensor& given, const Tensor& m, const
   const auto dense = [](const MaybeTensor& t) { return t ? t->contiguous() : Tensor(); };
   const auto pointer = [](const Tensor& t) { return t.defined() ? t.const_data_ptr() : nullptr; };
   const Tensor g = given.contiguous(), mm = m.contiguous(), zz = dense(z), d = dense(diag), b = dense(bias),
-               none = at::empty({0}, g.options());
-  const Tensor dm = at::empty_like(mm), dz = d.defined() ? at::empty_like(mm) : none, sums = at::empty({2 * n + 1}, g.options()),
-               partial = at::empty({residual_blocks(rows, n), 2 * n + 1}, g.options());
-  check(residual_backward({g.const_data_ptr(), mm.const_data_ptr(), pointer(zz), pointer(d), pointer(b), c.const_data_ptr(),
+               cc = c.contiguous(), none = at::empty({0}, g.options());
+  const int64_t factors = c.numel();
+  const Tensor dm = at::empty_like(mm), dz = d.defined() ? at::empty_like(mm) : none, sums = at::empty({2 * n + factors}, g.options()),
+               partial = at::empty({residual_blocks(rows, n), 2 * n + factors}, g.options());
+  check(residual_backward({g.const_data_ptr(), mm.const_data_ptr(), pointer(zz), pointer(d), pointer(b), cc.const_data_ptr(),
                            dm.mutable_data_ptr(), d.defined() ? dz.mutable_data_ptr() : nullptr, sums.mutable_data_ptr(),
-                           partial.mutable_data_ptr(), rows, n, activation, c10::cuda::getCurrentCUDAStream()},
+                           partial.mutable_data_ptr(), rows, n, factors, activation, c10::cuda::getCurrentCUDAStream()},
                           g.scalar_type() == at::kDouble, m.scalar_type() == at::kBFloat16));
   return {dm, dz, d.defined() ? sums.narrow(0, 0, n) : none, b.defined() ? sums.narrow(0, n, n) : none,
-          sums.narrow(0, 2 * n, 1).view(c.sizes())};
+          sums.narrow(0, 2 * n, factors).view(c.sizes())};
 }
 
 }  // namespace

@@ -53,11 +53,19 @@ __device__ void load_branch(const Lane<WARPS, W>& at, const A& a, int64_t row, c
   for (int j = 0; j < kLanePart; ++j) in[j] += bias[j] + z[j] * diag[j];
 }
 
+// c of the lane's columns.
+template <class T, int WARPS, int W, class A>
+__device__ void load_factor(const Lane<WARPS, W>& at, const A& a, T (&c)[kLanePart]) {
+  if (a.factors > 1) return at.load(static_cast<const T*>(a.c), c);
+#pragma unroll
+  for (int j = 0; j < kLanePart; ++j) c[j] = *static_cast<const T*>(a.c);
+}
+
 template <class T, class Z, int WARPS, int W>
 __global__ void __launch_bounds__(RowShape<WARPS>::kThreads, resident_blocks<T, WARPS>()) forward_kernel(ResidualArguments a) {
   const Lane<WARPS, W> at(a.n);
-  const T c = *static_cast<const T*>(a.c);
-  T bias[kLanePart], diag[kLanePart];
+  T c[kLanePart], bias[kLanePart], diag[kLanePart];
+  load_factor(at, a, c);
   at.template load_if<T>(a.bias, 0, bias);
   at.template load_if<T>(a.diag, 0, diag);
   for (int64_t row = at.first_row(); row < a.rows; row += at.row_step()) {
@@ -65,7 +73,7 @@ __global__ void __launch_bounds__(RowShape<WARPS>::kThreads, resident_blocks<T, 
     at.load(static_cast<const T*>(a.x) + row * a.n, x);
     load_branch<T, Z>(at, a, row, bias, diag, z, in);
     with_activation(a.activation, [&](auto activation) {
-      at.store(static_cast<T*>(a.out) + row * a.n, [&](int j) { return x[j] + c * activate<decltype(activation)::value>(in[j]).value; });
+      at.store(static_cast<T*>(a.out) + row * a.n, [&](int j) { return x[j] + c[j] * activate<decltype(activation)::value>(in[j]).value; });
     });
   }
 }
@@ -77,8 +85,8 @@ __global__ void __launch_bounds__(RowShape<WARPS>::kThreads, resident_blocks<T, 
   __shared__ T along_of_warp[kWarps];
   T* shared = reinterpret_cast<T*>(raw);
   const Lane<WARPS, W> at(a.n);
-  const T c = *static_cast<const T*>(a.c);
-  T bias[kLanePart], diag[kLanePart], ddiag[kLanePart] = {}, dbias[kLanePart] = {}, along = 0;
+  T c[kLanePart], bias[kLanePart], diag[kLanePart], ddiag[kLanePart] = {}, dbias[kLanePart] = {}, dc[kLanePart] = {};
+  load_factor(at, a, c);
   at.template load_if<T>(a.bias, 0, bias);
   at.template load_if<T>(a.diag, 0, diag);
   for (int64_t row = at.first_row(); row < a.rows; row += at.row_step()) {
@@ -89,8 +97,8 @@ __global__ void __launch_bounds__(RowShape<WARPS>::kThreads, resident_blocks<T, 
 #pragma unroll
       for (int j = 0; j < kLanePart; ++j) {
         const Activated<T> act = activate<decltype(activation)::value>(in[j]);
-        along += g[j] * act.value;  // 0 beyond the row's end: g is
-        g[j] *= c * act.slope;
+        dc[j] += g[j] * act.value;  // 0 beyond the row's end: g is
+        g[j] *= c[j] * act.slope;
       }
     });
 #pragma unroll
@@ -102,10 +110,11 @@ __global__ void __launch_bounds__(RowShape<WARPS>::kThreads, resident_blocks<T, 
     if (a.diag != nullptr) at.store(static_cast<Z*>(a.dz) + row * a.n, [&](int j) { return g[j] * diag[j]; });
   }
   const int n = at.n;
-  T* partial = static_cast<T*>(a.partial) + int64_t{blockIdx.x} * (2 * n + 1);
+  T* partial = static_cast<T*>(a.partial) + int64_t{blockIdx.x} * (2 * n + a.factors);
   if (a.diag != nullptr) add_columns(at, ddiag, shared, partial);
   if (a.bias != nullptr) add_columns(at, dbias, shared, partial + n);
-  along = warp_sum(along);
+  if (a.factors > 1) return add_columns(at, dc, shared, partial + 2 * n);
+  const T along = warp_sum(dc[0] + dc[1] + dc[2] + dc[3]);
   if (threadIdx.x % kWarp == 0) along_of_warp[threadIdx.x / kWarp] = along;
   __syncthreads();
   if (threadIdx.x == 0) {
@@ -117,7 +126,7 @@ __global__ void __launch_bounds__(RowShape<WARPS>::kThreads, resident_blocks<T, 
 
 template <class T, class Z>
 cudaError_t launch(const ResidualArguments& a) {
-  const bool done = with_row_shape<T>(a.n, in_fours(a.n, sizeof(T), a.x, a.m, a.z, a.diag, a.bias, a.out), [&](auto warps, auto width) {
+  const bool done = with_row_shape<T>(a.n, in_fours(a.n, sizeof(T), a.x, a.m, a.z, a.diag, a.bias, a.factors > 1 ? a.c : nullptr, a.out), [&](auto warps, auto width) {
     constexpr int kWarps = decltype(warps)::value;
     forward_kernel<T, Z, kWarps, decltype(width)::value><<<row_blocks(a.rows, a.n) * 2, RowShape<kWarps>::kThreads, 0, a.stream>>>(a);
   });
@@ -126,15 +135,15 @@ cudaError_t launch(const ResidualArguments& a) {
 
 template <class T, class Z>
 cudaError_t launch(const ResidualBackwardArguments& a) {
-  const int blocks = row_blocks(a.rows, a.n), n = static_cast<int>(a.n);
-  const bool fours = in_fours(a.n, sizeof(T), a.g, a.m, a.z, a.diag, a.bias, a.dm, a.dz);
+  const int blocks = row_blocks(a.rows, a.n), n = static_cast<int>(a.n), columns = static_cast<int>(2 * a.n + a.factors);
+  const bool fours = in_fours(a.n, sizeof(T), a.g, a.m, a.z, a.diag, a.bias, a.factors > 1 ? a.c : nullptr, a.dm, a.dz);
   const bool done = with_row_shape<T>(a.n, fours, [&](auto warps, auto width) {
     constexpr int kWarps = decltype(warps)::value;
     backward_kernel<T, Z, kWarps, decltype(width)::value>
         <<<blocks, RowShape<kWarps>::kThreads, static_cast<size_t>(n) * sizeof(T), a.stream>>>(a);
   });
   if (!done) return cudaErrorInvalidValue;
-  launch_sum_blocks<T>(a.partial, blocks, 2 * n + 1, 2 * n + 1, a.sums, a.stream);
+  launch_sum_blocks<T>(a.partial, blocks, columns, columns, a.sums, a.stream);
   return cudaGetLastError();
 }
 

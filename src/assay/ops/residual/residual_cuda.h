@@ -7,9 +7,9 @@ namespace assay::ops {
 
 // Launchers over raw pointers; no torch type. x, g, diag, bias, c and the sums are float or double; m, z, dm and dz the same, or bfloat16 where `narrow`.
 struct ResidualArguments {
-  const void *x, *m, *z, *diag, *bias, *c;  // z with diag, and bias, may be null
+  const void *x, *m, *z, *diag, *bias, *c;  // z with diag, and bias, may be null; c [factors]
   void* out;
-  int64_t rows, n, activation;
+  int64_t rows, n, factors, activation;  // factors: n or 1
   cudaStream_t stream;
 };
 cudaError_t residual(const ResidualArguments& a, bool is_double, bool narrow);
@@ -17,9 +17,9 @@ cudaError_t residual(const ResidualArguments& a, bool is_double, bool narrow);
 struct ResidualBackwardArguments {
   const void *g, *m, *z, *diag, *bias, *c;
   void *dm, *dz;
-  void* sums;     // [2 n + 1]: ddiag, dbias, dc
-  void* partial;  // [residual_blocks(rows, n), 2 n + 1]
-  int64_t rows, n, activation;
+  void* sums;     // [2 n + factors]: ddiag, dbias, dc
+  void* partial;  // [residual_blocks(rows, n), 2 n + factors]
+  int64_t rows, n, factors, activation;
   cudaStream_t stream;
 };
 int residual_blocks(int64_t rows, int64_t n);

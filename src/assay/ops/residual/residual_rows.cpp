@@ -34,66 +34,68 @@ inline Activated<T> activate(const Vec<T>& a) {
   }
 }
 
+// m + bias + z diag at columns i to i + count of a row.
 template <class T>
-struct Operands {
-  const T *m, *z, *diag, *bias;
-  Vec<T> at(int64_t i, int64_t count) const {
-    Vec<T> a = Vec<T>::loadu(m + i, count);
-    if (bias != nullptr) a = a + Vec<T>::loadu(bias + i, count);
-    if (diag != nullptr) a = a + Vec<T>::loadu(z + i, count) * Vec<T>::loadu(diag + i, count);
-    return a;
-  }
-};
+inline Vec<T> branch(const T* m, const T* z, const ResidualTerms<T>& terms, int64_t i, int64_t count) {
+  Vec<T> a = Vec<T>::loadu(m + i, count);
+  if (terms.bias != nullptr) a = a + Vec<T>::loadu(terms.bias + i, count);
+  if (terms.diag != nullptr) a = a + Vec<T>::loadu(z + i, count) * Vec<T>::loadu(terms.diag + i, count);
+  return a;
+}
+
+template <class T>
+inline Vec<T> factor(const ResidualTerms<T>& terms, int64_t i, int64_t count) {
+  return terms.each ? Vec<T>::loadu(terms.c + i, count) : Vec<T>(*terms.c);
+}
 
 template <class T, int64_t ACTIVATION>
-void forward_as(const T* x, const Operands<T>& in, T c, int64_t n, T* out) {
+void forward_as(const T* x, const T* m, const T* z, const ResidualTerms<T>& terms, int64_t n, T* out) {
   for_vectors<T>(n, [&](int64_t i, int64_t count) {
-    (Vec<T>::loadu(x + i, count) + Vec<T>(c) * activate<T, ACTIVATION>(in.at(i, count)).value).store(out + i, static_cast<int>(count));
+    const Vec<T> a = activate<T, ACTIVATION>(branch(m, z, terms, i, count)).value;
+    (Vec<T>::loadu(x + i, count) + factor(terms, i, count) * a).store(out + i, static_cast<int>(count));
   });
 }
 
 template <class T, int64_t ACTIVATION>
-T backward_as(const T* g, const Operands<T>& in, T c, int64_t n, T* dm, T* dz, T* ddiag, T* dbias) {
+void backward_as(const T* g, const T* m, const T* z, const ResidualTerms<T>& terms, int64_t n, T* dm, T* dz, T* ddiag, T* dbias, T* dc) {
   using V = Vec<T>;
   V along(0);
   for_vectors<T>(n, [&](int64_t i, int64_t count) {
     const V up = V::loadu(g + i, count);  // zero beyond the row's end
-    const Activated<T> act = activate<T, ACTIVATION>(in.at(i, count));
-    along = along + up * act.value;
-    const V d = up * V(c) * act.slope;
+    const Activated<T> act = activate<T, ACTIVATION>(branch(m, z, terms, i, count));
+    const V d = up * factor(terms, i, count) * act.slope;
     const int live = static_cast<int>(count);
+    if (terms.each) (V::loadu(dc + i, count) + up * act.value).store(dc + i, live);
+    else along = along + up * act.value;
     d.store(dm + i, live);
-    if (in.diag != nullptr) {
-      (d * V::loadu(in.diag + i, count)).store(dz + i, live);
-      (V::loadu(ddiag + i, count) + d * V::loadu(in.z + i, count)).store(ddiag + i, live);
+    if (terms.diag != nullptr) {
+      (d * V::loadu(terms.diag + i, count)).store(dz + i, live);
+      (V::loadu(ddiag + i, count) + d * V::loadu(z + i, count)).store(ddiag + i, live);
     }
-    if (in.bias != nullptr) (V::loadu(dbias + i, count) + d).store(dbias + i, live);
+    if (terms.bias != nullptr) (V::loadu(dbias + i, count) + d).store(dbias + i, live);
   });
-  return sum_of(along);
+  if (!terms.each) *dc += sum_of(along);
 }
 
 template <class T>
-void forward(const T* x, const T* m, const T* z, const T* diag, const T* bias, T c, int64_t activation, int64_t n, T* out) {
-  const Operands<T> in{m, z, diag, bias};
-  switch (activation) {
-    case kGelu: return forward_as<T, kGelu>(x, in, c, n, out);
-    case kRelu: return forward_as<T, kRelu>(x, in, c, n, out);
-    case kRelu2: return forward_as<T, kRelu2>(x, in, c, n, out);
-    case kSwish: return forward_as<T, kSwish>(x, in, c, n, out);
-    default: return forward_as<T, kNone>(x, in, c, n, out);
+void forward(const T* x, const T* m, const T* z, const ResidualTerms<T>& terms, int64_t n, T* out) {
+  switch (terms.activation) {
+    case kGelu: return forward_as<T, kGelu>(x, m, z, terms, n, out);
+    case kRelu: return forward_as<T, kRelu>(x, m, z, terms, n, out);
+    case kRelu2: return forward_as<T, kRelu2>(x, m, z, terms, n, out);
+    case kSwish: return forward_as<T, kSwish>(x, m, z, terms, n, out);
+    default: return forward_as<T, kNone>(x, m, z, terms, n, out);
   }
 }
 
 template <class T>
-T backward(const T* g, const T* m, const T* z, const T* diag, const T* bias, T c, int64_t activation, int64_t n, T* dm, T* dz, T* ddiag,
-           T* dbias) {
-  const Operands<T> in{m, z, diag, bias};
-  switch (activation) {
-    case kGelu: return backward_as<T, kGelu>(g, in, c, n, dm, dz, ddiag, dbias);
-    case kRelu: return backward_as<T, kRelu>(g, in, c, n, dm, dz, ddiag, dbias);
-    case kRelu2: return backward_as<T, kRelu2>(g, in, c, n, dm, dz, ddiag, dbias);
-    case kSwish: return backward_as<T, kSwish>(g, in, c, n, dm, dz, ddiag, dbias);
-    default: return backward_as<T, kNone>(g, in, c, n, dm, dz, ddiag, dbias);
+void backward(const T* g, const T* m, const T* z, const ResidualTerms<T>& terms, int64_t n, T* dm, T* dz, T* ddiag, T* dbias, T* dc) {
+  switch (terms.activation) {
+    case kGelu: return backward_as<T, kGelu>(g, m, z, terms, n, dm, dz, ddiag, dbias, dc);
+    case kRelu: return backward_as<T, kRelu>(g, m, z, terms, n, dm, dz, ddiag, dbias, dc);
+    case kRelu2: return backward_as<T, kRelu2>(g, m, z, terms, n, dm, dz, ddiag, dbias, dc);
+    case kSwish: return backward_as<T, kSwish>(g, m, z, terms, n, dm, dz, ddiag, dbias, dc);
+    default: return backward_as<T, kNone>(g, m, z, terms, n, dm, dz, ddiag, dbias, dc);
   }
 }
 

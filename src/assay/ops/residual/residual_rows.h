@@ -5,13 +5,21 @@
 
 namespace assay::ops {
 
-// One row each; z with diag, and bias, may be null. `activation` as ops::Pointwise.
+// What is added in all rows alike; z's factor diag, and bias, may be null.
+template <class T>
+struct ResidualTerms {
+  const T *diag, *bias;
+  const T* c;   // n numbers, or one
+  bool each;    // n
+  int64_t activation;  // as ops::Pointwise
+};
+
+// One row each; z is there where diag is.
 template <class T>
 struct ResidualRow {
-  void (*forward)(const T* x, const T* m, const T* z, const T* diag, const T* bias, T c, int64_t activation, int64_t n, T* out);
-  // Adds to ddiag and dbias where their operands are there; returns the row's part of dc.
-  T(*backward)
-  (const T* g, const T* m, const T* z, const T* diag, const T* bias, T c, int64_t activation, int64_t n, T* dm, T* dz, T* ddiag, T* dbias);
+  void (*forward)(const T* x, const T* m, const T* z, const ResidualTerms<T>& terms, int64_t n, T* out);
+  // Adds to ddiag, dbias and dc [n or 1] where their operands are there.
+  void (*backward)(const T* g, const T* m, const T* z, const ResidualTerms<T>& terms, int64_t n, T* dm, T* dz, T* ddiag, T* dbias, T* dc);
 };
 struct ResidualRows {
   ResidualRow<float> f32;

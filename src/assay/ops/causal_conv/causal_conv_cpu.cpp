@@ -1,0 +1,101 @@
+// Sixty-four channels of a sequence at a time, position after position: their taps and the last positions stay in the nearest cache. The kernel is
+// transposed to [kernel, V], in which channels are next to each other.
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <torch/library.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "assay/ops/causal_conv/causal_conv_op.h"
+#include "assay/ops/causal_conv/causal_conv_rows.h"
+
+namespace assay::ops {
+namespace {
+
+constexpr int64_t kChannels = 64;
+
+const CausalConvRow<float>& rows(float) { return causal_conv_rows().f32; }
+const CausalConvRow<double>& rows(double) { return causal_conv_rows().f64; }
+
+struct Sizes {
+  int64_t B, T, V, K;
+  Sizes(const Tensor& z, const Tensor& w_KV) : B(z.size(0)), T(z.size(1)), V(z.size(2)), K(w_KV.size(0)) {}
+  int64_t blocks() const { return (V + kChannels - 1) / kChannels; }
+};
+
+// work(sequence, first channel, channels), in parallel.
+template <class F>
+void for_blocks(const Sizes& s, const F& work) {
+  at::parallel_for(0, s.B * s.blocks(), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t first = task % s.blocks() * kChannels;
+      work(task / s.blocks(), first, std::min(kChannels, s.V - first));
+    }
+  });
+}
+
+template <class T>
+Tensor forward(const Tensor& z, const Tensor& w_KV, const Tensor& bias) {
+  const Sizes s(z, w_KV);
+  const Tensor y = at::empty_like(z);
+  const T *in = z.const_data_ptr<T>(), *w = w_KV.const_data_ptr<T>(), *b = bias.const_data_ptr<T>();
+  T* out = y.mutable_data_ptr<T>();
+  for_blocks(s, [&](int64_t sequence, int64_t first, int64_t n) {
+    for (int64_t t = 0; t < s.T; ++t) {
+      const int64_t row = sequence * s.T + t, skipped = std::max<int64_t>(0, s.K - 1 - t);  // taps before the beginning
+      rows(T()).forward(out + row * s.V + first, b + first, w + skipped * s.V + first, s.V, in + (row - (s.K - 1) + skipped) * s.V + first, s.V,
+                        s.K - skipped, n);
+    }
+  });
+  return y;
+}
+
+template <class T>
+CausalConvGrads backward(const Tensor& g, const Tensor& z, const Tensor& w_KV) {
+  const Sizes s(z, w_KV);
+  const Tensor dz = at::empty_like(z), dw_KV = at::empty_like(w_KV), db = at::empty({s.V}, z.options());
+  const T *up = g.const_data_ptr<T>(), *in = z.const_data_ptr<T>(), *w = w_KV.const_data_ptr<T>();
+  T *to = dz.mutable_data_ptr<T>(), *dw = dw_KV.mutable_data_ptr<T>(), *dbias = db.mutable_data_ptr<T>();
+  std::vector<T> sums(static_cast<size_t>(s.B * (s.K + 1) * s.V), T(0));  // of each sequence: dw, then db
+  for_blocks(s, [&](int64_t sequence, int64_t first, int64_t n) {
+    T* of_sequence = sums.data() + sequence * (s.K + 1) * s.V + first;
+    for (int64_t t = 0; t < s.T; ++t) {
+      const int64_t row = sequence * s.T + t, skipped = std::max<int64_t>(0, s.K - 1 - t), taps = std::min(s.K, s.T - t);
+      const T* here = up + row * s.V + first;
+      rows(T()).forward(to + row * s.V + first, nullptr, w + (s.K - 1) * s.V + first, -s.V, here, s.V, taps, n);  // w_{K-1-i} g_{t+i}
+      rows(T()).weights(here, in + (row - (s.K - 1) + skipped) * s.V + first, s.V, s.K - skipped, n, of_sequence + skipped * s.V, s.V,
+                        of_sequence + s.K * s.V);
+    }
+  });
+  const int64_t wide = s.K * s.V;
+  for (int64_t i = 0; i < wide + s.V; ++i) {
+    T total = 0;
+    for (int64_t sequence = 0; sequence < s.B; ++sequence) total += sums[static_cast<size_t>(sequence * (wide + s.V) + i)];
+    (i < wide ? dw[i] : dbias[i - wide]) = total;
+  }
+  return {dz, dw_KV.t().unsqueeze(1).contiguous(), db};
+}
+
+Tensor taps_of(const Tensor& weight) { return weight.squeeze(1).t().contiguous(); }
+
+Tensor causal_conv_cpu(const Tensor& z, const Tensor& weight, const Tensor& bias) {
+  check_causal_conv(z, weight, bias);
+  if (z.scalar_type() == at::kDouble) return forward<double>(z.contiguous(), taps_of(weight), bias.contiguous());
+  return forward<float>(z.contiguous(), taps_of(weight), bias.contiguous());
+}
+
+CausalConvGrads causal_conv_backward_cpu(const Tensor& g, const Tensor& z, const Tensor& weight) {
+  if (z.scalar_type() == at::kDouble) return backward<double>(g.contiguous(), z.contiguous(), taps_of(weight));
+  return backward<float>(g.contiguous(), z.contiguous(), taps_of(weight));
+}
+
+}  // namespace
+
+TORCH_LIBRARY_IMPL(assay, CPU, m) {
+  m.impl("causal_conv", causal_conv_cpu);
+  m.impl("causal_conv_backward", causal_conv_backward_cpu);
+}
+
+}  // namespace assay::ops
