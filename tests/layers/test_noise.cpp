@@ -20,7 +20,7 @@ TEST_CASE("noise has the bits of the counter-based generator, and a row or posit
 }
 
 TEST_CASE("Gumbel noise has its mean and spread") {
-  const Tensor g = layers::gumbel(5, "gumbel", 0, layers::position_index(100, 100, 0, at::kCPU), at::kDouble);
+  const Tensor g = layers::gumbel(layers::uniforms(5, "gumbel", 0, layers::position_index(100, 100, 0, at::kCPU)), at::kDouble);
   CHECK(g.mean().item().toDouble() == doctest::Approx(0.5772).epsilon(0.03));
   CHECK(g.var().item().toDouble() == doctest::Approx(1.6449).epsilon(0.05));
 }

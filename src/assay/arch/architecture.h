@@ -23,6 +23,8 @@ struct Pass {
   bool training = false;
   uint64_t seed = 0;  // of the run
   int64_t batch = 0;  // number of the micro-batch
+  // The same as an int64 scalar on the device, which a recorded step reads anew each time it is replayed. Undefined: use `batch`.
+  Tensor batch_on_device = {};
 };
 
 // What a model keeps of the tokens that it has seen, to go on token by token; empty before the first one. Filled by Model::next.

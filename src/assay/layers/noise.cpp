@@ -1,7 +1,7 @@
 #include "assay/layers/noise.h"
 
 #include <ATen/ops/arange.h>
-#include <ATen/ops/full_like.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/log.h>
 #include <ATen/ops/stack.h>
 
@@ -25,10 +25,14 @@ Product multiply(int64_t a, const Tensor& b) {
 }  // namespace
 
 Tensor uniforms(uint64_t seed, std::string_view name, uint64_t step, const Tensor& index) {
+  return uniforms(seed, name, at::full({}, static_cast<int64_t>(step), index.options()), index);
+}
+
+Tensor uniforms(uint64_t seed, std::string_view name, const Tensor& step, const Tensor& index) {
   const uint64_t hash = core::hash64(name, seed);
   int64_t key0 = static_cast<int64_t>(hash & 0xFFFFFFFF), key1 = static_cast<int64_t>(hash >> 32);
   Tensor c0 = index.__and__(kLow), c1 = index.__rshift__(32).__and__(kLow);
-  Tensor c2 = at::full_like(index, static_cast<int64_t>(step & 0xFFFFFFFF)), c3 = at::full_like(index, static_cast<int64_t>(step >> 32));
+  Tensor c2 = step.__and__(kLow).expand_as(index), c3 = step.__rshift__(32).__and__(kLow).expand_as(index);
   for (int round = 0; round < 10; ++round) {
     const Product p = multiply(0xD2511F53, c0), q = multiply(0xCD9E8D57, c2);
     c0 = q.high.__xor__(c1).__xor__(key0);
@@ -41,9 +45,7 @@ Tensor uniforms(uint64_t seed, std::string_view name, uint64_t step, const Tenso
   return (at::stack({c0, c1, c2, c3}, -1).to(at::kDouble) + 0.5) * 0x1p-32;
 }
 
-Tensor gumbel(uint64_t seed, std::string_view name, uint64_t step, const Tensor& index, at::ScalarType dtype) {
-  return -at::log(-at::log(uniforms(seed, name, step, index))).to(dtype);
-}
+Tensor gumbel(const Tensor& uniforms, at::ScalarType dtype) { return -at::log(-at::log(uniforms)).to(dtype); }
 
 Tensor position_index(int64_t rows, int64_t length, int64_t first, at::Device device) {
   const auto options = at::TensorOptions().dtype(at::kLong).device(device);

@@ -45,11 +45,13 @@ StaticStep::StaticStep(const arch::Built& built, optim::Optimizer& optimizer, co
   batch_upload_ = std::make_unique<tensor::Upload>(batch_2ABT_);
   static_assert(Control::rate == 0 && Control::clip == 1);
   numbers_upload_ = std::make_unique<tensor::Upload>(control_.narrow(0, 0, 2));
+  batch_number_ = at::zeros({}, on_device.dtype(at::kLong));
+  batch_number_upload_ = std::make_unique<tensor::Upload>(batch_number_);
   if (adam_) chunks_ = ops::adam_chunks(adam_->groups, values.device());
 }
 
-// Everything that depends on the update enters through memory: the batch, and the first slots of `control`.
-void StaticStep::load(std::span<const data::Rows> micro_batches, double lr) {
+// Everything that depends on the update enters through memory: the batch and its number, and the first slots of `control`.
+void StaticStep::load(std::span<const data::Rows> micro_batches, double lr, int64_t first_batch) {
   const int64_t each = settings_.rows * settings_.length;
   const Tensor tokens = batch_upload_->staging(), numbers = numbers_upload_->staging();
   int64_t* to = tokens.data_ptr<int64_t>();
@@ -66,6 +68,9 @@ void StaticStep::load(std::span<const data::Rows> micro_batches, double lr) {
   numbers.data_ptr<double>()[0] = lr;
   numbers.data_ptr<double>()[1] = settings_.clip;
   numbers_upload_->send(numbers);
+  const Tensor number = batch_number_upload_->staging();
+  *number.data_ptr<int64_t>() = first_batch;
+  batch_number_upload_->send(number);
 }
 
 void StaticStep::work() {
@@ -74,6 +79,7 @@ void StaticStep::work() {
   fresh_.begin();
   arch::Pass pass = pass_;
   for (int64_t a = 0; a < settings_.accumulation; ++a) {
+    pass.batch_on_device = a == 0 ? batch_number_ : batch_number_ + a;
     built_.model->begin(pass);
     ++pass.batch;
     const Tensor loss = built_.model->training_loss(ids_ABT_[a], targets_ABT_[a]);
@@ -102,7 +108,7 @@ void StaticStep::work() {
 void StaticStep::run(std::span<const data::Rows> micro_batches, double lr, const arch::Update& update, const arch::Pass& first) {
   if (full()) throw std::logic_error("StaticStep: results must be collected every " + std::to_string(kKept) + " updates");
   const at::NoGradGuard outside;
-  load(micro_batches, lr);
+  load(micro_batches, lr, first.batch);
   built_.model->before_update(update, ids_ABT_[0]);
   pass_ = first;
   const auto recorded = [&] {

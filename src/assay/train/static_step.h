@@ -51,7 +51,7 @@ class StaticStep {
   void work();
   void finish(arch::Update update);
   bool records() const;
-  void load(std::span<const data::Rows> micro_batches, double lr);
+  void load(std::span<const data::Rows> micro_batches, double lr, int64_t first_batch);
 
   const arch::Built& built_;
   optim::Optimizer& optimizer_;
@@ -59,8 +59,8 @@ class StaticStep {
   std::optional<optim::AdamOnDevice> adam_;
   tensor::FreshGradients fresh_;
   Tensor batch_2ABT_, ids_ABT_, targets_ABT_;  // the latter two are the former's parts
-  Tensor loss_, control_, log_, chunks_;
-  std::unique_ptr<tensor::Upload> batch_upload_, numbers_upload_;
+  Tensor loss_, control_, log_, chunks_, batch_number_;
+  std::unique_ptr<tensor::Upload> batch_upload_, numbers_upload_, batch_number_upload_;
   std::unique_ptr<tensor::Graph> graph_;
   struct Finish {
     int64_t runs = 0;

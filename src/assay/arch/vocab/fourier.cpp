@@ -38,7 +38,7 @@ Tensor cosine_table(int64_t V, int64_t K) {
 }
 
 Tensor softmax_over_vocabulary(const Tensor& table_VF, const Tensor& A_CF) {
-  return at::softmax(tensor::product(table_VF, A_CF.t(), tensor::Precision::fp32), 0);
+  return at::softmax(tensor::product(A_CF, table_VF.t(), tensor::Precision::fp32), -1);
 }
 
 ChannelMix::ChannelMix(tensor::Params& p, const std::string& prefix, int64_t C, int64_t F)
@@ -52,7 +52,7 @@ Tensor ChannelMix::hidden(const Tensor& z_BTV, const Tensor& table_VF, layers::A
   return mixed(tensor::linear(z_BTV, reader(table_VF), {}, p), a, p);
 }
 
-Tensor ChannelMix::reader(const Tensor& table_VF) const { return softmax_over_vocabulary(table_VF, A_r_CF).t(); }
+Tensor ChannelMix::reader(const Tensor& table_VF) const { return softmax_over_vocabulary(table_VF, A_r_CF); }
 
 Tensor ChannelMix::mixed(const Tensor& r_BTC, layers::Activation a, tensor::Precision p) const {
   return layers::activate(tensor::linear(r_BTC, M_CC.t(), b_C, p), a);

@@ -14,7 +14,7 @@ Tensor fourier_table(int64_t V, int64_t K);
 // Psi [V, K] in double:  Psi[v, j] = cos(pi (j+1) (2v+1) / (2V)),  j = 0..K-1.
 Tensor cosine_table(int64_t V, int64_t K);
 
-// softmax over the vocabulary of (table A^T): [V, C], each column sums to 1. table [V, F], A [C, F].
+// softmax over the vocabulary of (A table^T): [C, V], each row sums to 1. table [V, F], A [C, F].
 Tensor softmax_over_vocabulary(const Tensor& table_VF, const Tensor& A_CF);
 
 // Channel mix:  s act((z R) M + b) W^T  with R = softmax_v(table A_r^T), W = table A_w^T.
@@ -22,7 +22,7 @@ class ChannelMix {
  public:
   // Parameters read_coeffs, write_coeffs [C, F], channel_mix [C, C], bias [C], out_scale under `prefix`.
   ChannelMix(tensor::Params& params, const std::string& prefix, int64_t C, int64_t F);
-  Tensor reader(const Tensor& table_VF) const;                                                                  // R^T [C, V]
+  Tensor reader(const Tensor& table_VF) const;                                                                  // softmax_v(A_r table^T) = R^T [C, V]
   Tensor mixed(const Tensor& r_BTC, layers::Activation a, tensor::Precision p) const;                           // act(r M + b), r = z R
   Tensor hidden(const Tensor& z_BTV, const Tensor& table_VF, layers::Activation a, tensor::Precision p) const;  // act((z R) M + b)
   Tensor spectrum(const Tensor& h_BTC, tensor::Precision p) const;                                              // s h A_w, of which the table makes s h W^T

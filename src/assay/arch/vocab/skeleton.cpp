@@ -22,6 +22,8 @@
 namespace assay::arch::vocab {
 namespace {
 
+constexpr int64_t kWidthInBf16 = 8;  // columns whose multiples tensor cores take in bfloat16; other widths go through kernels several times slower
+
 Tensor rounded_to_bf16(const Tensor& t) { return t.to(at::kBFloat16).to(t.scalar_type()); }
 
 }  // namespace
@@ -121,8 +123,14 @@ std::vector<Tensor> Skeleton::linears(const Tensor& x, const std::vector<Tensor>
     return all;
   }
   std::vector<int64_t> widths;
-  for (const Tensor& w : weights) widths.push_back(w.size(0));
-  return linear(x, at::cat(weights, 0)).split_with_sizes(widths, -1);
+  int64_t total = 0;
+  for (const Tensor& w : weights) widths.push_back(w.size(0)), total += w.size(0);
+  std::vector<Tensor> rows = weights;
+  if (x.is_cuda() && total % kWidthInBf16 != 0) {
+    widths.push_back(kWidthInBf16 - total % kWidthInBf16);
+    rows.push_back(at::zeros({widths.back(), x.size(-1)}, weights[0].options().requires_grad(false)));
+  }
+  return linear(x, at::cat(rows, 0)).split_with_sizes(widths, -1);
 }
 
 Tensor Skeleton::times(const Tensor& x, const Tensor& matrix) const { return tensor::linear(x, matrix.t(), {}, precision_); }

@@ -87,7 +87,6 @@ class HardRouting final : public Skeleton {
     finish(p);
   }
 
-  bool repeats_work() const override { return config_.gumbel_scale == 0; }  // the noise is numbered by the host
   // lambda P of the last training pass.
   Tensor extra_loss(const Tensor&) override { return pass().training ? ponder_BT_ : Tensor(); }
 
@@ -95,14 +94,13 @@ class HardRouting final : public Skeleton {
   Tensor steps(Tensor x_BTV, const Observer& seen) override {
     if (pass().training) return mixture(x_BTV, seen);
     ponder_BT_ = Tensor();
-    noise_batch_ = config_.eval_gumbel ? ++evaluations_ : 0;
+    if (config_.eval_gumbel) ++evaluations_;
     return until_halted(x_BTV, seen);
   }
 
   // Training: R the probability to go on, A the expected state, P the expected depth.
   //   beta = R p, R <- R (1 - p);  at the last step beta = R;   A <- A + beta x,  P <- P + R
   Tensor mixture(Tensor x_BTV, const Observer& seen) {
-    noise_batch_ = static_cast<uint64_t>(pass().batch);
     Tensor R_BT1, A_BTV, P_BT1;
     for (size_t n = 0; n < steps_.size(); ++n) {
       x_BTV = step(n, x_BTV, seen);
@@ -173,7 +171,10 @@ class HardRouting final : public Skeleton {
     if (config_.gumbel_scale > 0 && (pass().training || config_.eval_gumbel)) {
       const Tensor index = layers::position_index(a_BT4.size(0), a_BT4.size(1), position(), a_BT4.device());
       const std::string name = (pass().training ? "v11b/route/" : "v11b/evaluated route/") + std::to_string(n);
-      noisy_BT4 = a_BT4 + config_.gumbel_scale * layers::gumbel(pass().seed, name, noise_batch_, index, a_BT4.scalar_type());
+      const Tensor u_BT4 = pass().batch_on_device.defined()
+                               ? layers::uniforms(pass().seed, name, pass().batch_on_device, index)
+                               : layers::uniforms(pass().seed, name, pass().training ? static_cast<uint64_t>(pass().batch) : evaluations_, index);
+      noisy_BT4 = a_BT4 + config_.gumbel_scale * layers::gumbel(u_BT4, a_BT4.scalar_type());
     }
     const Tensor y_BT4 = at::softmax(noisy_BT4 / config_.tau, -1);
     const Tensor e_BT4 = at::one_hot(y_BT4.argmax(-1), kRoutes).to(y_BT4.scalar_type());
@@ -183,7 +184,7 @@ class HardRouting final : public Skeleton {
   Config config_;
   std::vector<Step> steps_;
   Tensor w_h_1V_, b_h_, ponder_BT_;
-  uint64_t evaluations_ = 0, noise_batch_ = 0;
+  uint64_t evaluations_ = 0;
 };
 
 std::unique_ptr<Model> make(const core::Value& config, const Dims& dims, tensor::Params& params, tensor::Precision precision) {

@@ -102,7 +102,7 @@ class WeightShared final : public Skeleton {
   }
 
   Tensor transform(const Step& s, const Tensor& z_BTV) const {
-    const Tensor r_BTC = times(z_BTV, softmax_over_vocabulary(Phi_VF_, s.A_r_CF));
+    const Tensor r_BTC = linear(z_BTV, softmax_over_vocabulary(Phi_VF_, s.A_r_CF));
     const Tensor mixed_BTC = at::addcmul(times(times(r_BTC, s.P_down_CR), s.P_up_RC) + s.b_C, r_BTC, s.diag_C);
     return linear(times(layers::activate(mixed_BTC, activation_), s.A_w_CF), Phi_VF_);
   }

@@ -108,7 +108,7 @@ class BandedFourier final : public Skeleton {
   Tensor remember(const Cycle& c, const Tensor& z_BTV) {
     std::vector<Tensor> averages;
     for (const auto& [m, Phi_VF] : {std::pair<const BandMemory&, const Tensor&>{c.slow, Phi_L_}, {c.fast, Phi_H_}})
-      for (const Tensor& A_CF : {m.A_q_CF, m.A_k_CF, m.A_v_CF}) averages.push_back(softmax_over_vocabulary(Phi_VF, A_CF).t());
+      for (const Tensor& A_CF : {m.A_q_CF, m.A_k_CF, m.A_v_CF}) averages.push_back(softmax_over_vocabulary(Phi_VF, A_CF));
     const std::vector<Tensor> y = linears(z_BTV, averages);
     const Tensor r_L = attend(y[0], y[1], y[2], c.slow.delta), r_H = gate(r_L, c.W_tg_CC, c.b_tg_C) * attend(y[3], y[4], y[5], c.fast.delta);
     const auto spectrum = [&](const BandMemory& m, const Tensor& r, const Tensor& gain) { return times(r, m.A_o_CF) * (gain * m.s); };

@@ -89,7 +89,7 @@ class SoftOps final : public Skeleton {
   }
 
   Tensor execute(const Instruction& s, const Tensor& z_BTV) const {
-    const Tensor r_BTC = times(z_BTV, softmax_over_vocabulary(Phi_VF_, s.A_r_CF)), pi_n = at::softmax(s.l_n, 0);
+    const Tensor r_BTC = linear(z_BTV, softmax_over_vocabulary(Phi_VF_, s.A_r_CF)), pi_n = at::softmax(s.l_n, 0);
     Tensor mixed_BTC;
     for (int64_t i = 0; i < W_nCC_.size(0); ++i) {
       const Tensor y_BTC = phi(i, times(r_BTC, W_nCC_[i]) + b_nC_[i]);

@@ -44,9 +44,9 @@ CausalConvGrads by_ordinary_calls(const Tensor& g_in, const Tensor& z_in, const 
   for (int64_t j = 0; j < kernel; ++j) {
     const Tensor part = weight.select(2, j).squeeze(1) * ahead.narrow(1, kernel - 1 - j, T);
     dz = j == 0 ? part : dz + part;
-    dw.push_back((g * padded.narrow(1, j, T)).sum({0, 1}));
+    dw.push_back((g * padded.narrow(1, j, T)).flatten(0, 1).sum(0));
   }
-  return {dz.to(z_in.scalar_type()), at::stack(dw, 1).unsqueeze(1), g.sum({0, 1})};
+  return {dz.to(z_in.scalar_type()), at::stack(dw, 1).unsqueeze(1), g.flatten(0, 1).sum(0)};
 }
 
 CausalConvGrads causal_conv_backward_cuda(const Tensor& g_in, const Tensor& z_in, const Tensor& weight) {

@@ -40,9 +40,12 @@ __global__ void __launch_bounds__(kThreads) forward_kernel(CausalConvArguments a
 #pragma unroll
   for (int j = 1; j < TAPS; ++j) past[j] = at_position<T>(z, at.begin - TAPS + j, a.T, a.V);
   for (int64_t t = at.begin; t < at.end; t += TAPS) {
+    T next[TAPS];  // all are asked for before the first is waited for
+#pragma unroll
+    for (int i = 0; i < TAPS; ++i) next[i] = at_position<T>(z, t + i, a.T, a.V);
 #pragma unroll
     for (int i = 0; i < TAPS; ++i) {
-      past[i] = at_position<T>(z, t + i, a.T, a.V);
+      past[i] = next[i];
       T sum = bias;
 #pragma unroll
       for (int j = 0; j < TAPS; ++j) sum += w[j] * past[(i + 1 + j) % TAPS];
@@ -64,11 +67,17 @@ __global__ void __launch_bounds__(kThreads) backward_kernel(CausalConvBackwardAr
 #pragma unroll
   for (int j = 1; j < TAPS; ++j) past[j] = at_position<T>(z, at.begin - TAPS + j, a.T, a.V);
   for (int64_t t = at.begin; t < at.end + TAPS - 1; t += TAPS) {
+    T next_up[TAPS], next[TAPS];
+#pragma unroll
+    for (int i = 0; i < TAPS; ++i) {
+      next_up[i] = at_position<T>(g, t + i, a.T, a.V);
+      next[i] = at_position<T>(z, t + i, at.end, a.V);
+    }
 #pragma unroll
     for (int i = 0; i < TAPS; ++i) {
       const bool own = t + i < at.end;
-      up[i] = at_position<T>(g, t + i, a.T, a.V);
-      past[i] = own ? at_position<T>(z, t + i, a.T, a.V) : T(0);
+      up[i] = next_up[i];
+      past[i] = next[i];
       T sum = 0;
 #pragma unroll
       for (int j = 0; j < TAPS; ++j) {
