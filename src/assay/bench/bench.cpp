@@ -2,8 +2,6 @@
 
 #include <ATen/ops/equal.h>
 #include <ATen/ops/isfinite.h>
-#include <ATen/ops/mm.h>
-#include <ATen/ops/randn.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
@@ -31,16 +29,6 @@ void require_green(const arch::Built& built, const train::Batch& batch) {
     throw core::NumericsError("bench", "loss or gradients are not finite; a wrong result has no speed");
   if (loss != again || !at::equal(first, built.params->grads()))
     throw core::NumericsError("bench", "two passes over the same batch differ; a result that does not repeat has no speed");
-}
-
-// GFLOP/s of one large product of random operands in the step's precision: what the step's arithmetic is compared with.
-double product_rate(const at::Device& device, tensor::Precision precision) {
-  const at::NoGradGuard no_grad;
-  const int64_t n = device.is_cuda() ? 8192 : 1024;
-  const bool narrow = device.is_cuda() && precision == tensor::Precision::bf16;
-  const Tensor a = at::randn({n, n}, at::TensorOptions().device(device)).to(narrow ? at::kBFloat16 : at::kFloat);
-  const Timing t = time_calls(device, [&] { narrow ? at::mm(a, a) : tensor::raw_product(a, a, precision); });
-  return 2.0 * std::pow(static_cast<double>(n), 3) / 1e6 / t.median_ms;
 }
 
 Value timing(const Timing& t) {
@@ -92,6 +80,7 @@ core::Value bench(train::RunConfig& config, const BenchOptions& options) {
         throw core::NumericsError("bench", "update " + std::to_string(r.number) + " is not finite; a wrong result has no speed");
     if (begin >= options.warmup) total.push_back(ms);
   }
+  const int64_t peak = tensor::peak_bytes(machine.device);  // before what only this command does: phases apart, a product of its own
   for (int64_t n = 0; n < std::min<int64_t>(options.steps, 5); ++n) {
     const train::Batch& b = batches[static_cast<size_t>(n) % batches.size()];
     watch.restart();
@@ -121,7 +110,7 @@ core::Value bench(train::RunConfig& config, const BenchOptions& options) {
   v["phases"]["forward_ms"] = timing(summarize(forward));
   v["phases"]["backward_ms"] = timing(summarize(backward));
   v["phases"]["optimizer_ms"] = timing(summarize(update));
-  v["peak_bytes"] = tensor::peak_bytes(machine.device);
+  v["peak_bytes"] = peak;
   v["flops_per_token"] = flops;
   v["gflops"] = gflops;
   v["product_gflops"] = rate;

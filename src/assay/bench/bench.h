@@ -14,8 +14,8 @@ struct BenchOptions {
 };
 
 // Times whole training updates (forward, backward, clipping, optimizer) on random tokens, and their phases. Reports name, device, dtype,
-// tokens_per_s, ms, spread_ms, phases {forward_ms, backward_ms, optimizer_ms}, peak_bytes, flops_per_token, gflops, floor_fraction (share of
-// this machine's own measured product rate: the floor's denominator is a 1024^3 product in the same precision), threads, product_backend.
+// tokens_per_s, ms, spread_ms, phases {forward_ms, backward_ms, optimizer_ms}, peak_bytes (after the whole updates, the check before them included),
+// flops_per_token, gflops, product_gflops, floor_fraction (gflops of the latter, product_rate of time_calls.h), threads, product_backend.
 // A figure is printed only behind a green check: the loss and gradients of the timed model are finite and repeat bit for bit.
 core::Value bench(train::RunConfig& config, const BenchOptions& options);
 

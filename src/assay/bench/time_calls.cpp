@@ -1,7 +1,10 @@
 #include "assay/bench/time_calls.h"
 
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/mm.h>
 #include <ATen/ops/randn.h>
+
+#include <cmath>
 
 #include "assay/core/log.h"
 #include "assay/tensor/device.h"
@@ -35,6 +38,15 @@ double copy_rate(const at::Device& device) {
   const Tensor from = at::randn({(device.is_cuda() ? 256 : 64) * million}, at::TensorOptions().device(device)), to = at::empty_like(from);
   const Timing copy = time_calls(device, [&] { to.copy_(from); });
   return 8.0 * static_cast<double>(from.numel()) / copy.median_ms / 1e6;
+}
+
+double product_rate(const at::Device& device, tensor::Precision precision) {
+  const at::NoGradGuard no_grad;
+  const int64_t n = device.is_cuda() ? 8192 : 1024;
+  const bool narrow = device.is_cuda() && precision == tensor::Precision::bf16;
+  const Tensor a = at::randn({n, n}, at::TensorOptions().device(device)).to(narrow ? at::kBFloat16 : at::kFloat);
+  const Timing t = time_calls(device, [&] { narrow ? at::mm(a, a) : tensor::raw_product(a, a, precision); });
+  return 2.0 * std::pow(static_cast<double>(n), 3) / 1e6 / t.median_ms;
 }
 
 }  // namespace assay::bench

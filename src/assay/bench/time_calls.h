@@ -2,6 +2,7 @@
 #include <functional>
 
 #include "assay/bench/bench.h"
+#include "assay/tensor/product.h"
 
 namespace assay::bench {
 
@@ -13,5 +14,9 @@ Timing time_calls(const at::Device& device, const std::function<void()>& call); 
 
 // GB/s, read and written, of a copy that no cache holds.
 double copy_rate(const at::Device& device);
+
+// GFLOP/s of one large product of random operands in the step's precision (8192^3 on CUDA, 1024^3 on the CPU): what a step's arithmetic is
+// compared with.
+double product_rate(const at::Device& device, tensor::Precision precision);
 
 }  // namespace assay::bench
