@@ -3,6 +3,7 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/bmm.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/equal.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/softmax.h>
@@ -21,6 +22,7 @@
 #include "assay/ops/residual/residual.h"
 #include "assay/ops/residual/residual_op.h"
 #include "assay/ops/shift_max/shift_max.h"
+#include "assay/optim/conditioning.h"
 #include "assay/optim/orthogonal.h"
 #include "assay/optim/rules.h"
 
@@ -85,12 +87,16 @@ auto op(const char* name) {
 
 double norm_of(const Tensor& t) { return t.to(at::kDouble).square().sum().sqrt().item().toDouble(); }
 
+// ||got - want|| <= tolerance ||want||.
+void require_near(const std::string& what, const Tensor& got, const Tensor& want, double tolerance) {
+  if (!(norm_of(got.to(at::kFloat) - want.to(at::kFloat)) <= tolerance * norm_of(want)))
+    throw core::NumericsError("bench", what + " is not what the composite gives; a wrong result has no speed");
+}
+
 // One direction of a row op alone. `bytes`: what it reads and writes once, an element.
 Value direction_row(const at::Device& device, const std::string& name, int64_t rows, int64_t n, bool narrow, double bytes, double copy_rate,
                     const std::function<Tensor()>& fused, const std::function<Tensor()>& composite) {
-  const Tensor got = fused(), want = composite();
-  if (!(norm_of(got.to(at::kFloat) - want.to(at::kFloat)) <= 1e-2 * norm_of(want)))
-    throw core::NumericsError("bench", name + " is not what the composite gives; a wrong result has no speed");
+  require_near(name, fused(), composite(), 1e-2);
   const Timing t = time_calls(device, true, fused), c = time_calls(device, false, composite);
   return row(name, std::to_string(rows) + " x " + std::to_string(n) + (narrow ? " BFloat16" : " Float"), t,
              bytes * static_cast<double>(rows * n), copy_rate, c.median_ms);
@@ -162,8 +168,15 @@ Value adam_row(const at::Device& device, int64_t size, double copy_rate) {
                loss = at::zeros({1}, options), chunks = ops::adam_chunks({{0, size, 1, 0}}, device);
   control[ops::Control::rate] = 1e-4;
   ops::decide_update_(g, loss, control, log, 0.9, 0.999);
-  const Timing t = time_calls(device, true, [&] { ops::adam_(p, g, m, v, shadow, control, chunks, {}); });
   const Tensor p2 = p.clone(), m2 = m.clone(), v2 = v.clone();
+  const auto fused = [&] { ops::adam_(p, g, m, v, shadow, control, chunks, {}); };
+  fused();
+  ops::adam_reference_(p2, g, m2, v2, 1e-4, 0, 1, 1, {});
+  for (const auto& [name, got, want] : {std::tuple{"adam", p, p2}, {"adam's first moment", m, m2}, {"adam's second moment", v, v2}})
+    require_near(name, got, want, 1e-6);
+  if (!at::equal(shadow, p.to(at::kBFloat16)))
+    throw core::NumericsError("bench", "adam's rounded weights are not its weights rounded; a wrong result has no speed");
+  const Timing t = time_calls(device, true, fused);
   const Timing c = time_calls(device, false, [&] { ops::adam_reference_(p2, g, m2, v2, 1e-4, 0, 1, 1, {}); });
   return row("adam", std::to_string(size) + " parameters", t, 30.0 * static_cast<double>(size), copy_rate, c.median_ms);
 }
@@ -191,6 +204,18 @@ Value shift_max_row(const at::Device& device, int64_t rows, int64_t n, bool soft
              c.median_ms);
 }
 
+// The iteration of optim/orthogonal.h as it is written there, in float64.
+Tensor newton_schulz_reference(const Tensor& G_nRC, int iterations) {
+  const Tensor G = G_nRC.to(at::kDouble);
+  Tensor X = G / (1.1 * G.square().sum({1, 2}, true).sqrt() + 1e-7);
+  const bool wide = G.size(1) < G.size(2);
+  for (int i = 0; i < iterations; ++i) {
+    const Tensor gram = wide ? at::bmm(X, X.transpose(1, 2)) : at::bmm(X.transpose(1, 2), X);
+    X = 1.5 * X - 0.5 * (wide ? at::bmm(gram, X) : at::bmm(X, gram));
+  }
+  return X;
+}
+
 // Muon's orthogonalisation beside the products that it cannot avoid (`composite`: those alone, of the same operands): five times X^T X and X times
 // that. `bytes`: the operands of these products, once each.
 Value orthogonal_row(const at::Device& device, int64_t n, int64_t R, int64_t C, tensor::Precision precision, double copy_rate) {
@@ -204,9 +229,8 @@ Value orthogonal_row(const at::Device& device, int64_t n, int64_t R, int64_t C, 
       product = R < C ? at::bmm(gram, X) : at::bmm(X, gram);
     }
   };
-  const Tensor once = optim::newton_schulz(G, 30, tensor::Precision::fp32),
-               side = R < C ? at::bmm(once, once.transpose(1, 2)) : at::bmm(once.transpose(1, 2), once);
-  require_close("newton_schulz", side.diagonal(0, 1, 2).mean().item().toDouble(), 1, 1e-2);
+  require_near(narrow ? "newton_schulz in bf16" : "newton_schulz", optim::newton_schulz(G, kOrthogonalisations, precision),
+               newton_schulz_reference(G, kOrthogonalisations), narrow ? 3e-2 : 1e-4);
   const Timing t = time_calls(device, [&] { optim::newton_schulz(G, kOrthogonalisations, precision); }), c = time_calls(device, products);
   const double small = static_cast<double>(std::min(R, C)), large = static_cast<double>(n * R * C);
   const double bytes = kOrthogonalisations * (narrow ? 2 : 4) * (3 * large + 2 * static_cast<double>(n) * small * small);
@@ -220,6 +244,19 @@ struct Idle final : optim::Optimizer {
   std::vector<optim::NamedState> state() override { return {}; }
   void step(double) override {}
 };
+
+// Gradients `flat` as the rule of optim/conditioning.h leaves them, tensor by tensor in float64.
+Tensor conditioned_reference(tensor::Params& params, const optim::OptimConfig& config, const Tensor& flat) {
+  std::vector<std::vector<int64_t>> shapes;
+  for (const auto& e : params.entries()) shapes.push_back(e.shape);
+  const optim::Conditioning rule = optim::conditioning_rule(shapes, config);
+  Tensor out = flat.to(at::kDouble);
+  for (size_t k = 0; k < shapes.size(); ++k) {
+    const auto& e = params.entries()[k];
+    if (shapes[k].size() >= 2) out.narrow(0, e.offset, e.numel).mul_(rule.scale[k]).add_(rule.shift[k]);
+  }
+  return out;
+}
 
 // What gradient conditioning adds to an update: a pass over the gradients of a decoder of 124M parameters, 8 bytes each. `composite`: that pass as a
 // product and a sum.
@@ -241,8 +278,11 @@ Value conditioning_row(const at::Device& device, int64_t layers, int64_t width, 
   config.name = "sgd";
   config.conditioning = "rule";
   const auto conditioned = optim::make_conditioned(params, config, std::make_unique<Idle>(params));
+  Tensor scratch = at::randn({params.grads().numel()}, params.grads().options());
+  params.grads().copy_(scratch);
+  conditioned->update(0);
+  require_near("conditioning", params.grads(), conditioned_reference(params, config, scratch), 1e-6);
   const Timing t = time_calls(device, [&] { conditioned->update(0); });
-  Tensor scratch = params.grads().clone();
   const Timing c = time_calls(device, [&] { scratch.mul_(0.999).add_(1e-6); });
   return row("conditioning", std::to_string(params.count()) + " parameters", t, 8.0 * static_cast<double>(params.count()), copy_rate,
              c.median_ms);
@@ -250,37 +290,39 @@ Value conditioning_row(const at::Device& device, int64_t layers, int64_t width, 
 
 }  // namespace
 
-Value bench_ops(const at::Device& device) {
+Value bench_ops(const at::Device& device, bool quick) {
   const at::NoGradGuard no_grad;
   const bool gpu = device.is_cuda();
-  const int64_t million = 1 << 20;
+  const auto size = [&](int64_t on_gpu, int64_t on_cpu, int64_t small) { return quick ? small : gpu ? on_gpu : on_cpu; };
   const double rate = copy_rate(device);
   Value v = Value::object();
   v["device"] = device.str();
   v["copy_gb_per_s"] = rate;
   v["ops"] = Value::array();
   const ops::LossHead vocabulary{.norm_eps = 1e-7, .softcap = 30};
-  v["ops"].push_back(loss_head_row(device, gpu ? 32768 : 1024, 1024, at::kFloat, vocabulary, rate));
-  if (gpu) {
+  v["ops"].push_back(loss_head_row(device, size(32768, 1024, 16), size(1024, 1024, 64), at::kFloat, vocabulary, rate));
+  if (gpu && !quick) {
     v["ops"].push_back(loss_head_row(device, 32768, 1024, at::kBFloat16, {}, rate));
     v["ops"].push_back(loss_head_row(device, 32768, 50257, at::kBFloat16, {.overwrite = true}, rate));
     v["ops"].push_back(loss_head_row(device, 16384, 50257, at::kFloat, {.overwrite = true}, rate));
   }
-  append_row_ops(v["ops"], device, gpu ? 16384 : 1024, 1024, rate);
-  append_row_ops(v["ops"], device, gpu ? 16384 : 1024, 768, rate);
-  v["ops"].push_back(adam_row(device, (gpu ? 128 : 4) * million, rate));
+  append_row_ops(v["ops"], device, size(16384, 1024, 16), size(1024, 1024, 64), rate);
+  if (!quick) append_row_ops(v["ops"], device, size(16384, 1024, 16), 768, rate);
+  const int64_t million = 1 << 20;
+  v["ops"].push_back(adam_row(device, size(128 * million, 4 * million, 1024), rate));
   for (const bool softmax : {false, true}) {
-    v["ops"].push_back(shift_max_row(device, gpu ? 65536 : 4096, 8, softmax, rate));
-    v["ops"].push_back(shift_max_row(device, gpu ? 32768 : 1024, 1024, softmax, rate));
+    v["ops"].push_back(shift_max_row(device, size(65536, 4096, 16), 8, softmax, rate));
+    v["ops"].push_back(shift_max_row(device, size(32768, 1024, 16), size(1024, 1024, 64), softmax, rate));
   }
   const auto bf16 = tensor::Precision::bf16, fp32 = tensor::Precision::fp32;
-  if (gpu) {  // the matrices of a block of 768, twelve layers of them
+  if (quick) v["ops"].push_back(orthogonal_row(device, 2, 48, 32, bf16, rate));
+  if (gpu && !quick) {  // the matrices of a block of 768, twelve layers of them
     v["ops"].push_back(orthogonal_row(device, 12, 768, 768, bf16, rate));
     v["ops"].push_back(orthogonal_row(device, 12, 2304, 768, bf16, rate));
     v["ops"].push_back(orthogonal_row(device, 12, 768, 3072, bf16, rate));
   }
-  v["ops"].push_back(orthogonal_row(device, 2, gpu ? 768 : 256, gpu ? 768 : 256, fp32, rate));
-  v["ops"].push_back(conditioning_row(device, gpu ? 12 : 2, gpu ? 768 : 128, gpu ? 50257 : 512, rate));
+  v["ops"].push_back(orthogonal_row(device, 2, size(768, 256, 32), size(768, 256, 48), fp32, rate));
+  v["ops"].push_back(conditioning_row(device, size(12, 2, 1), size(768, 128, 16), size(50257, 512, 64), rate));
   return v;
 }
 
