@@ -49,3 +49,43 @@ TEST_CASE("a comparison of nothing, of one architecture with itself or of no tim
   configs.push_back(small("gpt2", {}));
   CHECK_THROWS_WITH_AS(bench::compare_timed(configs, 1, dir / "runs"), doctest::Contains("twice"), core::ConfigError);
 }
+
+TEST_CASE("whatever ends one run of a comparison is its row; an interruption ends them all") {
+  const testing::Scratch dir;
+  std::vector<std::unique_ptr<train::RunConfig>> configs;
+  configs.push_back(small("gpt2", {"model.n_layer=1", "model.n_embd=16", "model.n_head=2"}));
+  configs.push_back(small("v9_linattn", {"model.num_steps=1", "model.state_dim=4", "model.inner_dim=8"}));
+  const auto fails = [](const train::RunConfig& c, const std::string&) -> results::Summary {
+    if (c.architecture->name == "gpt2") throw std::runtime_error("a library gave up");
+    results::Summary s;
+    s.status = "done";
+    s.val_loss = 3.5;
+    return s;
+  };
+  const core::Value v = bench::compare_timed(configs, 1, dir / "runs", fails);
+  const auto& runs = v.at("runs").as_array();
+  REQUIRE(runs.size() == 2);
+  CHECK(runs[0].at("name").as_string() == "v9_linattn");
+  CHECK(runs[1].at("status").as_string() == "failed");
+  CHECK(runs[1].at("error").as_string() == "[internal] a library gave up");
+  CHECK(core::file_exists(dir / "runs/comparison.json"));
+  const auto stops = [](const train::RunConfig&, const std::string&) -> results::Summary { throw core::Interrupted("train", "stopped"); };
+  CHECK_THROWS_AS(bench::compare_timed(configs, 1, dir / "again", stops), core::Interrupted);
+}
+
+TEST_CASE("a comparison starts nothing where one of its runs would be refused") {
+  const testing::Scratch dir;
+  std::vector<std::unique_ptr<train::RunConfig>> configs;
+  configs.push_back(small("v9_linattn", {"model.num_steps=1"}));
+  configs.push_back(small("gpt2", {"model.n_embd=16", "model.n_head=3"}));
+  int64_t started = 0;
+  const auto count = [&](const train::RunConfig&, const std::string&) {
+    ++started;
+    return results::Summary();
+  };
+  CHECK_THROWS_AS(bench::compare_timed(configs, 1, dir / "runs", count), core::ConfigError);
+  CHECK(started == 0);
+  configs.pop_back();
+  core::make_directories(core::real_files(), dir / "runs/v9_linattn");
+  CHECK_THROWS_WITH_AS(bench::compare_timed(configs, 1, dir / "runs", count), doctest::Contains("is there already"), core::ConfigError);
+}

@@ -8,7 +8,7 @@
 #include "assay/core/error.h"
 #include "assay/core/file.h"
 #include "assay/core/log.h"
-#include "assay/train/loop.h"
+#include "assay/tensor/failure.h"
 
 namespace assay::bench {
 namespace {
@@ -54,30 +54,45 @@ void require_distinct(const std::vector<std::unique_ptr<train::RunConfig>>& conf
           "bench", "--compare names " + std::string(c->architecture->name) + " twice; a second run of it would show noise alone");
 }
 
+// Whatever train_new would refuse is refused before the first run starts. A run that cannot be had for another reason, such as memory, fails
+// in its turn.
+void require_accepted(train::RunConfig& config) {
+  try {
+    train::dry_run(config);
+  } catch (const core::Error& e) {
+    if (e.code() == core::Exit::bad_input) throw;
+  } catch (const std::exception&) {  // shown by the run
+  }
+}
+
 }  // namespace
 
-core::Value compare_timed(const std::vector<std::unique_ptr<train::RunConfig>>& configs, double minutes, const std::string& directory) {
+core::Value compare_timed(const std::vector<std::unique_ptr<train::RunConfig>>& configs, double minutes, const std::string& directory,
+                          const TrainOne& train_one) {
   if (!(minutes > 0)) throw core::ConfigError("bench", "--minutes must be more than 0, got " + std::to_string(minutes));
   if (configs.empty()) throw core::ConfigError("bench", "--compare wants names of architectures, separated by commas");
   require_distinct(configs);
+  const auto directory_of = [&](const train::RunConfig& c) { return directory + "/" + std::string(c.architecture->name); };
   for (const auto& c : configs) {
     c->settings.set("train.seconds", 60 * minutes, core::Source::command_line);
     for (const char* off : {"train.steps", "train.tokens", "train.checkpoint_every", "train.val_every"})
       c->settings.set(off, int64_t{0}, core::Source::command_line);
     c->check();
+    if (core::directory_exists(directory_of(*c)))
+      throw core::ConfigError("bench", directory_of(*c) + " is there already; --out takes the directory of a new comparison");
+    require_accepted(*c);
   }
   std::vector<std::pair<double, Value>> rows;  // by validation loss
   for (const auto& c : configs) {
-    const std::string name(c->architecture->name), run = directory + "/" + name;
+    const std::string name(c->architecture->name), run = directory_of(*c);
     c->name = name;
     results::Summary s;
     try {
-      s = train::train_new(*c, run);
+      s = train_one(*c, run);
     } catch (const core::Interrupted&) {
       throw;
-    } catch (const core::ConfigError&) {
-      throw;
-    } catch (const core::Error& e) {
+    } catch (const std::exception& any) {
+      const core::Error e = tensor::to_error(any);
       core::warn(name + ": " + e.what());
       s = failed(run, e);
     }
