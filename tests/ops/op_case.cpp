@@ -15,6 +15,7 @@
 
 #include "assay/core/error.h"
 #include "assay/tensor/device.h"
+#include "ops/schema_watch.h"
 
 namespace assay::testing {
 namespace {
@@ -66,6 +67,16 @@ void compare(const std::string& what, const Result& got, const Result& want, dou
     REQUIRE(got.grads[i].defined());
     CHECK(distance(got.grads[i], want.grads[i]) <= tolerance);
   }
+}
+
+// What each registered op that the case calls does, against its schema and its Meta form.
+void check_schemas(const OpCase& c, const Tensors& inputs, const at::Device& device) {
+  INFO(c.name << ": schemas");
+  SchemaWatch watch;
+  differentiate(c.op, leaves(inputs, at::kFloat, device));
+  differentiate(c.op, leaves(inputs, at::kDouble, device, true));
+  if (c.op_bf16) differentiate(c.op_bf16, leaves(inputs, at::kFloat, device));
+  if (c.registered) watch.check(c.known_faults);
 }
 
 // Central differences in float64 at two entries of every input.
@@ -137,6 +148,7 @@ void check_op(const OpCase& c, const at::Device& device) {
 
   if (c.meta) check_meta(c, inputs, first.value);
   if (c.op_bf16) compare(c.name + " bf16", differentiate(c.op_bf16, leaves(inputs, at::kFloat, device)), want, c.bf16_tolerance);
+  check_schemas(c, inputs, device);
   if (device.is_cpu()) check_finite_differences(c, inputs);
 }
 

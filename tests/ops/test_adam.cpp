@@ -12,6 +12,7 @@
 #include "assay/ops/adam/adam.h"
 #include "ops/op_case.h"
 #include "ops/random_tensor.h"
+#include "ops/schema_watch.h"
 
 using namespace assay;
 using ops::Control;
@@ -50,6 +51,7 @@ void check_updates(const at::Device& device, at::ScalarType dtype, int64_t size,
   }
   got.shadow = at::full({size}, std::nan(""), got.values.options().dtype(at::kBFloat16));
   const Tensor c = control(0.01, 0.5).to(device), log = at::zeros({3, 4}, doubles()).to(device);
+  testing::SchemaWatch watch;
   for (int64_t n = 1; n <= 4; ++n) {
     const Tensor g = random_tensor({size}, static_cast<uint64_t>(n), "grads"), on_device = g.to(device, dtype);
     const Tensor loss = at::full({1}, static_cast<double>(n), on_device.options());
@@ -68,6 +70,7 @@ void check_updates(const at::Device& device, at::ScalarType dtype, int64_t size,
   CHECK(at::allclose(got.values.cpu().to(at::kDouble), want.values, tolerance, tolerance));
   CHECK(at::allclose(got.second.cpu().to(at::kDouble), want.second, 1e-5, 1e-9));
   CHECK(at::equal(got.shadow, got.values.to(at::kBFloat16)));
+  watch.check();
 }
 
 void check_skips(const at::Device& device) {

@@ -28,6 +28,7 @@ Tensor reference(const Tensor& q, const Tensor& k, const Tensor& v, double scale
 
 OpCase separate_case(int64_t B, int64_t H, int64_t T, int64_t d, double scale) {
   OpCase o;
+  o.registered = false;
   o.name = "causal attention T=" + std::to_string(T) + " d=" + std::to_string(d);
   o.inputs = [=](uint64_t seed) {
     return Tensors{random_tensor({B, H, T, d}, seed, "q"), random_tensor({B, H, T, d}, seed, "k"), random_tensor({B, H, T, d}, seed, "v")};
@@ -41,6 +42,7 @@ OpCase separate_case(int64_t B, int64_t H, int64_t T, int64_t d, double scale) {
 
 OpCase packed_case(int64_t B, int64_t H, int64_t T, int64_t d) {
   OpCase o;
+  o.registered = false;
   o.name = "packed causal attention H=" + std::to_string(H) + " T=" + std::to_string(T) + " d=" + std::to_string(d);
   o.inputs = [=](uint64_t seed) { return Tensors{random_tensor({B, T, 3 * H * d}, seed, "qkv")}; };
   o.op = [=](const Tensors& x) { return layers::packed_causal_attention(x[0], H, tensor::Precision::fp32); };

@@ -50,6 +50,10 @@ OpCase head_case(int64_t B, int64_t T, int64_t V, const ops::LossHead& h, bool w
 OpCase linear_case(int64_t V, const ops::LossHead& h) {
   OpCase o;
   o.name = "linear_loss_head V=" + std::to_string(V);
+  // The op is called with mode kOverwrite on logits that it alone holds: the gradient takes their place. A schema cannot say "where mode is 2",
+  // so that nothing that reads schemas, such as torch.compile, may call it in that mode.
+  o.known_faults = {"assay::loss_head: argument x changed, which the schema does not say",
+                    "assay::loss_head: result 1 shares memory with argument x"};
   o.inputs = [=](uint64_t seed) { return Tensors{random_tensor({2, 4, 24}, seed, "z"), random_tensor({V, 24}, seed, "w") * 0.5}; };
   o.op = [=](const Tensors& x) {
     return ops::linear_loss_head(x[0], x[1], targets_of(at::empty({2, 4, V}, x[0].options())), h, tensor::Precision::fp32) * 1.7;

@@ -1,0 +1,31 @@
+#pragma once
+#include <ATen/core/ivalue.h>
+#include <ATen/record_function.h>
+
+#include <string>
+#include <vector>
+
+namespace assay::testing {
+
+// While it lives, every call of one of our ops (namespace assay), forward or backward, on any thread, is held against the op's schema:
+//   mutation  an argument that the schema does not mark as written (Tensor(a!)) has the same bits after the call as before
+//   aliasing  no result shares memory with an argument or with another result unless the schema says so
+//   Meta      the op on Meta copies of the same arguments gives results of the same sizes, strides and dtypes
+//   autograd  where an argument wants a gradient, the op has a kernel for autograd
+// This is what torch.library.opcheck asks of an op (test_schema, test_faketensor, test_autograd_registration), for the calls that a test
+// makes; tests/contract looks for the kernels themselves. `check` judges what was seen: call it outside of the calls.
+class SchemaWatch {
+ public:
+  explicit SchemaWatch(std::string name = "assay::");  // prefix of the ops that are watched
+  ~SchemaWatch();
+  SchemaWatch(const SchemaWatch&) = delete;
+  SchemaWatch& operator=(const SchemaWatch&) = delete;
+  // Sentences about what was wrong; `seen`, where given, receives the number of calls.
+  std::vector<std::string> faults(int64_t* seen = nullptr);
+  void check(const std::vector<std::string>& known = {});  // doctest: no fault but those, and at least one call
+
+ private:
+  at::CallbackHandle handle_;
+};
+
+}  // namespace assay::testing
