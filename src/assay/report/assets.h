@@ -14,6 +14,7 @@ std::string_view curve_chart();
 std::string_view agreement_chart();
 std::string_view tuning_chart();
 std::string_view ladder_chart();
+std::string_view roofline_chart();
 std::string_view svg_program();  // Python: makes SVG files of specs
 
 }  // namespace assay::report::assets

@@ -72,9 +72,10 @@ struct Section {
 };
 
 struct Document {
-  std::string name, title, identity;                       // identity: a hash of the campaign's files
-  std::vector<std::pair<std::string, std::string>> facts;  // under the title
-  std::vector<std::pair<std::string, int64_t>> tally;      // verdicts by word
+  std::string kind = "campaign report", command = "report";  // what it is, and the command that makes it
+  std::string name, title, identity;                         // identity: a hash of the campaign's files
+  std::vector<std::pair<std::string, std::string>> facts;    // under the title
+  std::vector<std::pair<std::string, int64_t>> tally;        // verdicts by word
   std::vector<Section> sections;
 };
 

@@ -162,7 +162,7 @@ std::string head(const Document& d) {
 }
 
 std::string page_top(const Document& d) {
-  std::string out = "<header class=\"top\">\n<div><p class=\"kind\">Assay: campaign report</p>\n<h1>" + html_text(d.title) +
+  std::string out = "<header class=\"top\">\n<div><p class=\"kind\">Assay: " + html_text(d.kind) + "</p>\n<h1>" + html_text(d.title) +
                     "</h1></div>\n" +
                     "<button type=\"button\" id=\"theme\" aria-pressed=\"false\" aria-label=\"Dark colours\"><svg viewBox=\"0 0 16 16\" "
                     "aria-hidden=\"true\"><path d=\"M8 0a8 8 0 1 0 0 "
@@ -190,7 +190,8 @@ std::string html_form(const Document& d) {
   std::string out = head(d) + "<body>\n<a class=\"skip\" href=\"#main\">Skip to the report</a>\n<div class=\"frame\">\n" + page_top(d) +
                     contents(d) + "<main id=\"main\" tabindex=\"-1\">\n";
   for (const Section& s : d.sections) out += Writer(d).section(s);
-  out += "</main>\n<footer><p>Made by assay report. Charts: Vega, Vega-Lite and Vega-Embed, &copy; University of Washington Interactive "
+  out += "</main>\n<footer><p>Made by assay " + html_text(d.command) +
+         ". Charts: Vega, Vega-Lite and Vega-Embed, &copy; University of Washington Interactive "
          "Data Lab "
          "and contributors, BSD 3-Clause.</p></footer>\n</div>\n";
   out += data_script("charts", chart_data(d)) + data_script("themes", themes());
