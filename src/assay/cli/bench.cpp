@@ -8,82 +8,191 @@
 #include "assay/bench/generation.h"
 #include "assay/bench/ops.h"
 #include "assay/bench/profile.h"
+#include "assay/cli/bench_suite.h"
+#include "assay/cli/bench_text.h"
 #include "assay/cli/commands.h"
 #include "assay/cli/run_options.h"
-#include "assay/cli/text_table.h"
 #include "assay/core/error.h"
 #include "assay/core/file.h"
+#include "assay/report/forms.h"
+#include "assay/report/roofline.h"
 #include "assay/tensor/device.h"
 
 namespace assay::cli {
 namespace {
 
-void print(const core::Value& v) {
-  const auto number = [&](const char* key) { return v.at(key).as_double(); };
-  std::printf("%s on %s, %s, B=%lld T=%lld V=%lld, %lld threads, products by %s\n", v.at("name").as_string().c_str(),
-              v.at("device").as_string().c_str(), v.at("dtype").as_string().c_str(), static_cast<long long>(v.at("batch").as_int()),
-              static_cast<long long>(v.at("seq_len").as_int()), static_cast<long long>(v.at("vocab_size").as_int()),
-              static_cast<long long>(v.at("threads").as_int()), v.at("product_backend").as_string().c_str());
-  std::printf("  %.0f tokens/s, %.2f ms a step (+- %.2f)\n", number("tokens_per_s"), number("ms"), number("spread_ms"));
-  for (const auto& [name, t] : v.at("phases").as_object()) std::printf("    %-14s %8.2f ms\n", name.c_str(), t.at("median").as_double());
-  std::printf("  %.1f GFLOP/s of model arithmetic, %.0f %% of a large product's %.1f; peak %.0f MB\n", number("gflops"),
-              100 * number("floor_fraction"), number("product_gflops"), number("peak_bytes") / 1e6);
-}
+using core::ConfigError;
+using core::Value;
 
-void print_generation(const core::Value& v) {
-  std::printf("%s on %s, %s, B=%lld V=%lld, %lld threads, products by %s: token by token\n", v.at("name").as_string().c_str(),
-              v.at("device").as_string().c_str(), v.at("dtype").as_string().c_str(), static_cast<long long>(v.at("batch").as_int()),
-              static_cast<long long>(v.at("vocab_size").as_int()), static_cast<long long>(v.at("threads").as_int()),
-              v.at("product_backend").as_string().c_str());
-  for (const core::Value& c : v.at("contexts").as_array())
-    std::printf("  after %6lld tokens: %8.0f tokens/s, %.3f ms a token (+- %.3f), memory of %.1f kB\n",
-                static_cast<long long>(c.at("context").as_int()), c.at("tokens_per_s").as_double(), c.at("ms").as_double(),
-                c.at("spread_ms").as_double(), static_cast<double>(c.at("memory_bytes").as_int()) / 1e3);
-  std::printf("  a token later on costs %.2f times one early on\n", v.at("ratio").as_double());
-}
+// The command line as it was given.
+struct Request {
+  CommandLine line{"bench", "Time training updates of an architecture on random tokens, behind a check that its results repeat."};
+  RunOptions options;
+  bench::BenchOptions updates;
+  bench::ProfileOptions profile;
+  bench::GenerationOptions generation;
+  bench::BandedOptions banded;
+  std::string name, compared, out;
+  double minutes = 10;
+  bool ops = false, banded_mode = false, profiled = false, generate = false, suite = false, quick = false;
 
-void print_ops(const core::Value& v) {
-  std::printf("on %s; a copy moves %.0f GB/s\n", v.at("device").as_string().c_str(), v.at("copy_gb_per_s").as_double());
-  for (const core::Value& op : v.at("ops").as_array())
-    std::printf("  %-19s %-22s %9.3f ms (+- %.3f)  %6.0f GB/s, %3.0f %% of a copy's; composite %.3f ms\n",
-                op.at("name").as_string().c_str(), op.at("shape").as_string().c_str(), op.at("ms").as_double(),
-                op.at("spread_ms").as_double(), op.at("gb_per_s").as_double(), 100 * op.at("floor_fraction").as_double(),
-                op.at("composite_ms").as_double());
-}
+  void declare();
+  bool given(const char* option) const { return line.given(option); }
+};
 
-void print_banded(const core::Value& v) {
-  std::printf("banded product on %s, %s, %lld tokens, %lld threads, products by %s: forward and backward; a copy moves %.0f GB/s\n",
-              v.at("device").as_string().c_str(), v.at("dtype").as_string().c_str(), static_cast<long long>(v.at("tokens").as_int()),
-              static_cast<long long>(v.at("threads").as_int()), v.at("product_backend").as_string().c_str(),
-              v.at("copy_gb_per_s").as_double());
-  for (const core::Value& m : v.at("matrices").as_array()) {
-    std::printf("%s, %lld x %lld: dense %.3f ms (%.0f GFLOP/s), crossover at density %.3f\n", m.at("matrix").as_string().c_str(),
-                static_cast<long long>(m.at("out").as_int()), static_cast<long long>(m.at("in").as_int()), m.at("dense_ms").as_double(),
-                m.at("dense_gflops").as_double(), m.at("crossover_density").as_double());
-    std::printf("%10s %9s %9s %10s %9s %10s %10s %8s %9s\n", "bandwidth", "density", "of tiles", "ms", "+-", "tiles ms", "bytes ms",
-                "share", "x dense");
-    for (const core::Value& b : m.at("bands").as_array())
-      std::printf("%10lld %9.4f %9.4f %10.3f %9.3f %10.3f %10.3f %7.0f%% %9.2f\n", static_cast<long long>(b.at("bandwidth").as_int()),
-                  b.at("density").as_double(), b.at("tile_density").as_double(), b.at("ms").as_double(), b.at("spread_ms").as_double(),
-                  b.at("tile_ms").as_double(), b.at("byte_ms").as_double(), 100 * b.at("floor_fraction").as_double(),
-                  b.at("speedup").as_double());
+// One way of using the command. It reads the options that are named here, --json and --quiet; any other is refused.
+struct Mode {
+  const char* flag;  // "" : an architecture's name alone
+  bool named;        // wants the name of an architecture
+  bool assigned;     // takes KEY=VALUE words
+  std::vector<const char*> options;
+  int (*run)(Request& r);
+
+  std::string title() const { return *flag == '\0' ? "`assay bench NAME`" : flag; }
+  bool reads(const char* option) const {
+    return std::any_of(options.begin(), options.end(), [&](const char* o) { return std::string_view(o) == option; });
   }
+};
+
+int run_updates(Request& r);
+int run_profile(Request& r);
+int run_generation(Request& r);
+int run_comparison(Request& r);
+int run_banded(Request& r);
+int run_ops(Request& r);
+int run_suite_mode(Request& r);
+
+const std::vector<Mode>& modes() {
+  static const std::vector<Mode> table = {
+      {"", true, true, {"--preset", "--steps", "--warmup", "--batch", "--seq-len", "--device", "--precision", "--threads"}, run_updates},
+      {"--profile",
+       true,
+       true,
+       {"--preset", "--steps", "--batch", "--seq-len", "--device", "--precision", "--threads", "--trace", "--out"},
+       run_profile},
+      {"--generate", true, true, {"--preset", "--steps", "--batch", "--device", "--precision", "--threads", "--context"}, run_generation},
+      {"--compare",
+       false,
+       true,
+       {"--preset", "--batch", "--seq-len", "--device", "--precision", "--threads", "--minutes", "--data", "--out"},
+       run_comparison},
+      {"--banded", false, false, {"--width", "--tokens", "--device", "--precision", "--threads"}, run_banded},
+      {"--ops", false, false, {"--device", "--quick"}, run_ops},
+      {"--suite", false, false, {"--device", "--steps", "--warmup", "--threads", "--quick"}, run_suite_mode},
+  };
+  return table;
 }
 
-void print_comparison(const core::Value& v) {
-  using Side = TextTable::Side;
-  TextTable table({"architecture", "parameters", "steps", "val loss", "bits a byte", "train loss", "tokens/s", "seconds", "status"},
-                  {Side::left, Side::right, Side::right, Side::right, Side::right, Side::right, Side::right, Side::right, Side::left});
-  for (const core::Value& r : v.at("runs").as_array()) {
-    std::vector<std::string> row;
-    for (const char* key :
-         {"name", "parameters", "steps", "val_loss", "val_bits_per_byte", "train_loss", "tokens_per_s", "seconds", "status"})
-      row.push_back(r.at(key).is_string() ? r.at(key).as_string() : cell(r.at(key)));
-    table.add(row);
+void Request::declare() {
+  line.positional("NAME", name, "architecture", false);
+  line.flag("--profile", profiled,
+            "of NAME: where the time goes, by phase under the machine's ceilings, by kernel on a GPU, by operator on the CPU");
+  line.flag("--generate", generate, "of NAME: going on token by token, early and late in a long text");
+  line.option("--compare", compared, "train each of these architectures, separated by commas, for the same time");
+  line.flag("--banded", banded_mode, "time the banded product of an MLP's matrices against the dense one, by density");
+  line.flag("--ops", ops, "time the fused ops alone, against the device's copy bandwidth");
+  line.flag("--suite", suite, "the models and shapes of docs/performance.md, each in a process of its own, then the ops");
+  declare_preset(line, options.preset);
+  line.option("--steps", updates.steps, "timed updates (20; --profile: 3); --generate: tokens at each context (64)");
+  line.option("--warmup", updates.warmup, "updates before that (3)");
+  line.option("--batch", options.batch, "train.batch: sequences");
+  line.option("--seq-len", options.seq_len, "train.seq_len: tokens of a sequence");
+  line.option("--device", options.device, "train.device: cpu, cuda or cuda:N");
+  line.option("--precision", options.precision, "train.precision: fp32 or bf16");
+  line.option("--threads", options.threads, "train.threads: CPU threads");
+  line.option("--minutes", minutes, "--compare: training time of each (10)");
+  line.option("--data", options.data, "--compare: data.path, what to train on");
+  line.option("--out", out, "--compare: directory of the runs (runs/compare); --profile: HTML file with the picture");
+  line.option("--trace", profile.trace, "--profile: write a Chrome trace to this file");
+  line.option("--context", generation.late, "--generate: tokens before the later timing (10000); the earlier one is after 100");
+  line.option("--width", banded.width, "--banded: C of the matrices C -> 4C and 4C -> C (1024)");
+  line.option("--tokens", banded.tokens, "--banded: rows of x; 16384 on CUDA, 2048 on the CPU");
+  line.flag("--quick", quick, "--ops, --suite: small sizes, to try everything once; they tell nothing of speed");
+  line.assignments(options.assignments, "any option of the architecture's run, e.g. model.vocab_size=1024");
+  line.epilog(
+      "docs/bench.md explains each mode, the options that it reads and its figures. Exit codes: 0 done, 2 an option that the mode does\n"
+      "not read or a value that is none, 3 a result was wrong or not finite, 4 no memory, 5 no such device, 7 some rows failed.");
+}
+
+// The one mode that was asked for.
+const Mode& mode_of(const Request& r) {
+  const Mode* found = nullptr;
+  for (const Mode& m : modes()) {
+    if (*m.flag == '\0' || !r.given(m.flag)) continue;
+    if (found != nullptr) throw ConfigError("bench", std::string(found->flag) + " and " + m.flag + " are two modes; wanted one");
+    found = &m;
   }
-  cli::print(table.text());
-  std::printf("one seed each, %g minutes of training: an order, no verdict (`assay campaign` decides with seeds)\nrun directories: %s\n",
-              v.at("minutes").as_double(), v.at("directory").as_string().c_str());
+  return found != nullptr ? *found : modes().front();
+}
+
+// Refuses what the mode does not read, by its name and that of the modes that do.
+void require_read(const Request& r, const Mode& mode) {
+  if (mode.named && r.name.empty())
+    throw ConfigError("bench", *mode.flag == '\0' ? "wants the name of an architecture, --compare, --banded, --ops or --suite"
+                                                  : mode.title() + " wants the name of an architecture");
+  if (!mode.named && !r.name.empty())
+    throw ConfigError("bench", "'" + core::printable(r.name, 80) + "' stands beside " + mode.title() +
+                                   (mode.run == run_comparison ? "; name all architectures there, separated by commas"
+                                                               : ", which takes no architecture"));
+  for (const Mode& other : modes())
+    for (const char* option : other.options) {
+      if (!r.given(option) || mode.reads(option)) continue;
+      std::string readers;
+      for (const Mode& m : modes())
+        if (m.reads(option)) readers += (readers.empty() ? "" : ", ") + m.title();
+      throw ConfigError("bench", std::string(option) + " is not read by " + mode.title() + "; it is of " + readers);
+    }
+  if (!mode.assigned && !r.options.assignments.empty())
+    throw ConfigError("bench", "'" + core::printable(r.options.assignments.front(), 80) + "' is not read by " + mode.title() +
+                                   ", which builds no architecture of its own");
+}
+
+template <class Print>
+int show(const Request& r, const Value& v, const Print& print) {
+  if (r.line.json) std::printf("%s\n", core::to_json(v, 2).c_str());
+  else print(v);
+  return 0;
+}
+
+void require_counts(const Request& r) {
+  if (r.updates.steps < 1 || r.updates.warmup < 0) throw ConfigError("bench", "--steps must be at least 1 and --warmup at least 0");
+}
+
+std::unique_ptr<train::RunConfig> configured(const Request& r, const std::string& architecture) {
+  auto config = std::make_unique<train::RunConfig>(arch::find_architecture(architecture));
+  apply_preset(*config, r.options.preset);
+  const auto flag = [&](const char* given, const char* path, const Value& value) {
+    if (r.given(given)) config->settings.set(path, value, core::Source::command_line);
+  };
+  flag("--batch", "train.batch", r.options.batch);
+  flag("--seq-len", "train.seq_len", r.options.seq_len);
+  flag("--device", "train.device", r.options.device);
+  flag("--precision", "train.precision", r.options.precision);
+  flag("--threads", "train.threads", r.options.threads);
+  flag("--data", "data.path", r.options.data);
+  assign(*config, r.options.assignments);
+  require_counts(r);
+  return config;
+}
+
+int run_updates(Request& r) { return show(r, bench::bench(*configured(r, r.name), r.updates), print_updates); }
+
+int run_profile(Request& r) {
+  if (r.given("--out") && !r.out.ends_with(".html"))
+    throw ConfigError("bench",
+                      "--profile --out writes a page; wanted a file that ends with .html, got '" + core::printable(r.out, 200) + "'");
+  if (r.given("--steps")) r.profile.steps = r.updates.steps;
+  const Value v = bench::profile(*configured(r, r.name), r.profile);
+  if (!r.out.empty()) core::write_file(core::real_files(), r.out, report::html_form(report::roofline_document(v)));
+  return show(r, v, print_profile);
+}
+
+int run_generation(Request& r) {
+  if (r.generation.late <= r.generation.early) throw ConfigError("bench", "--context must be more than 100");
+  if (r.given("--steps")) r.generation.tokens = r.updates.steps;
+  const auto config = configured(r, r.name);
+  if (!r.given("--batch")) config->settings.set("train.batch", int64_t{1}, core::Source::command_line);
+  return show(r, bench::bench_generation(*config, r.generation), print_generation);
 }
 
 // runs/compare, with -2, -3, ... where that is taken.
@@ -103,128 +212,58 @@ std::vector<std::string> split_names(const std::string& text) {
   return names;
 }
 
-void print_profile(const core::Value& v) {
-  std::printf("%s on %s, %s, B=%lld T=%lld V=%lld: %.2f ms a step in %s, launched one by one\n", v.at("name").as_string().c_str(),
-              v.at("device").as_string().c_str(), v.at("dtype").as_string().c_str(), static_cast<long long>(v.at("batch").as_int()),
-              static_cast<long long>(v.at("seq_len").as_int()), static_cast<long long>(v.at("vocab_size").as_int()), v.at("ms").as_double(),
-              v.at("device").as_string() == "cpu" ? "operators" : "kernels");
-  std::printf("%9s %7s %7s  name\n", "ms", "share", "calls");
-  for (const core::Value& e : v.at("entries").as_array())
-    if (e.at("share").as_double() >= 0.002)
-      std::printf("%9.3f %6.1f%% %7.1f  %.110s\n", e.at("ms").as_double(), 100 * e.at("share").as_double(), e.at("calls").as_double(),
-                  e.at("name").as_string().c_str());
+// `error` of each row: exit code 7 where one is not empty.
+int exit_of(const Value& rows) {
+  const auto failed = [](const Value& row) { return !row.at("error").as_string().empty(); };
+  const bool any = std::any_of(rows.as_array().begin(), rows.as_array().end(), failed);
+  return static_cast<int>(any ? core::Exit::partial : core::Exit::ok);
+}
+
+int run_comparison(Request& r) {
+  std::vector<std::unique_ptr<train::RunConfig>> configs;
+  for (const std::string& n : split_names(r.compared)) configs.push_back(configured(r, n));
+  const Value v = bench::compare_timed(configs, r.minutes, r.out.empty() ? comparison_directory() : r.out);
+  show(r, v, print_comparison);
+  return exit_of(v.at("runs"));
+}
+
+int run_banded(Request& r) {
+  train::TrainConfig& machine = r.banded.machine;
+  if (r.given("--device")) machine.device = r.options.device;
+  if (r.given("--precision")) machine.precision = r.options.precision;
+  if (r.given("--threads")) machine.threads = r.options.threads;
+  return show(r, bench::bench_banded(r.banded), print_banded);
+}
+
+int run_ops(Request& r) {
+  return show(r, bench::bench_ops(tensor::open_device(r.given("--device") ? r.options.device : "cpu"), r.quick), print_ops);
+}
+
+int run_suite_mode(Request& r) {
+  require_counts(r);
+  SuiteOptions options;
+  if (r.given("--device")) options.device = r.options.device;
+  options.quick = r.quick;
+  const auto pass_on = [&](const char* option, int64_t value) {
+    if (r.given(option)) options.passed_on.insert(options.passed_on.end(), {option, std::to_string(value)});
+  };
+  pass_on("--steps", r.updates.steps);
+  pass_on("--warmup", r.updates.warmup);
+  pass_on("--threads", r.options.threads);
+  const Value v = run_suite(options);
+  show(r, v, print_suite);
+  return exit_of(v.at("rows"));
 }
 
 }  // namespace
 
 int run_bench(const std::vector<std::string>& args) {
-  CommandLine line("bench", "Time training updates of an architecture on random tokens, behind a check that its results repeat.");
-  RunOptions options;
-  bench::BenchOptions bench_options;
-  std::string name;
-  bool ops = false, generate = false;
-  bench::GenerationOptions generation;
-  line.positional("NAME", name, "architecture", false);
-  line.flag("--ops", ops, "time the fused ops alone instead, against the device's copy bandwidth");
-  std::string compared, out;
-  double minutes = 10;
-  line.option("--compare", compared, "train each of these architectures, separated by commas, for the same time instead");
-  line.option("--minutes", minutes, "--compare: training time of each (10)");
-  line.option("--data", options.data, "--compare: data.path, what to train on");
-  line.option("--out", out, "--compare: directory of the runs; default runs/compare");
-  bool banded = false;
-  bench::BandedOptions banded_options;
-  line.flag("--banded", banded, "time the banded product of an MLP's matrices against the dense one, by density");
-  line.option("--width", banded_options.width, "--banded: C of the matrices C -> 4C and 4C -> C (1024)");
-  line.option("--tokens", banded_options.tokens, "--banded: rows of x; 16384 on CUDA, 2048 on the CPU");
-  bool profiled = false;
-  bench::ProfileOptions profile_options;
-  line.flag("--profile", profiled, "where the time goes, by kernel on a GPU and by operator on the CPU");
-  line.option("--trace", profile_options.trace, "of --profile: write a Chrome trace to this file");
-  line.flag("--generate", generate, "time going on token by token instead, early and late in a long text");
-  line.option("--context", generation.late, "--generate: tokens before the later timing (10000); the earlier one is after 100");
-  declare_preset(line, options.preset);
-  line.option("--steps", bench_options.steps, "timed updates; --generate: tokens at each context (64)");
-  line.option("--warmup", bench_options.warmup, "updates before that");
-  line.option("--batch", options.batch, "train.batch: sequences");
-  line.option("--seq-len", options.seq_len, "train.seq_len: tokens of a sequence");
-  line.option("--device", options.device, "train.device: cpu, cuda or cuda:N");
-  line.option("--precision", options.precision, "train.precision: fp32 or bf16");
-  line.option("--threads", options.threads, "train.threads: CPU threads");
-  line.assignments(options.assignments, "any option, e.g. model.vocab_size=1024");
-  if (!line.parse(args)) return 0;
-  if (bench_options.steps < 1 || bench_options.warmup < 0)
-    throw core::ConfigError("bench", "--steps must be at least 1 and --warmup at least 0");
-  if (ops) {
-    const core::Value v = bench::bench_ops(tensor::open_device(line.given("--device") ? options.device : "cpu"));
-    if (line.json) std::printf("%s\n", core::to_json(v, 2).c_str());
-    else print_ops(v);
-    return 0;
-  }
-  if (banded) {
-    train::TrainConfig& machine = banded_options.machine;
-    if (line.given("--device")) machine.device = options.device;
-    if (line.given("--precision")) machine.precision = options.precision;
-    if (line.given("--threads")) machine.threads = options.threads;
-    const core::Value v = bench::bench_banded(banded_options);
-    if (line.json) std::printf("%s\n", core::to_json(v, 2).c_str());
-    else print_banded(v);
-    return 0;
-  }
-  for (const char* given : {"--width", "--tokens"})
-    if (line.given(given)) throw core::ConfigError("bench", std::string(given) + " is of --banded");
-  const auto configured = [&](const std::string& architecture) {
-    auto config = std::make_unique<train::RunConfig>(arch::find_architecture(architecture));
-    apply_preset(*config, options.preset);
-    const auto flag = [&](const char* given, const char* path, const core::Value& value) {
-      if (line.given(given)) config->settings.set(path, value, core::Source::command_line);
-    };
-    flag("--batch", "train.batch", options.batch);
-    flag("--seq-len", "train.seq_len", options.seq_len);
-    flag("--device", "train.device", options.device);
-    flag("--precision", "train.precision", options.precision);
-    flag("--threads", "train.threads", options.threads);
-    flag("--data", "data.path", options.data);
-    for (const std::string& a : options.assignments) config->settings.set_assignment(a, core::Source::command_line);
-    return config;
-  };
-  if (line.given("--compare")) {
-    if (!name.empty())
-      throw core::ConfigError("bench", "'" + name + "' stands beside --compare; name all architectures there, separated by commas");
-    std::vector<std::unique_ptr<train::RunConfig>> configs;
-    for (const std::string& n : split_names(compared)) configs.push_back(configured(n));
-    const core::Value v = bench::compare_timed(configs, minutes, out.empty() ? comparison_directory() : out);
-    if (line.json) std::printf("%s\n", core::to_json(v, 2).c_str());
-    else print_comparison(v);
-    for (const core::Value& r : v.at("runs").as_array())
-      if (!r.at("error").as_string().empty()) return static_cast<int>(core::Exit::partial);
-    return 0;
-  }
-  for (const char* given : {"--minutes", "--out", "--data"})
-    if (line.given(given)) throw core::ConfigError("bench", std::string(given) + " is of --compare");
-  if (name.empty()) throw core::ConfigError("bench", "wants the name of an architecture, --compare, --ops or --banded");
-  const auto config_of_name = configured(name);
-  train::RunConfig& config = *config_of_name;
-  if (profiled) {
-    const core::Value v = bench::profile(config, profile_options);
-    if (line.json) std::printf("%s\n", core::to_json(v, 2).c_str());
-    else print_profile(v);
-    return 0;
-  }
-  if (line.given("--trace")) throw core::ConfigError("bench", "--trace is of --profile");
-  if (generate) {
-    if (generation.late <= generation.early) throw core::ConfigError("bench", "--context must be more than 100");
-    if (line.given("--steps")) generation.tokens = bench_options.steps;
-    if (!line.given("--batch")) config.settings.set("train.batch", int64_t{1}, core::Source::command_line);
-    const core::Value v = bench::bench_generation(config, generation);
-    if (line.json) std::printf("%s\n", core::to_json(v, 2).c_str());
-    else print_generation(v);
-    return 0;
-  }
-  const core::Value v = bench::bench(config, bench_options);
-  if (line.json) std::printf("%s\n", core::to_json(v, 2).c_str());
-  else print(v);
-  return 0;
+  Request r;
+  r.declare();
+  if (!r.line.parse(args)) return 0;
+  const Mode& mode = mode_of(r);
+  require_read(r, mode);
+  return mode.run(r);
 }
 
 }  // namespace assay::cli

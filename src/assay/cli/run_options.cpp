@@ -76,7 +76,6 @@ std::unique_ptr<train::RunConfig> RunOptions::resolve(const CommandLine& line, b
   for (const char* key : {"arch", "preset", "name", "sources"}) recipe.erase(key);
   if (const core::Value* model = recipe.find("model"); model != nullptr && model->is_object())
     for (const auto& [option, value] : model->as_object()) arch::require_option(*config->architecture, option);
-  require_model_options(*config->architecture, assignments);
   config->settings.set_document(recipe, core::Source::recipe);
   for (const std::string& unread : config->settings.set_environment(pairs, core::known_environment_names()))
     if (!read_elsewhere(unread))
@@ -94,8 +93,13 @@ std::unique_ptr<train::RunConfig> RunOptions::resolve(const CommandLine& line, b
   flag("--device", "train.device", device);
   flag("--precision", "train.precision", precision);
   flag("--threads", "train.threads", threads);
-  for (const std::string& a : assignments) config->settings.set_assignment(a, core::Source::command_line);
+  assign(*config, assignments);
   return config;
+}
+
+void assign(train::RunConfig& config, const std::vector<std::string>& assignments) {
+  require_model_options(*config.architecture, assignments);
+  for (const std::string& a : assignments) config.settings.set_assignment(a, core::Source::command_line);
 }
 
 void declare_preset(CommandLine& line, std::string& preset) {

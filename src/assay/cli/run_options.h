@@ -17,6 +17,8 @@ struct RunOptions {
   std::unique_ptr<train::RunConfig> resolve(const CommandLine& line, bool environment) const;
 };
 
+// Sets KEY=VALUE words. ConfigError names the nearest option, or the architectures that have one of this name.
+void assign(train::RunConfig& config, const std::vector<std::string>& assignments);
 // Declares --preset for a command that does not take all of RunOptions.
 void declare_preset(CommandLine& line, std::string& preset);
 // The options of the architecture's preset, weaker than anything that is set later; "" changes nothing.
