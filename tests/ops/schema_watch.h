@@ -9,7 +9,8 @@ namespace assay::testing {
 
 // While it lives, every call of one of our ops (namespace assay), forward or backward, on any thread, is held against the op's schema:
 //   mutation  an argument that the schema does not mark as written (Tensor(a!)) has the same bits after the call as before
-//   aliasing  no result shares memory with an argument or with another result unless the schema says so
+//   aliasing  no result shares memory with an argument or with another result unless the schema says so. Empty results may be one tensor
+//             here, which opcheck refuses: residual_backward and sphere_step_backward return one for all gradients that are not wanted
 //   Meta      the op on Meta copies of the same arguments gives results of the same sizes, strides and dtypes
 //   autograd  where an argument wants a gradient, the op has a kernel for autograd
 // This is what torch.library.opcheck asks of an op (test_schema, test_faketensor, test_autograd_registration), for the calls that a test
