@@ -22,11 +22,11 @@ class ChannelMix {
  public:
   // Parameters read_coeffs, write_coeffs [C, F], channel_mix [C, C], bias [C], out_scale under `prefix`.
   ChannelMix(tensor::Params& params, const std::string& prefix, int64_t C, int64_t F);
-  Tensor reader(const Tensor& table_VF) const;                                                                  // softmax_v(A_r table^T) = R^T [C, V]
-  Tensor mixed(const Tensor& r_BTC, layers::Activation a, tensor::Precision p) const;                           // act(r M + b), r = z R
+  Tensor reader(const Tensor& table_VF) const;                                         // softmax_v(A_r table^T) = R^T [C, V]
+  Tensor mixed(const Tensor& r_BTC, layers::Activation a, tensor::Precision p) const;  // act(r M + b), r = z R
   Tensor hidden(const Tensor& z_BTV, const Tensor& table_VF, layers::Activation a, tensor::Precision p) const;  // act((z R) M + b)
-  Tensor spectrum(const Tensor& h_BTC, tensor::Precision p) const;                                              // s h A_w, of which the table makes s h W^T
-  Tensor write(const Tensor& h_BTC, const Tensor& table_VF, tensor::Precision p) const;                         // s h W^T
+  Tensor spectrum(const Tensor& h_BTC, tensor::Precision p) const;                       // s h A_w, of which the table makes s h W^T
+  Tensor write(const Tensor& h_BTC, const Tensor& table_VF, tensor::Precision p) const;  // s h W^T
   Tensor operator()(const Tensor& z_BTV, const Tensor& table_VF, layers::Activation a, tensor::Precision p) const {
     return write(hidden(z_BTV, table_VF, a, p), table_VF, p);
   }

@@ -22,7 +22,8 @@
 namespace assay::arch::vocab {
 namespace {
 
-constexpr int64_t kWidthInBf16 = 8;  // columns whose multiples tensor cores take in bfloat16; other widths go through kernels several times slower
+constexpr int64_t kWidthInBf16 =
+    8;  // columns whose multiples tensor cores take in bfloat16; other widths go through kernels several times slower
 
 Tensor rounded_to_bf16(const Tensor& t) { return t.to(at::kBFloat16).to(t.scalar_type()); }
 

@@ -43,7 +43,9 @@ class Skeleton : public Model {
   Tensor half_step(const Tensor& x_BTV, const Tensor& gain, const std::function<Tensor(const Tensor& z_BTV)>& f) const;
   // The same of an f that reads z in products alone, which round it themselves: on a GPU z comes in bfloat16 then where the model computes so.
   Tensor product_step(const Tensor& x_BTV, const Tensor& gain, const std::function<Tensor(const Tensor& z_BTV)>& f) const;
-  Tensor product_step(const Tensor& x_BTV, const std::function<Tensor(const Tensor& z_BTV)>& f) const { return product_step(x_BTV, one_, f); }
+  Tensor product_step(const Tensor& x_BTV, const std::function<Tensor(const Tensor& z_BTV)>& f) const {
+    return product_step(x_BTV, one_, f);
+  }
   Tensor normalised_operand(const Tensor& x_BTV) const;  // rho(x) as product_step hands it out
   // Mean cross-entropy of the head on a state, as one op.
   Tensor loss_of_state(const Tensor& x_BTV, const Tensor& targets_BT) const;

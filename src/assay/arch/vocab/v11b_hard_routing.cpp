@@ -171,9 +171,10 @@ class HardRouting final : public Skeleton {
     if (config_.gumbel_scale > 0 && (pass().training || config_.eval_gumbel)) {
       const Tensor index = layers::position_index(a_BT4.size(0), a_BT4.size(1), position(), a_BT4.device());
       const std::string name = (pass().training ? "v11b/route/" : "v11b/evaluated route/") + std::to_string(n);
-      const Tensor u_BT4 = pass().batch_on_device.defined()
-                               ? layers::uniforms(pass().seed, name, pass().batch_on_device, index)
-                               : layers::uniforms(pass().seed, name, pass().training ? static_cast<uint64_t>(pass().batch) : evaluations_, index);
+      const Tensor u_BT4 =
+          pass().batch_on_device.defined()
+              ? layers::uniforms(pass().seed, name, pass().batch_on_device, index)
+              : layers::uniforms(pass().seed, name, pass().training ? static_cast<uint64_t>(pass().batch) : evaluations_, index);
       noisy_BT4 = a_BT4 + config_.gumbel_scale * layers::gumbel(u_BT4, a_BT4.scalar_type());
     }
     const Tensor y_BT4 = at::softmax(noisy_BT4 / config_.tau, -1);

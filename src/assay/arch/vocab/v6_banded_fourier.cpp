@@ -110,7 +110,8 @@ class BandedFourier final : public Skeleton {
     for (const auto& [m, Phi_VF] : {std::pair<const BandMemory&, const Tensor&>{c.slow, Phi_L_}, {c.fast, Phi_H_}})
       for (const Tensor& A_CF : {m.A_q_CF, m.A_k_CF, m.A_v_CF}) averages.push_back(softmax_over_vocabulary(Phi_VF, A_CF));
     const std::vector<Tensor> y = linears(z_BTV, averages);
-    const Tensor r_L = attend(y[0], y[1], y[2], c.slow.delta), r_H = gate(r_L, c.W_tg_CC, c.b_tg_C) * attend(y[3], y[4], y[5], c.fast.delta);
+    const Tensor r_L = attend(y[0], y[1], y[2], c.slow.delta),
+                 r_H = gate(r_L, c.W_tg_CC, c.b_tg_C) * attend(y[3], y[4], y[5], c.fast.delta);
     const auto spectrum = [&](const BandMemory& m, const Tensor& r, const Tensor& gain) { return times(r, m.A_o_CF) * (gain * m.s); };
     return written({spectrum(c.slow, r_L, c.m_s), spectrum(c.fast, r_H, c.m_f)}, Phi_LH_, z_BTV);
   }

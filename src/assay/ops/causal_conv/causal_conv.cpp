@@ -77,8 +77,8 @@ void check_causal_conv(const Tensor& z, const Tensor& weight, const Tensor& bias
   TORCH_CHECK(z.dim() == 3 && (type == at::kFloat || type == at::kDouble || (type == at::kBFloat16 && !z.is_cpu())),
               "[causal_conv] z must be [B, T, V] float32, float64 or (on CUDA) bfloat16, got ", type, " ", z.sizes());
   const at::ScalarType wanted = type == at::kBFloat16 ? at::kFloat : type;
-  TORCH_CHECK(weight.dim() == 3 && weight.size(0) == z.size(2) && weight.size(1) == 1 && weight.size(2) > 0 && weight.scalar_type() == wanted &&
-                  weight.device() == z.device(),
+  TORCH_CHECK(weight.dim() == 3 && weight.size(0) == z.size(2) && weight.size(1) == 1 && weight.size(2) > 0 &&
+                  weight.scalar_type() == wanted && weight.device() == z.device(),
               "[causal_conv] weight must be ", wanted, " [", z.size(2), ", 1, kernel] on ", z.device(), ", got ", weight.scalar_type(), " ",
               weight.sizes(), " on ", weight.device());
   TORCH_CHECK(bias.dim() == 1 && bias.size(0) == z.size(2) && bias.scalar_type() == wanted && bias.device() == z.device(),

@@ -45,8 +45,8 @@ Tensor forward(const Tensor& z, const Tensor& w_KV, const Tensor& bias) {
   for_blocks(s, [&](int64_t sequence, int64_t first, int64_t n) {
     for (int64_t t = 0; t < s.T; ++t) {
       const int64_t row = sequence * s.T + t, skipped = std::max<int64_t>(0, s.K - 1 - t);  // taps before the beginning
-      rows(T()).forward(out + row * s.V + first, b + first, w + skipped * s.V + first, s.V, in + (row - (s.K - 1) + skipped) * s.V + first, s.V,
-                        s.K - skipped, n);
+      rows(T()).forward(out + row * s.V + first, b + first, w + skipped * s.V + first, s.V, in + (row - (s.K - 1) + skipped) * s.V + first,
+                        s.V, s.K - skipped, n);
     }
   });
   return y;

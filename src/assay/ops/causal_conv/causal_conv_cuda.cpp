@@ -18,7 +18,9 @@ namespace {
 
 constexpr int64_t kLargestGrid = 65535;
 
-bool covered(const Tensor& z, int64_t kernel) { return z.numel() > 0 && kernel <= kLongestKernel && z.size(0) <= kLargestGrid && z.size(1) <= kLargestGrid; }
+bool covered(const Tensor& z, int64_t kernel) {
+  return z.numel() > 0 && kernel <= kLongestKernel && z.size(0) <= kLargestGrid && z.size(1) <= kLargestGrid;
+}
 
 void check(cudaError_t error) { TORCH_CHECK(error == cudaSuccess, "[causal_conv] CUDA launch failed: ", cudaGetErrorString(error)); }
 
@@ -26,10 +28,11 @@ Tensor causal_conv_cuda(const Tensor& given, const Tensor& weight, const Tensor&
   check_causal_conv(given, weight, bias);
   const c10::cuda::CUDAGuard guard(given.device());
   const int64_t kernel = weight.size(2);
-  if (!covered(given, kernel)) return causal_conv_reference(given.to(weight.scalar_type()), weight, bias).to(given.scalar_type());
+  if (!covered(given, kernel))
+    return causal_conv_reference(given.to(weight.scalar_type()), weight, bias).to(given.scalar_type()).contiguous();
   const Tensor z = given.contiguous(), w = weight.contiguous(), b = bias.contiguous(), y = at::empty_like(z);
-  check(causal_conv({z.const_data_ptr(), w.const_data_ptr(), b.const_data_ptr(), y.mutable_data_ptr(), z.size(0), z.size(1), z.size(2), kernel,
-                     c10::cuda::getCurrentCUDAStream()},
+  check(causal_conv({z.const_data_ptr(), w.const_data_ptr(), b.const_data_ptr(), y.mutable_data_ptr(), z.size(0), z.size(1), z.size(2),
+                     kernel, c10::cuda::getCurrentCUDAStream()},
                     z.scalar_type() == at::kDouble, z.scalar_type() == at::kBFloat16));
   return y;
 }
@@ -60,7 +63,7 @@ CausalConvGrads causal_conv_backward_cuda(const Tensor& g_in, const Tensor& z_in
   check(causal_conv_backward({g.const_data_ptr(), z.const_data_ptr(), w.const_data_ptr(), dz.mutable_data_ptr(), sums.mutable_data_ptr(),
                               partial.mutable_data_ptr(), B, T, V, kernel, c10::cuda::getCurrentCUDAStream()},
                              z.scalar_type() == at::kDouble, z.scalar_type() == at::kBFloat16));
-  return {dz, sums.narrow(0, 0, kernel).t().unsqueeze(1).contiguous(), sums.select(0, kernel)};
+  return {dz, sums.narrow(0, 0, kernel).t().unsqueeze(1).clone(at::MemoryFormat::Contiguous), sums.select(0, kernel)};
 }
 
 }  // namespace

@@ -12,7 +12,9 @@ constexpr int64_t kPiece = 128;  // positions
 struct Place {
   int64_t channel, begin, end;
   __device__ Place(int64_t T, int64_t V)
-      : channel(int64_t{blockIdx.x} * kThreads + threadIdx.x), begin(int64_t{blockIdx.y} * kPiece), end(begin + kPiece < T ? begin + kPiece : T) {}
+      : channel(int64_t{blockIdx.x} * kThreads + threadIdx.x),
+        begin(int64_t{blockIdx.y} * kPiece),
+        end(begin + kPiece < T ? begin + kPiece : T) {}
 };
 
 // Tap j of TAPS, of which the last K are the kernel's.
@@ -114,13 +116,15 @@ dim3 grid(int64_t B, int64_t T, int64_t V) {
 
 template <class T, class Z>
 cudaError_t launch(const CausalConvArguments& a) {
-  const bool done = with_taps(a.K, [&](auto taps) { forward_kernel<T, Z, decltype(taps)::value><<<grid(a.B, a.T, a.V), kThreads, 0, a.stream>>>(a); });
+  const bool done =
+      with_taps(a.K, [&](auto taps) { forward_kernel<T, Z, decltype(taps)::value><<<grid(a.B, a.T, a.V), kThreads, 0, a.stream>>>(a); });
   return done ? cudaGetLastError() : cudaErrorInvalidValue;
 }
 
 template <class T, class Z>
 cudaError_t launch(const CausalConvBackwardArguments& a) {
-  const bool done = with_taps(a.K, [&](auto taps) { backward_kernel<T, Z, decltype(taps)::value><<<grid(a.B, a.T, a.V), kThreads, 0, a.stream>>>(a); });
+  const bool done =
+      with_taps(a.K, [&](auto taps) { backward_kernel<T, Z, decltype(taps)::value><<<grid(a.B, a.T, a.V), kThreads, 0, a.stream>>>(a); });
   if (!done) return cudaErrorInvalidValue;
   const int columns = static_cast<int>((a.K + 1) * a.V);
   launch_sum_blocks<T>(a.partial, causal_conv_pieces(a.B, a.T), columns, columns, a.sums, a.stream);

@@ -11,7 +11,8 @@ void forward(T* to, const T* start, const T* w, int64_t w_stride, const T* from,
   using V = Vec<T>;
   for_vectors<T>(n, [&](int64_t i, int64_t count) {
     V sum = start == nullptr ? V(0) : V::loadu(start + i, count);
-    for (int64_t j = 0; j < taps; ++j) sum = at::vec::fmadd(V::loadu(w + j * w_stride + i, count), V::loadu(from + j * from_stride + i, count), sum);
+    for (int64_t j = 0; j < taps; ++j)
+      sum = at::vec::fmadd(V::loadu(w + j * w_stride + i, count), V::loadu(from + j * from_stride + i, count), sum);
     sum.store(to + i, static_cast<int>(count));
   });
 }

@@ -25,6 +25,8 @@ LossHeadResult loss_head_cuda(const Tensor& given, const std::optional<Tensor>& 
   const bool apart =
       mode != kGradient && given.stride(2) == 1 && given.stride(1) >= given.size(2) && given.stride(0) == given.size(1) * given.stride(1);
   Tensor x = apart ? given : given.contiguous();
+  // A dense tensor may have any stride where it has one position; the kernels step by it from row to row.
+  if (!apart) x = x.as_strided(x.sizes(), {x.size(1) * x.size(2), x.size(2), 1});
   if (reinterpret_cast<uintptr_t>(x.const_data_ptr()) % 16 != 0) x = x.clone();  // the kernels' packs begin on 16 bytes in x and dx alike
   const Tensor ids = targets.contiguous();
   const int64_t B = x.size(0), L = x.size(1), end = last < 0 ? L : last;

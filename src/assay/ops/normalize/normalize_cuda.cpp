@@ -30,7 +30,7 @@ NormalizeResult wide_rows(const Tensor& x, const MaybeTensor& scale, const Maybe
   const Wide w(x, n.eps, n.centered);
   const Tensor z = w.y * w.r, none = at::empty({0}, x.options().dtype(dtype));
   const auto scaled = [&] { return bias ? z * *scale + *bias : z * *scale; };
-  return {n.with_z ? z.to(dtype) : none, scale ? scaled().to(dtype) : none};
+  return {n.with_z ? z.to(dtype).contiguous() : none, scale ? scaled().to(dtype).contiguous() : none};
 }
 
 NormalizeGrads wide_rows_backward(const MaybeTensor& dz, const MaybeTensor& dscaled, const MaybeTensor& dthrough, const Tensor& x,
@@ -48,7 +48,7 @@ NormalizeGrads wide_rows_backward(const MaybeTensor& dz, const MaybeTensor& dsca
   Tensor dx = w.r * u - w.y * (w.r.pow(3) / static_cast<double>(n) * (u * w.y).sum(-1, true));
   if (centered) dx = dx - w.r * u.mean(-1, true);
   if (dthrough) dx = dx + *dthrough;
-  return {dx, dscale, dbias};
+  return {dx.contiguous(), dscale, dbias};
 }
 
 NormalizeResult normalize_cuda(const Tensor& given, const MaybeTensor& scale, const MaybeTensor& bias, double eps, bool centered, bool bf16,
@@ -86,7 +86,8 @@ NormalizeGrads normalize_backward_cuda(const MaybeTensor& dz, const MaybeTensor&
                             h.defined() ? sums.mutable_data_ptr() : nullptr, h.defined() ? partial.mutable_data_ptr() : nullptr, with_bias,
                             rows, n, eps, centered, c10::cuda::getCurrentCUDAStream()},
                            x.scalar_type() == at::kDouble, bf16));
-  return {dx, scale ? sums.select(0, 0) : none, with_bias ? sums.select(0, 1) : none};
+  // An op's results share no memory: with one of them a part will do.
+  return {dx, scale ? (with_bias ? sums.select(0, 0).clone() : sums.select(0, 0)) : none, with_bias ? sums.select(0, 1).clone() : none};
 }
 
 }  // namespace

@@ -108,8 +108,9 @@ void check_residual(const Tensor& x, const Tensor& m, const MaybeTensor& z, cons
     TORCH_CHECK(
         !*t || ((*t)->dim() == 1 && (*t)->size(0) == x.size(-1) && (*t)->scalar_type() == x.scalar_type() && (*t)->device() == x.device()),
         "[residual] bias and diag must be ", x.scalar_type(), " [", x.size(-1), "] on ", x.device());
-  TORCH_CHECK((c.numel() == 1 || (c.dim() == 1 && c.size(0) == x.size(-1))) && c.scalar_type() == x.scalar_type() && c.device() == x.device(),
-              "[residual] c must be one ", x.scalar_type(), " or [", x.size(-1), "] of it on ", x.device());
+  TORCH_CHECK(
+      (c.numel() == 1 || (c.dim() == 1 && c.size(0) == x.size(-1))) && c.scalar_type() == x.scalar_type() && c.device() == x.device(),
+      "[residual] c must be one ", x.scalar_type(), " or [", x.size(-1), "] of it on ", x.device());
   TORCH_CHECK(activation >= 0 && activation <= static_cast<int64_t>(Pointwise::swish), "[residual] no activation has the number ",
               activation);
 }

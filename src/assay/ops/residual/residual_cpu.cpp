@@ -15,9 +15,16 @@ const ResidualRow<double>& rows(double) { return residual_rows().f64; }
 // The operands, dense, and where a row of them begins.
 template <class T>
 struct Rows {
-  Rows(const Tensor& m_in, const MaybeTensor& z_in, const MaybeTensor& diag_in, const MaybeTensor& bias_in, const Tensor& c_in, int64_t activation)
-      : m_(m_in.contiguous()), z_(dense(z_in)), diag_(dense(diag_in)), bias_(dense(bias_in)), c_(c_in.contiguous()), n(m_in.size(-1)),
-        count(m_in.numel() / n), terms{data(diag_), data(bias_), c_.const_data_ptr<T>(), c_.numel() > 1, activation} {}
+  Rows(const Tensor& m_in, const MaybeTensor& z_in, const MaybeTensor& diag_in, const MaybeTensor& bias_in, const Tensor& c_in,
+       int64_t activation)
+      : m_(m_in.contiguous()),
+        z_(dense(z_in)),
+        diag_(dense(diag_in)),
+        bias_(dense(bias_in)),
+        c_(c_in.contiguous()),
+        n(m_in.size(-1)),
+        count(m_in.numel() / n),
+        terms{data(diag_), data(bias_), c_.const_data_ptr<T>(), c_.numel() > 1, activation} {}
   const T* m(int64_t row) const { return m_.const_data_ptr<T>() + row * n; }
   const T* z(int64_t row) const { return z_.defined() ? z_.const_data_ptr<T>() + row * n : nullptr; }
 
@@ -36,8 +43,7 @@ Tensor forward(const Tensor& x, const Rows<T>& in) {
   const Tensor out = at::empty_like(x);
   const T* from = x.const_data_ptr<T>();
   T* to = out.mutable_data_ptr<T>();
-  for_rows(in.count,
-           [&](int64_t row) { rows(T()).forward(from + row * in.n, in.m(row), in.z(row), in.terms, in.n, to + row * in.n); });
+  for_rows(in.count, [&](int64_t row) { rows(T()).forward(from + row * in.n, in.m(row), in.z(row), in.terms, in.n, to + row * in.n); });
   return out;
 }
 
@@ -51,8 +57,8 @@ ResidualGrads backward(const Tensor& g, const Rows<T>& in, const Tensor& c) {
   T *to_m = dm.mutable_data_ptr<T>(), *to_z = diag ? dz.mutable_data_ptr<T>() : nullptr;
   ColumnSums<T> sums(in.count, 2 * n + C);  // ddiag, dbias, dc
   sums.for_rows([&](int64_t row, T* s) {
-    rows(T()).backward(up + row * n, in.m(row), in.z(row), in.terms, n, to_m + row * n, to_z == nullptr ? nullptr : to_z + row * n, s, s + n,
-                       s + 2 * n);
+    rows(T()).backward(up + row * n, in.m(row), in.z(row), in.terms, n, to_m + row * n, to_z == nullptr ? nullptr : to_z + row * n, s,
+                       s + n, s + 2 * n);
   });
   const Tensor totals = at::empty({2 * n + C}, options);
   sums.total(totals.mutable_data_ptr<T>());

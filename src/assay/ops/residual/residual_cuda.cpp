@@ -45,7 +45,8 @@ ResidualGrads wide_rows_backward(const Tensor& g, const Tensor& m, const MaybeTe
   Tensor a = b.m;
   if (b.bias.defined()) a = a + b.bias;
   if (b.diag.defined()) a = a + b.z * b.diag;
-  const Tensor zero = at::empty({0}, g.options()), value = residual_reference(a * 0, {a, {}, {}, {}, b.activation}, at::ones({1}, g.options()));
+  const Tensor zero = at::empty({0}, g.options()),
+               value = residual_reference(a * 0, {a, {}, {}, {}, b.activation}, at::ones({1}, g.options()));
   const Tensor d = slope_of(g * c, a, b.activation);
   const auto columns = [&](const Tensor& t) { return t.reshape({-1, t.size(-1)}).sum(0); };
   return {d.to(m.scalar_type()), b.diag.defined() ? (d * b.diag).to(m.scalar_type()) : zero, b.diag.defined() ? columns(d * b.z) : zero,
@@ -57,7 +58,7 @@ Tensor residual_cuda(const Tensor& given, const Tensor& m, const MaybeTensor& z,
   check_residual(given, m, z, diag, bias, c, activation);
   const c10::cuda::CUDAGuard guard(given.device());
   const int64_t n = given.size(-1);
-  if (n > kWidestRow) return residual_reference(given, branch_of(m, z, diag, bias, activation, given.scalar_type()), c);
+  if (n > kWidestRow) return residual_reference(given, branch_of(m, z, diag, bias, activation, given.scalar_type()), c).contiguous();
   const auto dense = [](const MaybeTensor& t) { return t ? t->contiguous() : Tensor(); };
   const auto pointer = [](const Tensor& t) { return t.defined() ? t.const_data_ptr() : nullptr; };
   const Tensor x = given.contiguous(), mm = m.contiguous(), zz = dense(z), d = dense(diag), b = dense(bias), cc = c.contiguous(),
@@ -75,8 +76,8 @@ ResidualGrads residual_backward_cuda(const Tensor& given, const Tensor& m, const
   if (n > kWidestRow) return wide_rows_backward(given, m, z, diag, bias, c, activation);
   const auto dense = [](const MaybeTensor& t) { return t ? t->contiguous() : Tensor(); };
   const auto pointer = [](const Tensor& t) { return t.defined() ? t.const_data_ptr() : nullptr; };
-  const Tensor g = given.contiguous(), mm = m.contiguous(), zz = dense(z), d = dense(diag), b = dense(bias),
-               cc = c.contiguous(), none = at::empty({0}, g.options());
+  const Tensor g = given.contiguous(), mm = m.contiguous(), zz = dense(z), d = dense(diag), b = dense(bias), cc = c.contiguous(),
+               none = at::empty({0}, g.options());
   const int64_t factors = c.numel();
   const Tensor dm = at::empty_like(mm), dz = d.defined() ? at::empty_like(mm) : none, sums = at::empty({2 * n + factors}, g.options()),
                partial = at::empty({residual_blocks(rows, n), 2 * n + factors}, g.options());
@@ -84,7 +85,8 @@ ResidualGrads residual_backward_cuda(const Tensor& given, const Tensor& m, const
                            dm.mutable_data_ptr(), d.defined() ? dz.mutable_data_ptr() : nullptr, sums.mutable_data_ptr(),
                            partial.mutable_data_ptr(), rows, n, factors, activation, c10::cuda::getCurrentCUDAStream()},
                           g.scalar_type() == at::kDouble, m.scalar_type() == at::kBFloat16));
-  return {dm, dz, d.defined() ? sums.narrow(0, 0, n) : none, b.defined() ? sums.narrow(0, n, n) : none,
+  // An op's results share no memory: dc is the part that stays.
+  return {dm, dz, d.defined() ? sums.narrow(0, 0, n).clone() : none, b.defined() ? sums.narrow(0, n, n).clone() : none,
           sums.narrow(0, 2 * n, factors).view(c.sizes())};
 }
 

@@ -126,10 +126,11 @@ __global__ void __launch_bounds__(RowShape<WARPS>::kThreads, resident_blocks<T, 
 
 template <class T, class Z>
 cudaError_t launch(const ResidualArguments& a) {
-  const bool done = with_row_shape<T>(a.n, in_fours(a.n, sizeof(T), a.x, a.m, a.z, a.diag, a.bias, a.factors > 1 ? a.c : nullptr, a.out), [&](auto warps, auto width) {
-    constexpr int kWarps = decltype(warps)::value;
-    forward_kernel<T, Z, kWarps, decltype(width)::value><<<row_blocks(a.rows, a.n) * 2, RowShape<kWarps>::kThreads, 0, a.stream>>>(a);
-  });
+  const bool done = with_row_shape<T>(
+      a.n, in_fours(a.n, sizeof(T), a.x, a.m, a.z, a.diag, a.bias, a.factors > 1 ? a.c : nullptr, a.out), [&](auto warps, auto width) {
+        constexpr int kWarps = decltype(warps)::value;
+        forward_kernel<T, Z, kWarps, decltype(width)::value><<<row_blocks(a.rows, a.n) * 2, RowShape<kWarps>::kThreads, 0, a.stream>>>(a);
+      });
   return done ? cudaGetLastError() : cudaErrorInvalidValue;
 }
 

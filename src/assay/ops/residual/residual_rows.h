@@ -9,8 +9,8 @@ namespace assay::ops {
 template <class T>
 struct ResidualTerms {
   const T *diag, *bias;
-  const T* c;   // n numbers, or one
-  bool each;    // n
+  const T* c;          // n numbers, or one
+  bool each;           // n
   int64_t activation;  // as ops::Pointwise
 };
 

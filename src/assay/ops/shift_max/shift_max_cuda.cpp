@@ -26,7 +26,7 @@ Tensor launched(const Tensor& g, const Tensor& z, int64_t k, double tau) {
 Tensor shift_max_cuda(const Tensor& z, int64_t k, double tau) {
   check_shift_max(z, k, tau);
   const c10::cuda::CUDAGuard guard(z.device());
-  return z.size(-1) > kWidestRow ? shift_max_parts(z, k, tau).p : launched({}, z.contiguous(), k, tau);
+  return z.size(-1) > kWidestRow ? shift_max_parts(z, k, tau).p.contiguous() : launched({}, z.contiguous(), k, tau);
 }
 
 Tensor shift_max_backward_cuda(const Tensor& g, const Tensor& z, int64_t k, double tau) {
@@ -35,7 +35,7 @@ Tensor shift_max_backward_cuda(const Tensor& g, const Tensor& z, int64_t k, doub
   if (z.size(-1) <= kWidestRow) return launched(g.contiguous(), z.contiguous(), k, tau);
   const ShiftMaxParts f = shift_max_parts(z, k, tau);
   const Tensor a = f.p * f.h * (g - (f.p * g).sum(-1, true)) / tau;
-  return a - a.mean(-1, true);
+  return (a - a.mean(-1, true)).contiguous();
 }
 
 }  // namespace
