@@ -3,6 +3,7 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/empty_strided.h>
 #include <ATen/ops/logsumexp.h>
 #include <ATen/ops/rsqrt.h>
 #include <ATen/ops/tanh.h>
@@ -52,7 +53,9 @@ LossHeadResult shapes(const Tensor& x, const std::optional<Tensor>& gain, const 
   check_loss_head(x, gain, targets);
   const auto wide = x.options().dtype(x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
   return {at::empty({}, wide),
-          mode == kNoGradient ? at::empty({0}, x.options()) : at::empty_like(x, x.options(), at::MemoryFormat::Contiguous),
+          mode == kNoGradient  ? at::empty({0}, x.options())
+          : mode == kOverwrite ? at::empty_strided(x.sizes(), x.strides(), x.options())  // takes x's place
+                               : at::empty_like(x, x.options(), at::MemoryFormat::Contiguous),
           gain ? at::empty_like(*gain) : at::empty({0}, wide)};
 }
 
