@@ -2,13 +2,13 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
 #include <functional>
-#include <iterator>
 
 #include "assay/cli/command_line.h"
+#include "assay/core/file.h"
+#include "core/redirected.h"
 #include "core/refusal.h"
+#include "core/scratch.h"
 
 using namespace assay;
 using test::contains;
@@ -46,21 +46,14 @@ std::string fault(const Words& words) {
 
 // What `f` writes to stdout.
 std::string stdout_of(const std::function<void()>& f) {
-  std::string pattern = (std::filesystem::temp_directory_path() / "assay-cli-XXXXXX").string();
-  const int file = mkstemp(pattern.data());
-  REQUIRE(file >= 0);
+  const test::Scratch scratch;
   std::fflush(stdout);
-  const int before = dup(STDOUT_FILENO);
-  dup2(file, STDOUT_FILENO);
-  f();
-  std::fflush(stdout);
-  dup2(before, STDOUT_FILENO);
-  close(before);
-  close(file);
-  std::ifstream in(pattern);
-  std::string text{std::istreambuf_iterator<char>(in), {}};
-  std::filesystem::remove(pattern);
-  return text;
+  {
+    const test::Redirected away(STDOUT_FILENO, scratch / "out");
+    f();
+    std::fflush(stdout);
+  }
+  return core::read_file(scratch / "out");
 }
 
 }  // namespace

@@ -14,7 +14,8 @@ struct Outcome {
 // Runs the program in an empty directory of its own.
 struct Program {
   Program();
-  Outcome run(const std::vector<std::string>& arguments) const;
+  // `standard_output`: where it goes, in place of Outcome::out.
+  Outcome run(const std::vector<std::string>& arguments, const std::string& standard_output = "") const;
   std::vector<std::string> files() const;  // what runs have created, sorted
 
  private:

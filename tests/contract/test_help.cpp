@@ -9,13 +9,13 @@
 #include "assay/arch/architecture.h"
 #include "assay/arch/transformer/decoder/component.h"
 #include "contract/program.h"
+#include "core/refusal.h"
 
 namespace assay::contract {
 namespace {
 
+using test::contains;
 using Words = std::vector<std::string>;
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 // First words of lines such as "  train      train one architecture", from `from` (a line's beginning) to the next blank line.
 Words listed(const std::string& help, const std::string& from) {
@@ -154,6 +154,15 @@ TEST_CASE("show of an unknown name knows architectures and components; a compone
     CHECK(contains(outcome.err, near));
   }
   CHECK(program.run({"show", "sort", "--preset", "reference"}).code == 2);
+}
+
+TEST_CASE("results that cannot be written are an error") {
+  const Program program;
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{"list"}, {"list", "--json"}}) {
+    const Outcome outcome = program.run(arguments, "/dev/full");
+    CHECK(outcome.code == 4);
+    CHECK(contains(outcome.err, "standard output cannot be written"));
+  }
 }
 
 TEST_CASE("a name in the environment that the chosen variant does not read is warned about, by its name; one that it reads is taken") {

@@ -13,8 +13,7 @@ namespace assay::testing {
 //             here, which opcheck refuses: residual_backward and sphere_step_backward return one for all gradients that are not wanted
 //   Meta      the op on Meta copies of the same arguments gives results of the same sizes, strides and dtypes
 //   autograd  where an argument wants a gradient, the op has a kernel for autograd
-// This is what torch.library.opcheck asks of an op (test_schema, test_faketensor, test_autograd_registration), for the calls that a test
-// makes; tests/contract looks for the kernels themselves. `check` judges what was seen: call it outside of the calls.
+// This is what torch.library.opcheck asks of an op's schema, its Meta form and its registration with autograd, for the calls that a test makes; tests/contract looks for the kernels themselves. `check` judges what was seen: call it outside of the calls.
 class SchemaWatch {
  public:
   explicit SchemaWatch(std::string name = "assay::");  // prefix of the ops that are watched

@@ -84,9 +84,8 @@ double error_of(const Slope& slope, const tensor::Params::Entry* only) {
 }  // namespace
 
 void check_gradients(const Subject& s, CheckResult& r) {
-  r.note = "along random directions the gradient is the central difference of the training loss, in float64, to 1e-6 of its length and the "
-           "difference's own "
-           "measured error, at most 1e-5";
+  r.note = "along random directions the gradient is the central difference of the training loss, in float64, to 1e-6 of its length and "
+           "the difference's own measured error, at most 1e-5";
   if (s.arch().straight_through) {
     r.skipped = true;
     r.note = "the model's gradients are not meant to be derivatives of its values";

@@ -1,3 +1,4 @@
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -84,6 +85,11 @@ int main(int argc, char** argv) {
     const assay::core::Error e = assay::tensor::to_error(any);
     std::fprintf(stderr, "%s\n", e.what());
     code = static_cast<int>(e.code());
+  }
+  // Results that nobody could read are no success.
+  if ((std::fflush(stdout) != 0 || std::ferror(stdout) != 0) && code == 0) {
+    std::fprintf(stderr, "[output] standard output cannot be written: %s\n", std::strerror(errno));
+    code = static_cast<int>(assay::core::Exit::resource);
   }
   // Without destructors of static objects: torch takes its thousands of operators back one by one, a quarter of a short command's time.
   std::fflush(nullptr);

@@ -127,19 +127,23 @@ class RowSums {
   int turn_ = 0;
 };
 
-// to[column] = sum over the block's rows, in their order; `shared` holds n numbers and is free again afterwards. All threads call it.
+// to[column] = sum over the block's rows, in their order; `shared` holds column_bytes and is free again afterwards. All threads call it.
 template <class T, int WARPS, int W>
 __device__ void add_columns(const Lane<WARPS, W>& at, const T (&sums)[kLanePart], T* shared, T* to) {
-  for (int g = 0; g < RowShape<WARPS>::kRows; ++g) {
-    if (at.group == g) {
 #pragma unroll
-      for (int j = 0; j < kLanePart; ++j)
-        if (at.inside(j)) shared[at.column(j)] = g == 0 ? sums[j] : shared[at.column(j)] + sums[j];
-    }
-    __syncthreads();
-  }
-  for (int i = threadIdx.x; i < at.n; i += RowShape<WARPS>::kThreads) to[i] = shared[i];
+  for (int j = 0; j < kLanePart; ++j)
+    if (at.inside(j)) shared[at.group * at.n + at.column(j)] = sums[j];
   __syncthreads();
+  for (int i = threadIdx.x; i < at.n; i += RowShape<WARPS>::kThreads) {
+    T total = shared[i];
+    for (int g = 1; g < RowShape<WARPS>::kRows; ++g) total += shared[g * at.n + i];
+    to[i] = total;
+  }
+  __syncthreads();
+}
+template <class T, int WARPS>
+constexpr size_t column_bytes(int64_t n) {
+  return static_cast<size_t>(n) * RowShape<WARPS>::kRows * sizeof(T);
 }
 
 // out[column] = sum over blocks of partial[block][column], rows of `partial` `stride` apart, in an order that depends on `blocks` alone. 32 columns a

@@ -22,8 +22,8 @@
 namespace assay::arch::vocab {
 namespace {
 
-constexpr int64_t kWidthInBf16 =
-    8;  // columns whose multiples tensor cores take in bfloat16; other widths go through kernels several times slower
+// Tensor cores take multiples of so many columns in bfloat16; other widths go through kernels several times slower.
+constexpr int64_t kColumnsOfTensorCores = 8;
 
 Tensor rounded_to_bf16(const Tensor& t) { return t.to(at::kBFloat16).to(t.scalar_type()); }
 
@@ -66,15 +66,15 @@ Tensor Skeleton::loss_of_state(const Tensor& x_BTV, const Tensor& targets_BT) co
 
 Tensor Skeleton::normalised_operand(const Tensor& x_BTV) const { return ops::normalize(x_BTV, {}, common_.rms_eps, narrow(x_BTV)).z; }
 
-Tensor Skeleton::product_step(const Tensor& x_BTV, const Tensor& gain, const std::function<Tensor(const Tensor& z_BTV)>& f) const {
-  const auto [z_BTV, unscaled, x] = ops::normalize(x_BTV, {}, common_.rms_eps, narrow(x_BTV));
+Tensor Skeleton::step_of(const Tensor& x_BTV, bool bf16_operand, const Tensor& gain, const Sublayer& f) const {
+  const auto [z_BTV, unscaled, x] = ops::normalize(x_BTV, {}, common_.rms_eps, bf16_operand);
   return ops::residual(x, {.m = f(z_BTV)}, gain);
 }
-
-Tensor Skeleton::half_step(const Tensor& x_BTV, const Tensor& gain, const std::function<Tensor(const Tensor& z_BTV)>& f) const {
-  const auto [z_BTV, unscaled, x] = ops::normalize(x_BTV, {}, common_.rms_eps, false);
-  return ops::residual(x, {.m = f(z_BTV)}, gain);
+Tensor Skeleton::half_step(const Tensor& x_BTV, const Tensor& gain, const Sublayer& f) const { return step_of(x_BTV, false, gain, f); }
+Tensor Skeleton::narrow_step(const Tensor& x_BTV, const Tensor& gain, const Sublayer& f) const {
+  return step_of(x_BTV, narrow(x_BTV), gain, f);
 }
+Tensor Skeleton::narrow_step(const Tensor& x_BTV, const Sublayer& f) const { return narrow_step(x_BTV, one_, f); }
 
 Tensor Skeleton::next(const Tensor& ids_B, Memory& memory) {
   if (!recurrent())
@@ -118,17 +118,20 @@ Tensor Skeleton::linear(const Tensor& x, const Tensor& weight, const Tensor& bia
 }
 
 std::vector<Tensor> Skeleton::linears(const Tensor& x, const std::vector<Tensor>& weights) const {
-  std::vector<Tensor> all;
   if (memory_ != nullptr) {  // a token at a time copies of the matrices would cost more than they save
-    for (const Tensor& w : weights) all.push_back(linear(x, w));
-    return all;
+    std::vector<Tensor> products;
+    for (const Tensor& w : weights) products.push_back(linear(x, w));
+    return products;
   }
   std::vector<int64_t> widths;
   int64_t total = 0;
-  for (const Tensor& w : weights) widths.push_back(w.size(0)), total += w.size(0);
+  for (const Tensor& w : weights) {
+    widths.push_back(w.size(0));
+    total += w.size(0);
+  }
   std::vector<Tensor> rows = weights;
-  if (x.is_cuda() && total % kWidthInBf16 != 0) {
-    widths.push_back(kWidthInBf16 - total % kWidthInBf16);
+  if (narrow(weights[0]) && total % kColumnsOfTensorCores != 0) {
+    widths.push_back(kColumnsOfTensorCores - total % kColumnsOfTensorCores);
     rows.push_back(at::zeros({widths.back(), x.size(-1)}, weights[0].options().requires_grad(false)));
   }
   return linear(x, at::cat(rows, 0)).split_with_sizes(widths, -1);

@@ -38,15 +38,15 @@ class Skeleton : public Model {
   virtual Tensor steps(Tensor x_BTV, const Observer& seen) = 0;
   virtual Tensor embed(const Tensor& input) const;  // before the first norm; one-hot rows
 
-  // A residual half-step:  x + gain f(rho(x)).  gain: one number, or one for each entry of the state; without it 1. The norm and the sum are one pass
-  // over the state each, forward and backward.
-  Tensor half_step(const Tensor& x_BTV, const Tensor& gain, const std::function<Tensor(const Tensor& z_BTV)>& f) const;
-  // The same of an f that reads z in products alone, which round it themselves: on a GPU z comes in bfloat16 then where the model computes so.
-  Tensor product_step(const Tensor& x_BTV, const Tensor& gain, const std::function<Tensor(const Tensor& z_BTV)>& f) const;
-  Tensor product_step(const Tensor& x_BTV, const std::function<Tensor(const Tensor& z_BTV)>& f) const {
-    return product_step(x_BTV, one_, f);
-  }
-  Tensor normalised_operand(const Tensor& x_BTV) const;  // rho(x) as product_step hands it out
+  using Sublayer = std::function<Tensor(const Tensor& z_BTV)>;
+  // A residual half-step:  x + gain f(rho(x)).  gain: one number, or one for each entry of the state. The norm and the sum are one pass over the state
+  // each, forward and backward.
+  Tensor half_step(const Tensor& x_BTV, const Tensor& gain, const Sublayer& f) const;
+  // The same of an f that takes z in bfloat16, which it gets where `narrow` says so: f reads z in products, which round it themselves, or in the causal
+  // convolution, which then rounds as PyTorch's autocast does. Without a gain it is 1.
+  Tensor narrow_step(const Tensor& x_BTV, const Tensor& gain, const Sublayer& f) const;
+  Tensor narrow_step(const Tensor& x_BTV, const Sublayer& f) const;
+  Tensor normalised_operand(const Tensor& x_BTV) const;  // rho(x) as narrow_step hands it out
   // Mean cross-entropy of the head on a state, as one op.
   Tensor loss_of_state(const Tensor& x_BTV, const Tensor& targets_BT) const;
   Tensor rho(const Tensor& z) const;            // over the last axis
@@ -75,6 +75,8 @@ class Skeleton : public Model {
   Tensor in_time(const Tensor& t, int64_t time_axis) const;                        // flipped where the mask is reversed
 
  private:
+  Tensor step_of(const Tensor& x_BTV, bool bf16_operand, const Tensor& gain, const Sublayer& f) const;
+
   CommonOptions common_;
   ScoreOptions scores_;
   int64_t V_;

@@ -114,7 +114,7 @@ Tensor Sliced::remember(const SliceMemory& m, const Tensor& g_BTk) {
 }
 
 Tensor Sliced::gather(const SliceMemory& m, const Tensor& mem_scale, const Tensor& x_BTV, const Window& window) {
-  return product_step(read(x_BTV, window), mem_scale * m.s, [&](const Tensor& z_BTk) { return remember(m, z_BTk); });
+  return narrow_step(read(x_BTV, window), mem_scale * m.s, [&](const Tensor& z_BTk) { return remember(m, z_BTk); });
 }
 
 Tensor Sliced::output(const SliceStep& s, const Tensor& g_BTk, layers::Activation a) const {

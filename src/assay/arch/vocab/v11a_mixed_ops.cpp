@@ -72,13 +72,13 @@ class MixedOps final : public Skeleton {
       const std::string step = "steps." + std::to_string(i);
       x_BTV = half_step(x_BTV, s.s_l, [&](const Tensor& z_BTV) { return leak(s.decay_logits_V, z_BTV); });
       seen(step + ".long_ema", x_BTV);
-      x_BTV = product_step(x_BTV, s.s_long, [&](const Tensor& z_BTV) { return remember(z_BTV, s.delta_long); });
+      x_BTV = narrow_step(x_BTV, s.s_long, [&](const Tensor& z_BTV) { return remember(z_BTV, s.delta_long); });
       seen(step + ".long", x_BTV);
       x_BTV = x_BTV * at::sigmoid(linear(linear(x_BTV, s.D_g_GV), s.U_g_VG, s.b_g_V));
       seen(step + ".gate", x_BTV);
-      x_BTV = product_step(x_BTV, s.s_t, [&](const Tensor& z_BTV) { return linear(at::gelu(linear(z_BTV, s.W_d_MV, s.b_M)), s.W_u_VM); });
+      x_BTV = narrow_step(x_BTV, s.s_t, [&](const Tensor& z_BTV) { return linear(at::gelu(linear(z_BTV, s.W_d_MV, s.b_M)), s.W_u_VM); });
       seen(step + ".transform", x_BTV);
-      x_BTV = product_step(x_BTV, s.s_short, [&](const Tensor& z_BTV) { return remember(z_BTV, s.delta_short); });
+      x_BTV = narrow_step(x_BTV, s.s_short, [&](const Tensor& z_BTV) { return remember(z_BTV, s.delta_short); });
       seen(step, x_BTV);
     }
     return x_BTV;

@@ -137,9 +137,9 @@ class HardRouting final : public Skeleton {
   Tensor step(size_t n, Tensor x_BTV, const Observer& seen) {
     const Step& s = steps_[n];
     const std::string name = "steps." + std::to_string(n);
-    x_BTV = product_step(x_BTV, s.mu * s.s_a, [&](const Tensor& z_BTV) { return remember(s, z_BTV); });
+    x_BTV = narrow_step(x_BTV, s.mu * s.s_a, [&](const Tensor& z_BTV) { return remember(s, z_BTV); });
     seen(name + ".attn", x_BTV);
-    x_BTV = product_step(x_BTV, s.nu * s.s_t, [&](const Tensor& z_BTV) { return transform(s, static_cast<int64_t>(n), z_BTV); });
+    x_BTV = narrow_step(x_BTV, s.nu * s.s_t, [&](const Tensor& z_BTV) { return transform(s, static_cast<int64_t>(n), z_BTV); });
     seen(name, x_BTV);
     return x_BTV;
   }

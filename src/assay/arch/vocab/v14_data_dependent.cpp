@@ -68,14 +68,14 @@ class DataDependent final : public Skeleton {
     for (size_t i = 0; i < steps_.size(); ++i) {
       const Step& s = steps_[i];
       const std::string step = "steps." + std::to_string(i);
-      x_BTV = product_step(x_BTV, s.conv_scale_V, [&](const Tensor& z_BTV) {
+      x_BTV = narrow_step(x_BTV, s.conv_scale_V, [&](const Tensor& z_BTV) {
         const Tensor gate_BT1 = at::sigmoid(linear(z_BTV, s.G_KV).to(x_BTV.scalar_type())).mean(-1, true);
         return convolve(z_BTV, s.W_conv, s.b_conv_V) * gate_BT1.to(z_BTV.scalar_type());
       });
       seen(step + ".conv", x_BTV);
       const Tensor read_BTk = read(x_BTV, s.windows.read), g_BTk = at::addcmul(read_BTk, s.mem_scale, remember(s, rho(read_BTk)));
       seen(step + ".memory", g_BTk);
-      x_BTV = product_step(x_BTV, [&](const Tensor& z_BTV) { return s.fcm(z_BTV, Psi_VK_, activation_, precision()); });
+      x_BTV = narrow_step(x_BTV, [&](const Tensor& z_BTV) { return s.fcm(z_BTV, Psi_VK_, activation_, precision()); });
       seen(step + ".mix", x_BTV);
       x_BTV = add(x_BTV, rho(g_BTk) * (s.write_scale / std::sqrt(static_cast<double>(g_BTk.size(-1)))), s.windows.write);
       seen(step, x_BTV);

@@ -82,9 +82,9 @@ class SharedAttn final : public Skeleton {
     for (size_t i = 0; i < fcm_.size(); ++i) {
       const std::string step = "steps." + std::to_string(i);
       const auto n = static_cast<int64_t>(i);
-      x_BTV = product_step(x_BTV, a_NV_[n], [&](const Tensor& z_BTV) { return attention(z_BTV, at); });
+      x_BTV = narrow_step(x_BTV, a_NV_[n], [&](const Tensor& z_BTV) { return attention(z_BTV, at); });
       seen(step + ".attn", x_BTV);
-      x_BTV = product_step(x_BTV, o_NV_[n], [&](const Tensor& z_BTV) { return fcm_[i](z_BTV, Phi_VF_, activation_, precision()); });
+      x_BTV = narrow_step(x_BTV, o_NV_[n], [&](const Tensor& z_BTV) { return fcm_[i](z_BTV, Phi_VF_, activation_, precision()); });
       seen(step, x_BTV);
     }
     return x_BTV;

@@ -51,9 +51,9 @@ class Conv final : public Skeleton {
     for (size_t i = 0; i < steps_.size(); ++i) {
       const Step& s = steps_[i];
       const std::string step = "steps." + std::to_string(i);
-      x_BTV = product_step(x_BTV, s.alpha_V, [&](const Tensor& z_BTV) { return convolve(z_BTV, s.weight, s.bias_V); });
+      x_BTV = narrow_step(x_BTV, s.alpha_V, [&](const Tensor& z_BTV) { return convolve(z_BTV, s.weight, s.bias_V); });
       seen(step + ".conv", x_BTV);
-      x_BTV = product_step(x_BTV, s.beta_V, [&](const Tensor& z_BTV) { return s.fcm(z_BTV, Phi_VF_, activation_, precision()); });
+      x_BTV = narrow_step(x_BTV, s.beta_V, [&](const Tensor& z_BTV) { return s.fcm(z_BTV, Phi_VF_, activation_, precision()); });
       seen(step, x_BTV);
     }
     return x_BTV;

@@ -52,7 +52,7 @@ class FourierLinAttn final : public Skeleton {
       const std::string step = "steps." + std::to_string(i);
       x_BTV = half_step(x_BTV, s.mu * s.s_m, [&](const Tensor& z_BTV) { return remember(s, z_BTV); });
       seen(step + ".memory", x_BTV);
-      x_BTV = product_step(x_BTV, s.nu, [&](const Tensor& z_BTV) { return s.fcm(z_BTV, Phi_VF_, activation_, precision()); });
+      x_BTV = narrow_step(x_BTV, s.nu, [&](const Tensor& z_BTV) { return s.fcm(z_BTV, Phi_VF_, activation_, precision()); });
       seen(step, x_BTV);
     }
     return x_BTV;

@@ -94,9 +94,9 @@ class BandedFourier final : public Skeleton {
     for (size_t i = 0; i < cycles_.size(); ++i) {
       const Cycle& c = cycles_[i];
       const std::string cycle = "cycles." + std::to_string(i);
-      x_BTV = product_step(x_BTV, [&](const Tensor& z_BTV) { return remember(c, z_BTV); });
+      x_BTV = narrow_step(x_BTV, [&](const Tensor& z_BTV) { return remember(c, z_BTV); });
       seen(cycle + ".memory", x_BTV);
-      x_BTV = product_step(x_BTV, [&](const Tensor& z_BTV) { return transform(c, z_BTV); });
+      x_BTV = narrow_step(x_BTV, [&](const Tensor& z_BTV) { return transform(c, z_BTV); });
       seen(cycle, x_BTV);
     }
     return x_BTV;

@@ -53,12 +53,12 @@ class LinAttn final : public Skeleton {
     for (size_t i = 0; i < steps_.size(); ++i) {
       const Step& s = steps_[i];
       const std::string step = "steps." + std::to_string(i);
-      x_BTV = product_step(x_BTV, s.mu * s.s_a, [&](const Tensor& z_BTV) {
+      x_BTV = narrow_step(x_BTV, s.mu * s.s_a, [&](const Tensor& z_BTV) {
         const std::vector<Tensor> qkv = linears(z_BTV, {s.W_q_DV, s.W_k_DV, s.W_v_DV});
         return linear(attend(qkv[0], qkv[1], qkv[2], s.delta), s.W_o_VD);
       });
       seen(step + ".attn", x_BTV);
-      x_BTV = product_step(x_BTV, s.nu * s.s_t, [&](const Tensor& z_BTV) {
+      x_BTV = narrow_step(x_BTV, s.nu * s.s_t, [&](const Tensor& z_BTV) {
         return linear(layers::activate(linear(z_BTV, s.W_d_MV, s.b_M), activation_), s.W_u_VM);
       });
       seen(step, x_BTV);

@@ -113,7 +113,7 @@ cudaError_t launch_kind(const NormalizeBackwardArguments& a) {
   const bool done = with_row_shape<T>(a.n, fours, [&](auto warps, auto width) {
     constexpr int kWarps = decltype(warps)::value;
     backward_kernel<T, Z, KIND, kWarps, decltype(width)::value>
-        <<<blocks, RowShape<kWarps>::kThreads, KIND == Sums::none ? 0 : static_cast<size_t>(n) * sizeof(T), a.stream>>>(a);
+        <<<blocks, RowShape<kWarps>::kThreads, KIND == Sums::none ? 0 : column_bytes<T, kWarps>(n), a.stream>>>(a);
   });
   if (!done) return cudaErrorInvalidValue;
   if (KIND == Sums::none) return cudaGetLastError();

@@ -140,8 +140,7 @@ cudaError_t launch(const ResidualBackwardArguments& a) {
   const bool fours = in_fours(a.n, sizeof(T), a.g, a.m, a.z, a.diag, a.bias, a.factors > 1 ? a.c : nullptr, a.dm, a.dz);
   const bool done = with_row_shape<T>(a.n, fours, [&](auto warps, auto width) {
     constexpr int kWarps = decltype(warps)::value;
-    backward_kernel<T, Z, kWarps, decltype(width)::value>
-        <<<blocks, RowShape<kWarps>::kThreads, static_cast<size_t>(n) * sizeof(T), a.stream>>>(a);
+    backward_kernel<T, Z, kWarps, decltype(width)::value><<<blocks, RowShape<kWarps>::kThreads, column_bytes<T, kWarps>(n), a.stream>>>(a);
   });
   if (!done) return cudaErrorInvalidValue;
   launch_sum_blocks<T>(a.partial, blocks, columns, columns, a.sums, a.stream);

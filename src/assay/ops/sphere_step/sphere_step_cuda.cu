@@ -117,7 +117,7 @@ cudaError_t launch_kind(const SphereBackwardArguments& a) {
   const bool done = with_row_shape<T>(a.n, fours, [&](auto warps, auto width) {
     constexpr int kWarps = decltype(warps)::value;
     backward_kernel<T, Z, SUMS, kWarps, decltype(width)::value>
-        <<<blocks, RowShape<kWarps>::kThreads, SUMS ? static_cast<size_t>(n) * sizeof(T) : 0, a.stream>>>(a);
+        <<<blocks, RowShape<kWarps>::kThreads, SUMS ? column_bytes<T, kWarps>(n) : 0, a.stream>>>(a);
   });
   if (!done) return cudaErrorInvalidValue;
   if (SUMS) {
