@@ -19,7 +19,6 @@ struct OpCase {
   double bf16_tolerance = 2e-2;  // where `op_bf16` is given
   std::function<Tensor(const Tensors&)> op_bf16;
   bool registered = true;                 // false: no op of ours that passes the dispatcher, so there is no schema to hold it against
-  std::vector<std::string> known_faults;  // of that kind, which the op has: why is said where they are named
   bool meta = true;                       // false: built of ATen calls, some of which have no Meta form
 };
 

@@ -13,7 +13,8 @@ namespace assay::testing {
 //             here, which opcheck refuses: residual_backward and sphere_step_backward return one for all gradients that are not wanted
 //   Meta      the op on Meta copies of the same arguments gives results of the same sizes, strides and dtypes
 //   autograd  where an argument wants a gradient, the op has a kernel for autograd
-// This is what torch.library.opcheck asks of an op's schema, its Meta form and its registration with autograd, for the calls that a test makes; tests/contract looks for the kernels themselves. `check` judges what was seen: call it outside of the calls.
+// This is what torch.library.opcheck asks of an op's schema, its Meta form and its registration with autograd, for the calls that a test makes;
+// tests/contract looks for the kernels themselves. `check` judges what was seen: call it outside of the calls.
 class SchemaWatch {
  public:
   explicit SchemaWatch(std::string name = "assay::");  // prefix of the ops that are watched
@@ -22,7 +23,7 @@ class SchemaWatch {
   SchemaWatch& operator=(const SchemaWatch&) = delete;
   // Sentences about what was wrong; `seen`, where given, receives the number of calls.
   std::vector<std::string> faults(int64_t* seen = nullptr);
-  void check(const std::vector<std::string>& known = {});  // doctest: no fault but those, and at least one call
+  void check();  // doctest: no fault, and at least one call
 
  private:
   at::CallbackHandle handle_;

@@ -27,7 +27,7 @@ double relative(const Tensor& a, const Tensor& want) {
 
 // For each product library that this processor runs.
 void for_each_library(const std::function<void(const std::string&)>& f) {
-  for (const char* name : {"aten", "onednn", "aten+bf16"}) {
+  for (const char* name : {"aten", "onednn", "mixed", "aten+bf16"}) {
     try {
       tensor::set_product_choice(tensor::product_choice_from(name));
     } catch (const core::ConfigError&) {

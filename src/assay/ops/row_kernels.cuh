@@ -134,10 +134,15 @@ __device__ void add_columns(const Lane<WARPS, W>& at, const T (&sums)[kLanePart]
   for (int j = 0; j < kLanePart; ++j)
     if (at.inside(j)) shared[at.group * at.n + at.column(j)] = sums[j];
   __syncthreads();
-  for (int i = threadIdx.x; i < at.n; i += RowShape<WARPS>::kThreads) {
-    T total = shared[i];
-    for (int g = 1; g < RowShape<WARPS>::kRows; ++g) total += shared[g * at.n + i];
-    to[i] = total;
+  // The same number of turns for all lanes of a warp, which so arrive at the barrier together.
+  const int lane = static_cast<int>(threadIdx.x) % kWarp;
+  for (int first = static_cast<int>(threadIdx.x) - lane; first < at.n; first += RowShape<WARPS>::kThreads) {
+    const int i = first + lane;
+    if (i < at.n) {
+      T total = shared[i];
+      for (int g = 1; g < RowShape<WARPS>::kRows; ++g) total += shared[g * at.n + i];
+      to[i] = total;
+    }
   }
   __syncthreads();
 }

@@ -12,7 +12,6 @@
 #include "assay/core/error.h"
 #include "assay/core/options.h"
 #include "assay/tensor/first_order.h"
-#include "assay/tensor/simd.h"
 #include "assay/tensor/tiles.h"
 
 namespace assay::tensor {
@@ -32,10 +31,7 @@ Tensor onednn_product(const Tensor& a, const Tensor& b, const std::optional<Tens
   return op.call(a, dense(b).t(), bias, "none", c10::List<std::optional<at::Scalar>>(), std::nullopt);
 }
 
-// oneDNN's operator copies a left operand that is a transposed view (gradients of weights) or a part of a matrix. Its lead with AVX-512 is
-// worth the copy; with AVX2 MKL is the faster there: 46 against 36 GFLOP/s on gradients of weights, 51 against 37 on tiles (one Zen 3
-// core).
-bool by_onednn(bool strided) { return current.fp32 == ProductBackend::onednn && (!strided || capability() == Capability::avx512); }
+bool by_onednn(bool strided) { return current.fp32 == ProductBackend::onednn || (current.fp32 == ProductBackend::mixed && !strided); }
 
 Tensor cpu_product(const Tensor& a, const Tensor& b) { return by_onednn(!a.is_contiguous()) ? onednn_product(a, b) : at::mm(a, b); }
 
@@ -150,11 +146,15 @@ ProductChoice measure_products() {
   const at::NoGradGuard no_grad;
   const Tensor a = at::ones({256, 512}), b = at::ones({512, 512}), a16 = a.to(at::kBFloat16), b16 = b.to(at::kBFloat16);
   ProductChoice best;
-  const double aten = seconds_of([&] { return at::mm(a, b); });
-  double fp32 = aten;
+  double fp32 = seconds_of([&] { return at::mm(a, b); });
+  // oneDNN against at::mm; a tie stays with the default.
+  const auto faster = [](double onednn, double aten) { return onednn < 0.9 * aten; };
   if (runs([&] { return onednn_product(a, b); })) {
-    const double onednn = seconds_of([&] { return onednn_product(a, b); });
-    if (onednn < 0.9 * aten) best.fp32 = ProductBackend::onednn, fp32 = onednn;  // a tie stays with the default
+    const double rows = seconds_of([&] { return onednn_product(a, b); });
+    if (faster(rows, fp32)) {
+      const bool strided = faster(seconds_of([&] { return onednn_product(a.t(), a); }), seconds_of([&] { return at::mm(a.t(), a); }));
+      best.fp32 = strided ? ProductBackend::onednn : ProductBackend::mixed, fp32 = rows;
+    }
   }
   // A processor without bf16 instructions emulates them a hundred times slower: one small product tells.
   const auto small16 = [&] { return at::mm(a16.narrow(0, 0, 16), b16); };
@@ -164,20 +164,24 @@ ProductChoice measure_products() {
 }
 
 std::string name_of(ProductChoice c) {
-  return std::string(c.fp32 == ProductBackend::onednn ? "onednn" : "aten") + (c.native_bf16 ? "+bf16" : "");
+  const char* fp32 = c.fp32 == ProductBackend::onednn ? "onednn" : c.fp32 == ProductBackend::mixed ? "mixed" : "aten";
+  return std::string(fp32) + (c.native_bf16 ? "+bf16" : "");
 }
 
 ProductChoice product_choice_from(std::string_view name) {
   if (name == "auto") return measure_products();
-  for (const ProductChoice c : {ProductChoice{ProductBackend::aten, false}, ProductChoice{ProductBackend::onednn, false},
-                                ProductChoice{ProductBackend::aten, true}, ProductChoice{ProductBackend::onednn, true}}) {
-    if (name != name_of(c)) continue;
-    const Tensor one = at::ones({16, 16});
-    if (c.fp32 == ProductBackend::onednn && !runs([&] { return onednn_product(one, one); }))
-      throw core::ConfigError("product", "this processor cannot run oneDNN products, which 'product=" + std::string(name) + "' asks for");
-    return c;
+  for (const ProductBackend fp32 : {ProductBackend::aten, ProductBackend::onednn, ProductBackend::mixed}) {
+    for (const bool native_bf16 : {false, true}) {
+      const ProductChoice c{fp32, native_bf16};
+      if (name != name_of(c)) continue;
+      const Tensor one = at::ones({16, 16});
+      if (fp32 != ProductBackend::aten && !runs([&] { return onednn_product(one, one); }))
+        throw core::ConfigError("product", "this processor cannot run oneDNN products, which 'product=" + std::string(name) + "' asks for");
+      return c;
+    }
   }
-  throw core::ConfigError("product", core::unknown_name("product library", name, {"auto", "aten", "onednn", "aten+bf16", "onednn+bf16"}));
+  throw core::ConfigError("product", core::unknown_name("product library", name,
+                                                        {"auto", "aten", "onednn", "mixed", "aten+bf16", "onednn+bf16", "mixed+bf16"}));
 }
 
 void set_product_choice(ProductChoice c) { current = c; }

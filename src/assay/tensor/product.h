@@ -10,17 +10,18 @@ Precision precision_from(std::string_view name);  // ConfigError with the neares
 const char* name_of(Precision p);
 
 // Which library computes products on the CPU. `aten`: at::mm, which goes to MKL; `onednn`: oneDNN, much faster than MKL's fp32 on
-// some processors. Summation order differs between them, so the choice and the thread count belong to a run, its
-// checkpoints and all members of a campaign.
-enum class ProductBackend { aten, onednn };
+// some processors, though it copies a left operand that is a transposed view (gradients of weights) or a part of a matrix (tiles);
+// `mixed`: oneDNN where the left operand is contiguous, at::mm elsewhere. Summation order differs between them, so the choice and the
+// thread count belong to a run, its checkpoints and all members of a campaign.
+enum class ProductBackend { aten, onednn, mixed };
 struct ProductChoice {
   ProductBackend fp32 = ProductBackend::aten;
   bool native_bf16 = false;  // false: bf16 operands are multiplied in fp32 (exact products of rounded operands)
 };
 
-// Times both on a product of the size that models use (about 20 ms in all). A library that cannot run here never wins.
+// Times both on products of the size and layouts that models use (about 50 ms in all). A library that cannot run here never wins.
 ProductChoice measure_products();
-// "aten", "onednn", "aten+bf16", "onednn+bf16"; "auto" measures. ConfigError for another name or one that this processor cannot run.
+// "aten", "onednn" or "mixed", each also with "+bf16"; "auto" measures. ConfigError for another name or one that this processor cannot run.
 ProductChoice product_choice_from(std::string_view name);
 std::string name_of(ProductChoice c);
 void set_product_choice(ProductChoice c);

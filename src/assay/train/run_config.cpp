@@ -36,7 +36,7 @@ const core::Schema& TrainConfig::schema() {
           option("precision", &C::precision, "operands of matrix products; all else stays fp32").one_of({"fp32", "bf16"}),
           option("threads", &C::threads, "CPU threads; 0 = all cores", 0, 4096),
           option("product", &C::product, "CPU product library; auto measures, a run records what it used")
-              .one_of({"auto", "aten", "onednn", "aten+bf16", "onednn+bf16"}),
+              .one_of({"auto", "aten", "onednn", "mixed", "aten+bf16", "onednn+bf16", "mixed+bf16"}),
           option("nonfinite", &C::nonfinite,
                  "an update whose loss or gradient is not finite: stop, or skip:K for at most K in a row; weights stay as they were"),
           option("capture", &C::capture, "CUDA: record the step once and replay it; the results are the same bits").neutral(),

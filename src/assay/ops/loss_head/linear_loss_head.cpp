@@ -31,7 +31,8 @@ Tensor padded_rows(const Tensor& w) {
 struct LinearLossHead : torch::autograd::Function<LinearLossHead> {
   static Tensor forward(AutogradContext* ctx, const Tensor& z, const Tensor& w, const Tensor& targets, const LossHead& h,
                         tensor::Precision p, bool with_gradient) {
-    static const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("assay::loss_head", "").typed<LossHeadForward>();
+    static const auto plain = c10::Dispatcher::singleton().findSchemaOrThrow("assay::loss_head", "").typed<LossHeadForward>();
+    static const auto in_place = c10::Dispatcher::singleton().findSchemaOrThrow("assay::loss_head_", "").typed<LossHeadInPlace>();
     const at::AutoDispatchBelowADInplaceOrView below;
     const bool in_bf16 = narrow(z, p);
     Tensor rows = z.reshape({-1, z.size(-1)});
@@ -40,11 +41,14 @@ struct LinearLossHead : torch::autograd::Function<LinearLossHead> {
     // [N, V] and, where rows were added, columns that are zero and stay so.
     const Tensor wide = in_bf16 ? at::mm(rows, matrix.t()) : tensor::raw_product(rows, w.t(), p);
     const Tensor logits = wide.view({z.size(0), z.size(1), wide.size(1)}).narrow(2, 0, w.size(0));
-    const auto [loss, dlogits, dgain] = op.call(logits, std::nullopt, targets, h.first, h.last, h.norm_eps, h.softcap, h.z_loss,
-                                                h.smoothing, with_gradient ? kOverwrite : kNoGradient);
-    if (with_gradient) {
-      TORCH_INTERNAL_ASSERT(dlogits.const_data_ptr() == wide.const_data_ptr());
+    Tensor loss;
+    if (with_gradient) {  // in `wide`, where the logits were
+      loss = std::get<0>(
+          in_place.call(logits, std::nullopt, targets, h.first, h.last, h.norm_eps, h.softcap, h.z_loss, h.smoothing));
       ctx->save_for_backward({rows, matrix, wide});
+    } else {
+      loss = std::get<0>(
+          plain.call(logits, std::nullopt, targets, h.first, h.last, h.norm_eps, h.softcap, h.z_loss, h.smoothing, false));
     }
     ctx->saved_data["precision"] = static_cast<int64_t>(p);
     ctx->saved_data["shape"] = z.sizes();

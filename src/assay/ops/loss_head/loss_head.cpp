@@ -3,7 +3,6 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/empty_strided.h>
 #include <ATen/ops/logsumexp.h>
 #include <ATen/ops/rsqrt.h>
 #include <ATen/ops/tanh.h>
@@ -22,13 +21,25 @@ const auto& forward_op() {
   static const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("assay::loss_head", "").typed<LossHeadForward>();
   return op;
 }
+const auto& in_place_op() {
+  static const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("assay::loss_head_", "").typed<LossHeadInPlace>();
+  return op;
+}
 
 // Scales the kept gradients by the upstream one.
 struct LossHeadFunction : torch::autograd::Function<LossHeadFunction> {
   static Tensor forward(AutogradContext* ctx, const Tensor& x, const std::optional<Tensor>& gain, const Tensor& targets,
-                        const LossHeadNumbers& n) {
+                        const LossHeadNumbers& n, bool with_gradient, bool overwrite) {
     const at::AutoDispatchBelowADInplaceOrView below;
-    auto [loss, dx, dgain] = forward_op().call(x, gain, targets, n.first, n.last, n.norm_eps, n.softcap, n.z_loss, n.smoothing, n.mode);
+    if (with_gradient && overwrite) {
+      const Tensor place = x.detach();
+      auto [loss, dgain] = in_place_op().call(place, gain ? std::optional(gain->detach()) : gain, targets, n.first, n.last, n.norm_eps,
+                                              n.softcap, n.z_loss, n.smoothing);
+      ctx->save_for_backward({place, dgain});
+      return loss;
+    }
+    auto [loss, dx, dgain] =
+        forward_op().call(x, gain, targets, n.first, n.last, n.norm_eps, n.softcap, n.z_loss, n.smoothing, with_gradient);
     ctx->save_for_backward({dx, dgain});
     return loss;
   }
@@ -37,35 +48,52 @@ struct LossHeadFunction : torch::autograd::Function<LossHeadFunction> {
     TORCH_CHECK(kept[0].numel() > 0, "[loss_head] the gradient was not computed in the forward pass");
     // Autograd passes a float32 upstream gradient; kept[0] may be bfloat16.
     return {kept[0] * g[0].to(kept[0].scalar_type()), kept[1].defined() && kept[1].numel() > 0 ? kept[1] * g[0] : Tensor(), Tensor(),
-            Tensor()};
+            Tensor(), Tensor(), Tensor()};
   }
 };
 
 LossHeadResult differentiable(const Tensor& x, const std::optional<Tensor>& gain, const Tensor& targets, int64_t first, int64_t last,
-                              double norm_eps, double softcap, double z_loss, double smoothing, int64_t mode) {
+                              double norm_eps, double softcap, double z_loss, double smoothing, bool with_gradient) {
   check_loss_head(x, gain, targets);
-  const Tensor loss = LossHeadFunction::apply(x, gain, targets, LossHeadNumbers{first, last, norm_eps, softcap, z_loss, smoothing, mode});
+  const LossHeadNumbers numbers{first, last, norm_eps, softcap, z_loss, smoothing};
+  const Tensor loss = LossHeadFunction::apply(x, gain, targets, numbers, with_gradient, false);
   return {loss, Tensor(), Tensor()};
 }
 
+LossHeadInPlaceResult in_place_without_graph(const Tensor& x, const std::optional<Tensor>& gain, const Tensor& targets, int64_t first,
+                                             int64_t last, double norm_eps, double softcap, double z_loss, double smoothing) {
+  TORCH_CHECK(!at::GradMode::is_enabled() || !(x.requires_grad() || (gain && gain->requires_grad())),
+              "[loss_head_] has no derivative of its own: it leaves x's gradient in x's place (ops::loss_head with overwrite joins it to a graph)");
+  const at::AutoDispatchBelowADInplaceOrView below;
+  return in_place_op().call(x, gain, targets, first, last, norm_eps, softcap, z_loss, smoothing);
+}
+
 LossHeadResult shapes(const Tensor& x, const std::optional<Tensor>& gain, const Tensor& targets, int64_t, int64_t, double, double, double,
-                      double, int64_t mode) {
+                      double, bool with_gradient) {
   check_loss_head(x, gain, targets);
   const auto wide = x.options().dtype(x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
   return {at::empty({}, wide),
-          mode == kNoGradient  ? at::empty({0}, x.options())
-          : mode == kOverwrite ? at::empty_strided(x.sizes(), x.strides(), x.options())  // takes x's place
-                               : at::empty_like(x, x.options(), at::MemoryFormat::Contiguous),
+          with_gradient ? at::empty_like(x, x.options(), at::MemoryFormat::Contiguous) : at::empty({0}, x.options()),
           gain ? at::empty_like(*gain) : at::empty({0}, wide)};
+}
+LossHeadInPlaceResult in_place_shapes(const Tensor& x, const std::optional<Tensor>& gain, const Tensor& targets, int64_t first,
+                                      int64_t last, double norm_eps, double softcap, double z_loss, double smoothing) {
+  auto [loss, dx, dgain] = shapes(x, gain, targets, first, last, norm_eps, softcap, z_loss, smoothing, false);
+  return {loss, dgain};
 }
 
 }  // namespace
 
 Tensor loss_head(const Tensor& x, const Tensor& gain, const Tensor& targets, const LossHead& h) {
   const bool wanted = at::GradMode::is_enabled() && (x.requires_grad() || (gain.defined() && gain.requires_grad()));
-  const int64_t mode = !wanted ? kNoGradient : h.overwrite ? kOverwrite : kGradient;
-  return std::get<0>(forward_op().call(x, gain.defined() ? std::optional(gain) : std::nullopt, targets, h.first, h.last, h.norm_eps,
-                                       h.softcap, h.z_loss, h.smoothing, mode));
+  const auto scale = gain.defined() ? std::optional(gain) : std::nullopt;
+  if (wanted && h.overwrite) {
+    check_loss_head(x, scale, targets);
+    const LossHeadNumbers numbers{h.first, h.last, h.norm_eps, h.softcap, h.z_loss, h.smoothing};
+    return LossHeadFunction::apply(x, scale, targets, numbers, true, true);
+  }
+  return std::get<0>(
+      forward_op().call(x, scale, targets, h.first, h.last, h.norm_eps, h.softcap, h.z_loss, h.smoothing, wanted));
 }
 
 Tensor loss_head_reference(const Tensor& x, const Tensor& gain, const Tensor& targets, const LossHead& h) {
@@ -95,9 +123,17 @@ void check_loss_head(const Tensor& x, const std::optional<Tensor>& gain, const T
 
 TORCH_LIBRARY_FRAGMENT(assay, m) {
   m.def("loss_head(Tensor x, Tensor? gain, Tensor targets, int first, int last, float norm_eps, float softcap, float z_loss, "
-        "float smoothing, int mode) -> (Tensor, Tensor, Tensor)");
+        "float smoothing, bool with_gradient) -> (Tensor, Tensor, Tensor)");
+  m.def("loss_head_(Tensor(a!) x, Tensor? gain, Tensor targets, int first, int last, float norm_eps, float softcap, float z_loss, "
+        "float smoothing) -> (Tensor, Tensor)");
 }
-TORCH_LIBRARY_IMPL(assay, Autograd, m) { m.impl("loss_head", differentiable); }
-TORCH_LIBRARY_IMPL(assay, Meta, m) { m.impl("loss_head", shapes); }
+TORCH_LIBRARY_IMPL(assay, Autograd, m) {
+  m.impl("loss_head", differentiable);
+  m.impl("loss_head_", in_place_without_graph);
+}
+TORCH_LIBRARY_IMPL(assay, Meta, m) {
+  m.impl("loss_head", shapes);
+  m.impl("loss_head_", in_place_shapes);
+}
 
 }  // namespace assay::ops

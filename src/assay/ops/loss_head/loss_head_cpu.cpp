@@ -1,7 +1,6 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/zeros_like.h>
 #include <torch/library.h>
 
 #include <numeric>
@@ -22,16 +21,12 @@ double one_row(const double* x, double gain, int64_t target, const LossRowSettin
   return loss_rows().row_f64(x, gain, target, s, dx, dgain, scratch);
 }
 
-// Rows are independent and summed in their order: the result does not depend on the number of threads.
+// Rows are independent and summed in their order: the result does not depend on the number of threads. `dx`: dense, x itself, or undefined where no gradient is wanted. Positions that do not count get 0.
 template <class T>
-LossHeadResult run(const Tensor& x, const std::optional<Tensor>& gain, const Tensor& targets, const LossHeadNumbers& n) {
+LossHeadInPlaceResult run(const Tensor& x, const std::optional<Tensor>& gain, const Tensor& targets, const LossHeadNumbers& n,
+                          const Tensor& dx) {
   const int64_t B = x.size(0), L = x.size(1), V = x.size(2), last = n.last < 0 ? L : n.last, per_row = last - n.first, rows = B * per_row;
-  const bool partial = per_row != L;
-  Tensor dx = n.mode == kNoGradient  ? at::empty({0}, x.options())
-              : n.mode == kOverwrite ? x
-              : partial              ? at::zeros_like(x)
-                                     : at::empty_like(x);
-  if (n.mode == kOverwrite && partial) {
+  if (dx.defined()) {
     dx.narrow(1, 0, n.first).zero_();
     dx.narrow(1, last, L - last).zero_();
   }
@@ -44,7 +39,7 @@ LossHeadResult run(const Tensor& x, const std::optional<Tensor>& gain, const Ten
                              .weight = T(1) / static_cast<T>(rows)};
   const T g = gain ? *gain->const_data_ptr<T>() : T(1);
   const T* in = x.const_data_ptr<T>();
-  T* out = n.mode == kNoGradient ? nullptr : dx.mutable_data_ptr<T>();
+  T* out = dx.defined() ? dx.mutable_data_ptr<T>() : nullptr;
   const int64_t* y = targets.const_data_ptr<int64_t>();
   std::vector<double> losses(static_cast<size_t>(rows)), dgains(static_cast<size_t>(rows));
   at::parallel_for(0, rows, kRowsAtOnce, [&](int64_t begin, int64_t end) {
@@ -64,23 +59,41 @@ LossHeadResult run(const Tensor& x, const std::optional<Tensor>& gain, const Ten
     return t;
   };
   const double total = std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(rows);
-  return {number(total), dx,
+  return {number(total),
           gain ? number(std::accumulate(dgains.begin(), dgains.end(), 0.0)).view(gain->sizes()) : at::empty({0}, x.options())};
 }
 
-LossHeadResult loss_head_cpu(const Tensor& x, const std::optional<Tensor>& gain, const Tensor& targets, int64_t first, int64_t last,
-                             double norm_eps, double softcap, double z_loss, double smoothing, int64_t mode) {
-  check_loss_head(x, gain, targets);
-  const int64_t end = last < 0 ? x.size(1) : last;
-  TORCH_CHECK(first >= 0 && first < end && end <= x.size(1) && x.size(0) > 0, "[loss_head] positions [", first, ", ", end, ") of ",
+LossHeadInPlaceResult run_checked(const Tensor& x, const std::optional<Tensor>& gain, const Tensor& targets, const LossHeadNumbers& n,
+                                  const Tensor& dx) {
+  const int64_t end = n.last < 0 ? x.size(1) : n.last;
+  TORCH_CHECK(n.first >= 0 && n.first < end && end <= x.size(1) && x.size(0) > 0, "[loss_head] positions [", n.first, ", ", end, ") of ",
               x.size(1));
-  const LossHeadNumbers n{first, last, norm_eps, softcap, z_loss, smoothing, mode};
-  const Tensor dense = x.contiguous(), ids = targets.contiguous();
-  return x.scalar_type() == at::kDouble ? run<double>(dense, gain, ids, n) : run<float>(dense, gain, ids, n);
+  const Tensor ids = targets.contiguous();
+  return x.scalar_type() == at::kDouble ? run<double>(x, gain, ids, n, dx) : run<float>(x, gain, ids, n, dx);
+}
+
+LossHeadResult loss_head_cpu(const Tensor& x, const std::optional<Tensor>& gain, const Tensor& targets, int64_t first, int64_t last,
+                             double norm_eps, double softcap, double z_loss, double smoothing, bool with_gradient) {
+  check_loss_head(x, gain, targets);
+  const Tensor dense = x.contiguous(), dx = with_gradient ? at::empty_like(dense) : Tensor();
+  auto [loss, dgain] = run_checked(dense, gain, targets, {first, last, norm_eps, softcap, z_loss, smoothing}, dx);
+  return {loss, with_gradient ? dx : at::empty({0}, x.options()), dgain};
+}
+
+LossHeadInPlaceResult loss_head_in_place_cpu(const Tensor& x, const std::optional<Tensor>& gain, const Tensor& targets, int64_t first,
+                                             int64_t last, double norm_eps, double softcap, double z_loss, double smoothing) {
+  check_loss_head(x, gain, targets);
+  const Tensor dense = x.contiguous();
+  LossHeadInPlaceResult result = run_checked(dense, gain, targets, {first, last, norm_eps, softcap, z_loss, smoothing}, dense);
+  if (!dense.is_same(x)) x.copy_(dense);
+  return result;
 }
 
 }  // namespace
 
-TORCH_LIBRARY_IMPL(assay, CPU, m) { m.impl("loss_head", loss_head_cpu); }
+TORCH_LIBRARY_IMPL(assay, CPU, m) {
+  m.impl("loss_head", loss_head_cpu);
+  m.impl("loss_head_", loss_head_in_place_cpu);
+}
 
 }  // namespace assay::ops

@@ -4,17 +4,19 @@
 
 namespace assay::ops {
 
-enum LossHeadMode : int64_t { kNoGradient = 0, kGradient = 1, kOverwrite = 2 };
-
 struct LossHeadNumbers {
   int64_t first, last;
   double norm_eps, softcap, z_loss, smoothing;
-  int64_t mode;
 };
 
-// loss [], gradient of x (empty where none was asked for), gradient of gain (empty where there is no gain).
+// assay::loss_head: loss [], gradient of x (empty unless with_gradient), gradient of gain (empty where there is no gain).
 using LossHeadResult = std::tuple<Tensor, Tensor, Tensor>;
 using LossHeadForward = LossHeadResult(const Tensor&, const std::optional<Tensor>&, const Tensor&, int64_t, int64_t, double, double, double,
-                                       double, int64_t);
+                                       double, bool with_gradient);
+
+// assay::loss_head_: the gradient of x takes its place; loss [] and gradient of gain come back.
+using LossHeadInPlaceResult = std::tuple<Tensor, Tensor>;
+using LossHeadInPlace = LossHeadInPlaceResult(const Tensor&, const std::optional<Tensor>&, const Tensor&, int64_t, int64_t, double, double,
+                                              double, double);
 
 }  // namespace assay::ops
