@@ -18,8 +18,8 @@ struct OpCase {
   double tolerance = 1e-5;       // float32 against the float64 reference, ||a - b|| / ||b||
   double bf16_tolerance = 2e-2;  // where `op_bf16` is given
   std::function<Tensor(const Tensors&)> op_bf16;
-  bool registered = true;                 // false: no op of ours that passes the dispatcher, so there is no schema to hold it against
-  bool meta = true;                       // false: built of ATen calls, some of which have no Meta form
+  bool registered = true;  // false: no op of ours that passes the dispatcher, so there is no schema to hold it against
+  bool meta = true;        // false: built of ATen calls, some of which have no Meta form
 };
 
 // Values and gradients against the reference in float64 (op in float64 and float32), gradients against central differences,

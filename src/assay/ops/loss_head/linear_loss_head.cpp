@@ -43,12 +43,10 @@ struct LinearLossHead : torch::autograd::Function<LinearLossHead> {
     const Tensor logits = wide.view({z.size(0), z.size(1), wide.size(1)}).narrow(2, 0, w.size(0));
     Tensor loss;
     if (with_gradient) {  // in `wide`, where the logits were
-      loss = std::get<0>(
-          in_place.call(logits, std::nullopt, targets, h.first, h.last, h.norm_eps, h.softcap, h.z_loss, h.smoothing));
+      loss = std::get<0>(in_place.call(logits, std::nullopt, targets, h.first, h.last, h.norm_eps, h.softcap, h.z_loss, h.smoothing));
       ctx->save_for_backward({rows, matrix, wide});
     } else {
-      loss = std::get<0>(
-          plain.call(logits, std::nullopt, targets, h.first, h.last, h.norm_eps, h.softcap, h.z_loss, h.smoothing, false));
+      loss = std::get<0>(plain.call(logits, std::nullopt, targets, h.first, h.last, h.norm_eps, h.softcap, h.z_loss, h.smoothing, false));
     }
     ctx->saved_data["precision"] = static_cast<int64_t>(p);
     ctx->saved_data["shape"] = z.sizes();

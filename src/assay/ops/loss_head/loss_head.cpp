@@ -47,8 +47,12 @@ struct LossHeadFunction : torch::autograd::Function<LossHeadFunction> {
     const variable_list kept = ctx->get_saved_variables();
     TORCH_CHECK(kept[0].numel() > 0, "[loss_head] the gradient was not computed in the forward pass");
     // Autograd passes a float32 upstream gradient; kept[0] may be bfloat16.
-    return {kept[0] * g[0].to(kept[0].scalar_type()), kept[1].defined() && kept[1].numel() > 0 ? kept[1] * g[0] : Tensor(), Tensor(),
-            Tensor(), Tensor(), Tensor()};
+    return {kept[0] * g[0].to(kept[0].scalar_type()),
+            kept[1].defined() && kept[1].numel() > 0 ? kept[1] * g[0] : Tensor(),
+            Tensor(),
+            Tensor(),
+            Tensor(),
+            Tensor()};
   }
 };
 
@@ -62,8 +66,9 @@ LossHeadResult differentiable(const Tensor& x, const std::optional<Tensor>& gain
 
 LossHeadInPlaceResult in_place_without_graph(const Tensor& x, const std::optional<Tensor>& gain, const Tensor& targets, int64_t first,
                                              int64_t last, double norm_eps, double softcap, double z_loss, double smoothing) {
-  TORCH_CHECK(!at::GradMode::is_enabled() || !(x.requires_grad() || (gain && gain->requires_grad())),
-              "[loss_head_] has no derivative of its own: it leaves x's gradient in x's place (ops::loss_head with overwrite joins it to a graph)");
+  TORCH_CHECK(
+      !at::GradMode::is_enabled() || !(x.requires_grad() || (gain && gain->requires_grad())),
+      "[loss_head_] has no derivative of its own: it leaves x's gradient in x's place (ops::loss_head with overwrite joins it to a graph)");
   const at::AutoDispatchBelowADInplaceOrView below;
   return in_place_op().call(x, gain, targets, first, last, norm_eps, softcap, z_loss, smoothing);
 }
@@ -72,8 +77,7 @@ LossHeadResult shapes(const Tensor& x, const std::optional<Tensor>& gain, const 
                       double, bool with_gradient) {
   check_loss_head(x, gain, targets);
   const auto wide = x.options().dtype(x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
-  return {at::empty({}, wide),
-          with_gradient ? at::empty_like(x, x.options(), at::MemoryFormat::Contiguous) : at::empty({0}, x.options()),
+  return {at::empty({}, wide), with_gradient ? at::empty_like(x, x.options(), at::MemoryFormat::Contiguous) : at::empty({0}, x.options()),
           gain ? at::empty_like(*gain) : at::empty({0}, wide)};
 }
 LossHeadInPlaceResult in_place_shapes(const Tensor& x, const std::optional<Tensor>& gain, const Tensor& targets, int64_t first,
@@ -92,8 +96,7 @@ Tensor loss_head(const Tensor& x, const Tensor& gain, const Tensor& targets, con
     const LossHeadNumbers numbers{h.first, h.last, h.norm_eps, h.softcap, h.z_loss, h.smoothing};
     return LossHeadFunction::apply(x, scale, targets, numbers, true, true);
   }
-  return std::get<0>(
-      forward_op().call(x, scale, targets, h.first, h.last, h.norm_eps, h.softcap, h.z_loss, h.smoothing, wanted));
+  return std::get<0>(forward_op().call(x, scale, targets, h.first, h.last, h.norm_eps, h.softcap, h.z_loss, h.smoothing, wanted));
 }
 
 Tensor loss_head_reference(const Tensor& x, const Tensor& gain, const Tensor& targets, const LossHead& h) {
