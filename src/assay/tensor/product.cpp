@@ -205,6 +205,10 @@ void product_into(const Tensor& out, const Tensor& a, const Tensor& b, Precision
   else to.copy_(made);
 }
 
+Tensor operand_of(const Tensor& a, Precision p) {
+  return p == Precision::bf16 && current.native_bf16 && a.scalar_type() == at::kFloat ? a.to(at::kBFloat16) : a;
+}
+
 Tensor product(const Tensor& a, const Tensor& b, Precision p) { return Product::apply(a, b, static_cast<int64_t>(p)); }
 
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, Precision p) {

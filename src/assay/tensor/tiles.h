@@ -7,6 +7,10 @@ namespace assay::tensor {
 // Nothing is allocated or copied where the library takes its operands as they lie.
 void product_into(const Tensor& out, const Tensor& a, const Tensor& b, Precision p, bool accumulate = false);
 
+// `a` as product_into would convert it for each product: once is enough where it, or parts of it, go into several. bfloat16 where the processor
+// multiplies that, else `a`.
+Tensor operand_of(const Tensor& a, Precision p);
+
 // Sums over the rows of x [N, n], float32 or float64 on the CPU -> [n], in an order that depends on the shape alone.
 Tensor column_sums(const Tensor& x);
 

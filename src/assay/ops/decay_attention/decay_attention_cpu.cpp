@@ -16,6 +16,7 @@
 namespace assay::ops {
 namespace {
 
+using tensor::operand_of;
 using tensor::Precision;
 using tensor::product_into;
 
@@ -88,8 +89,10 @@ double weigh_both(T* p, T* g, const Tile& tile, const std::vector<T>& powers) {
 // Tasks are (batch, head) pairs: their results do not depend on how many threads there are, except where a single pair leaves the
 // threads to the product library.
 template <class T>
-void forward_head(const Tensor& q, const Tensor& k, const Tensor& v, const std::vector<T>& powers, Precision p, const Tensor& out) {
-  const Tensor memory = tile_memory(kRows, q.size(0), q.options());
+void forward_head(const Tensor& q_head, const Tensor& k_head, const Tensor& v_head, const std::vector<T>& powers, Precision p,
+                  const Tensor& out) {
+  const Tensor memory = tile_memory(kRows, q_head.size(0), q_head.options());
+  const Tensor q = operand_of(q_head, p), k = operand_of(k_head, p), v = operand_of(v_head, p);
   for (const Tile& t : tiles(q.size(0), static_cast<int64_t>(powers.size()))) {
     const Tensor scores = tile_in(memory, t.rows, t.keys);
     product_into(scores, q.narrow(0, t.row, t.rows), k.narrow(0, t.key, t.keys).t(), p);
@@ -103,10 +106,12 @@ struct HeadGrads {
 };
 
 template <class T>
-double backward_head(const Tensor& g, const Tensor& q, const Tensor& k, const Tensor& v, const std::vector<T>& powers, Precision p,
-                     const HeadGrads& d) {
+double backward_head(const Tensor& g_head, const Tensor& q_head, const Tensor& k_head, const Tensor& v_head, const std::vector<T>& powers,
+                     Precision p, const HeadGrads& d) {
   double distance_sum = 0;
-  const Tensor memory_p = tile_memory(kRows, q.size(0), q.options()), memory_g = tile_memory(kRows, q.size(0), q.options());
+  const Tensor memory_p = tile_memory(kRows, q_head.size(0), q_head.options()),
+               memory_g = tile_memory(kRows, q_head.size(0), q_head.options());
+  const Tensor g = operand_of(g_head, p), q = operand_of(q_head, p), k = operand_of(k_head, p), v = operand_of(v_head, p);
   for (const Tile& t : tiles(q.size(0), static_cast<int64_t>(powers.size()))) {
     const Tensor q_t = q.narrow(0, t.row, t.rows), g_t = g.narrow(0, t.row, t.rows);
     const Tensor k_t = k.narrow(0, t.key, t.keys), v_t = v.narrow(0, t.key, t.keys);
@@ -114,8 +119,9 @@ double backward_head(const Tensor& g, const Tensor& q, const Tensor& k, const Te
     product_into(qk, q_t, k_t.t(), p);
     product_into(gv, g_t, v_t.t(), p);
     distance_sum += weigh_both(qk.data_ptr<T>(), gv.data_ptr<T>(), t, powers);
-    product_into(d.q.narrow(0, t.row, t.rows), gv, k_t, p);
-    product_into(d.k.narrow(0, t.key, t.keys), gv.t(), q_t, p, true);
+    const Tensor scores = operand_of(gv, p);
+    product_into(d.q.narrow(0, t.row, t.rows), scores, k_t, p);
+    product_into(d.k.narrow(0, t.key, t.keys), scores.t(), q_t, p, true);
     product_into(d.v.narrow(0, t.key, t.keys), qk.t(), g_t, p, true);
   }
   return distance_sum;
