@@ -56,6 +56,51 @@ TEST_CASE("the banded product agrees with its reference on CUDA, values and grad
   for (const OpCase& c : cases()) testing::check_op(c, *cuda);
 }
 
+// The same numbers to both: operands rounded to bfloat16, the reference's products in float64.
+TEST_CASE("with bfloat16 activations on CUDA the banded product agrees with its reference and repeats, whatever computes it") {
+  const at::Device* cuda = testing::cuda_or_skip();
+  if (cuda == nullptr) return;
+  struct Shape {
+    int64_t N, out, in, bandwidth;
+  };
+  // Whole and broken tiles of rows and of both sides, windows of a few columns and of the whole row, ratios that are no integers, rows without a
+  // weight; the last two are no kernel's: a width that is no multiple of eight, and a band too wide.
+  for (const Shape& s : {Shape{1, 64, 16, 9}, Shape{7, 96, 40, 5}, Shape{7, 40, 96, 5}, Shape{130, 512, 128, 64}, Shape{130, 128, 512, 64},
+                         Shape{300, 256, 256, 64}, Shape{129, 200, 72, 1}, Shape{129, 72, 200, 255}, Shape{70, 64, 64, 300},
+                         Shape{1000, 1024, 256, 255}, Shape{1000, 256, 1024, 256}, Shape{130, 2048, 512, 1024}, Shape{70, 100, 36, 8},
+                         Shape{70, 4096, 1024, 4096}}) {
+    INFO(s.N << " " << s.out << " x " << s.in << " b=" << s.bandwidth);
+    const auto rounded = [](const Tensor& t) { return t.to(at::kBFloat16).to(at::kDouble); };
+    const Tensor x = rounded(random({s.N, s.in}, 1, "x")), g = rounded(random({s.N, s.out}, 3, "g")),
+                 values = rounded(random({ops::Band{s.out, s.in, s.bandwidth}.count()}, 2, "values"));
+    const Tensor x_leaf = x.clone().requires_grad_(true), values_leaf = values.clone().requires_grad_(true);
+    const Tensor want = ops::banded_product_reference(x_leaf, values_leaf, s.out, s.bandwidth);
+    torch::autograd::backward({want}, {g});
+
+    const Tensor weights = values.to(*cuda, at::kFloat);
+    // Rows that do not lie one after the other, and a gradient that is a view.
+    const Tensor narrow = x.to(*cuda, at::kBFloat16), apart = narrow.t().contiguous().t(), up = g.to(*cuda, at::kBFloat16);
+    std::vector<Tensor> first;
+    for (const Tensor& in : {narrow, apart}) {
+      const Tensor y = ops::banded_product(in, weights, s.out, s.bandwidth, true);
+      const auto [dx, dvalues] = ops::banded_product_backward(up, in, weights, s.out, s.bandwidth, true);
+      const auto off = [](const Tensor& got, const Tensor& right) {
+        return ((got.to(at::kCPU).to(at::kDouble) - right).norm() / right.norm()).item().toDouble();
+      };
+      CHECK((y.scalar_type() == at::kBFloat16));
+      CHECK((dx.scalar_type() == at::kBFloat16));
+      CHECK((dvalues.scalar_type() == at::kFloat));
+      CHECK(y.strides() == at::IntArrayRef{s.out, 1});  // as the Meta form says
+      CHECK(dx.strides() == at::IntArrayRef{s.in, 1});
+      CHECK(off(y, want) < 4e-3);
+      CHECK(off(dx, x_leaf.grad()) < 4e-3);
+      CHECK(off(dvalues, values_leaf.grad()) < 1e-5);
+      if (first.empty()) first = {y, dx, dvalues};
+      else CHECK((at::equal(first[0], y) && at::equal(first[1], dx) && at::equal(first[2], dvalues)));
+    }
+  }
+}
+
 TEST_CASE("a band that covers everything is the dense product, and one row without weights gives zero") {
   const Tensor x = random({4, 10}, 1, "x"), W = random({40 * 10}, 1, "W");
   CHECK(at::allclose(ops::banded_product(x, W, 40, 80), x.matmul(W.view({40, 10}).t()), 1e-12, 1e-12));

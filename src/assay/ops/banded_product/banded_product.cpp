@@ -91,17 +91,6 @@ BandedProductGrads gradient_shapes(const Tensor&, const Tensor& x, const Tensor&
   return {at::empty(x.sizes(), x.options()), at::empty_like(values)};
 }
 
-Tensor banded_product_cuda(const Tensor& x, const Tensor& values, int64_t out, int64_t bandwidth, bool bf16) {
-  check_banded_product(x, values, out, bandwidth);
-  return banded_product_by_windows(x, values, out, bandwidth, bf16);
-}
-
-BandedProductGrads banded_product_backward_cuda(const Tensor& grad, const Tensor& x, const Tensor& values, int64_t out, int64_t bandwidth,
-                                                bool bf16) {
-  check_banded_product(x, values, out, bandwidth);
-  return banded_gradients_by_windows(grad, x, values, out, bandwidth, bf16);
-}
-
 }  // namespace
 
 TORCH_LIBRARY_FRAGMENT(assay, m) {
@@ -115,10 +104,6 @@ TORCH_LIBRARY_IMPL(assay, Autograd, m) {
 TORCH_LIBRARY_IMPL(assay, Meta, m) {
   m.impl("banded_product", result_shape);
   m.impl("banded_product_backward", gradient_shapes);
-}
-TORCH_LIBRARY_IMPL(assay, CUDA, m) {
-  m.impl("banded_product", banded_product_cuda);
-  m.impl("banded_product_backward", banded_product_backward_cuda);
 }
 
 }  // namespace assay::ops

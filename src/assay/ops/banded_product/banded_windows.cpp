@@ -7,10 +7,8 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
-#include <map>
-#include <mutex>
-#include <tuple>
 
+#include "assay/ops/banded_product/band_tables.h"
 #include "assay/tensor/product.h"
 
 namespace assay::ops {
@@ -91,38 +89,13 @@ Places places_on(const Band& band, const BandWindows& w, const at::Device& devic
   return {p.tile_of_value.to(device), p.value_of_tile.to(device), p.transposed.to(device)};
 }
 
-// Tables depend on the geometry alone and have as many entries as there are weights: made once for each device.
-template <class T>
-class Tables {
- public:
-  template <class Make>
-  const T& of(const Band& band, const at::Device& device, const Make& make) {
-    const std::lock_guard lock(guard_);
-    const Key key{band.out, band.in, band.bandwidth, device};
-    const auto found = known_.find(key);
-    return found != known_.end() ? found->second : known_.emplace(key, make()).first->second;
-  }
-
- private:
-  struct Key {
-    int64_t out, in, bandwidth;
-    at::Device device;
-    bool operator<(const Key& o) const {
-      return std::tuple(out, in, bandwidth, device.type(), device.index()) <
-             std::tuple(o.out, o.in, o.bandwidth, o.device.type(), o.device.index());
-    }
-  };
-  std::mutex guard_;
-  std::map<Key, T> known_;
-};
-
 const Places& places_of(const Band& band, const BandWindows& w, const at::Device& device) {
-  static Tables<Places> places;
+  static BandTables<Places> places;
   return places.of(band, device, [&] { return places_on(band, w, device); });
 }
 
 const Tensor& positions_of(const Band& band, const at::Device& device) {
-  static Tables<Tensor> positions;
+  static BandTables<Tensor> positions;
   return positions.of(band, device, [&] { return band_positions(band).to(device); });
 }
 
