@@ -1,11 +1,13 @@
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/equal.h>
 #include <ATen/ops/ones.h>
 #include <doctest/doctest.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include "assay/core/random.h"
 #include "assay/ops/banded_product/band_blocks.h"
+#include "assay/ops/banded_product/band_rows.h"
 #include "assay/ops/banded_product/banded_windows.h"
 #include "ops/op_case.h"
 
@@ -68,7 +70,7 @@ TEST_CASE("with bfloat16 activations on CUDA the banded product agrees with its 
   for (const Shape& s : {Shape{1, 64, 16, 9}, Shape{7, 96, 40, 5}, Shape{7, 40, 96, 5}, Shape{130, 512, 128, 64}, Shape{130, 128, 512, 64},
                          Shape{300, 256, 256, 64}, Shape{129, 200, 72, 1}, Shape{129, 72, 200, 255}, Shape{70, 64, 64, 300},
                          Shape{1000, 1024, 256, 255}, Shape{1000, 256, 1024, 256}, Shape{130, 2048, 512, 1024}, Shape{70, 100, 36, 8},
-                         Shape{70, 4096, 1024, 4096}}) {
+                         Shape{70, 512, 128, 512}}) {
     INFO(s.N << " " << s.out << " x " << s.in << " b=" << s.bandwidth);
     const auto rounded = [](const Tensor& t) { return t.to(at::kBFloat16).to(at::kDouble); };
     const Tensor x = rounded(random({s.N, s.in}, 1, "x")), g = rounded(random({s.N, s.out}, 3, "g")),
@@ -130,6 +132,33 @@ TEST_CASE("blocks hold every entry of the band once, and little else where the b
     }
     CHECK(inside == band.count());
     if (std::max(band.in, band.out) == 4096) CHECK(entries < 1.26 * static_cast<double>(band.count()));
+  }
+}
+
+TEST_CASE("tables for the kernels: a row's weights follow one another, and the windows hold what neighbours see") {
+  for (const ops::Band& band : {ops::Band{4096, 1024, 256}, ops::Band{1024, 4096, 256}, ops::Band{33, 10, 4}, ops::Band{10, 33, 7},
+                                ops::Band{200, 72, 1}, ops::Band{64, 64, 300}}) {
+    INFO(band.out << " x " << band.in << " b=" << band.bandwidth);
+    const ops::BandExtent extent(band);
+    CHECK(extent.count == band.count());
+    const ops::Band turned{band.in, band.out, band.bandwidth};
+    const auto holds = [](const ops::Band& of, int64_t group, int64_t aligned, int64_t window) {
+      const std::vector<ops::BandRow> rows = ops::band_rows(of);
+      int64_t weights = 0;
+      for (int64_t j = 0; j < of.out; ++j) {
+        const ops::BandRow& r = rows[static_cast<size_t>(j)];
+        const int64_t begin = rows[static_cast<size_t>(j / group * group)].first / aligned * aligned;
+        if (r.end <= r.first) continue;
+        CHECK(r.place + r.first == weights);
+        CHECK(r.first >= begin);
+        CHECK(r.end <= begin + window);
+        weights += r.end - r.first;
+      }
+      CHECK(weights == of.count());
+    };
+    holds(band, ops::kOutputGroup, 16, extent.window);
+    holds(turned, ops::kOutputGroup, 16, extent.transposed_window);
+    holds(band.out >= band.in ? band : turned, ops::kWideTile, 8, extent.narrow_window);
   }
 }
 

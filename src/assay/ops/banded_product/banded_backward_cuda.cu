@@ -73,7 +73,9 @@ cudaError_t banded_backward(const BandedProductArguments& p, const BandedGradien
   cudaError_t error = pack_weights(p);
   if (error != cudaSuccess) return error;
   if (together(p.window, gradient_tiles(a.out, a.in, a.narrow_window)))
-    return p.window <= kSomeInputs ? launch_backward<ProductOfSomeInputs>(p, a) : launch_backward<ProductOfMostInputs>(p, a);
+    return p.window <= kFewInputs    ? launch_backward<SharedProductOfFewInputs>(p, a)
+           : p.window <= kSomeInputs ? launch_backward<ProductOfSomeInputs>(p, a)
+                                     : launch_backward<ProductOfMostInputs>(p, a);
   error = banded_product_of_packed(p);
   return error == cudaSuccess ? banded_gradient(a) : error;
 }

@@ -23,6 +23,9 @@ bool fits(int64_t window) {
   return S::bytes(window) <= most_shared_memory();
 }
 
+// Whether banded_product_of_packed has a shape for it.
+bool has_shape(int64_t window) { return (window <= kMoreInputs && fits<ProductOfMoreInputs>(window)) || fits<ProductOfMostInputs>(window); }
+
 // The density up to which the kernels were measured, and faster than windows and than the dense product of the whole matrix.
 constexpr double kDensest = 0.3;
 
@@ -33,7 +36,7 @@ bool covers(const Band& band, const BandExtent& extent) {
   const int64_t window = std::max(extent.window, extent.transposed_window);
   return band.out % kVector == 0 && band.in % kVector == 0 && band.out < kMost && band.in < kMost && extent.count < kMost &&
          static_cast<double>(extent.count) <= kDensest * static_cast<double>(band.out) * static_cast<double>(band.in) &&
-         fits<ProductOfMostInputs>(window) && gradient_fits(extent);
+         has_shape(window) && gradient_fits(extent);
 }
 
 cudaError_t banded_product(const BandedProductArguments& a) {

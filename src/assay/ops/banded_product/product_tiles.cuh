@@ -130,6 +130,7 @@ __device__ void product_part(const BandedProductArguments& a, unsigned char* mem
 
 // The shapes in use. What decides is the window: many inputs an output leave room for the weights of fewer outputs.
 using ProductOfFewInputs = ProductShape<128, 4, 4, 96, 3, 1>;
+using SharedProductOfFewInputs = ProductShape<64, 2, 4, 32, 6, 2>;  // beside blocks of another kind
 using ProductOfSomeInputs = ProductShape<64, 2, 4, 96, 3, 2>;
 using ProductOfMoreInputs = ProductShape<64, 2, 2, 64, 4, 3>;
 using ProductOfManyInputs = ProductShape<128, 2, 4, 64, 3, 1>;

@@ -15,9 +15,10 @@ __device__ inline uint32_t kept(uint32_t address) {
   return address;
 }
 
-// 16 bytes to shared memory without passing through registers; zeros where the source is not `there`.
+// 16 bytes to shared memory without passing through registers; zeros where the source is not `there`. Memory is read in lines of 128 bytes: neighbouring
+// blocks want the rest of a line that a window begins or ends in.
 __device__ inline void copy_16(uint32_t to, const void* from, bool there) {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(there ? 16 : 0) : "memory");
+  asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(there ? 16 : 0) : "memory");
 }
 __device__ inline void end_group() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 template <int N>
