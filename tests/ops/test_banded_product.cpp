@@ -67,10 +67,10 @@ TEST_CASE("with bfloat16 activations on CUDA the banded product agrees with its 
   };
   // Whole and broken tiles of rows and of both sides, windows of a few columns and of the whole row, ratios that are no integers, rows without a
   // weight; the last two are no kernel's: a width that is no multiple of eight, and a band too wide.
-  for (const Shape& s : {Shape{1, 64, 16, 9}, Shape{7, 96, 40, 5}, Shape{7, 40, 96, 5}, Shape{130, 512, 128, 64}, Shape{130, 128, 512, 64},
-                         Shape{300, 256, 256, 64}, Shape{129, 200, 72, 1}, Shape{129, 72, 200, 255}, Shape{70, 64, 64, 300},
-                         Shape{1000, 1024, 256, 255}, Shape{1000, 256, 1024, 256}, Shape{130, 2048, 512, 1024}, Shape{70, 100, 36, 8},
-                         Shape{70, 512, 128, 512}}) {
+  for (const Shape& s :
+       {Shape{1, 64, 16, 9}, Shape{7, 96, 40, 5}, Shape{7, 40, 96, 5}, Shape{130, 512, 128, 64}, Shape{130, 128, 512, 64},
+        Shape{300, 256, 256, 64}, Shape{129, 200, 72, 1}, Shape{129, 72, 200, 255}, Shape{70, 64, 64, 300}, Shape{1000, 1024, 256, 255},
+        Shape{1000, 256, 1024, 256}, Shape{130, 2048, 512, 1024}, Shape{70, 100, 36, 8}, Shape{70, 512, 128, 512}}) {
     INFO(s.N << " " << s.out << " x " << s.in << " b=" << s.bandwidth);
     const auto rounded = [](const Tensor& t) { return t.to(at::kBFloat16).to(at::kDouble); };
     const Tensor x = rounded(random({s.N, s.in}, 1, "x")), g = rounded(random({s.N, s.out}, 3, "g")),

@@ -27,7 +27,8 @@ struct Grid {
 };
 
 template <class P, class S, bool ROWS_WIDE>
-__global__ void __launch_bounds__(kGradientThreads, 2) backward_kernel(BandedProductArguments p, BandedGradientArguments a, Grid grid, float* to) {
+__global__ void __launch_bounds__(kGradientThreads, 2)
+    backward_kernel(BandedProductArguments p, BandedGradientArguments a, Grid grid, float* to) {
   static_assert(P::kThreads == kGradientThreads);
   extern __shared__ __align__(16) unsigned char memory[];
   const int products = grid.product_columns * grid.product_shares, block = static_cast<int>(blockIdx.x);
@@ -58,7 +59,7 @@ cudaError_t launch_backward(const BandedProductArguments& p, const BandedGradien
 template <class P>
 cudaError_t launch_backward(const BandedProductArguments& p, const BandedGradientArguments& a) {
   return gradient_tile_of(a.narrow_window) == GradientOfWindow::kNarrow ? launch_backward<P, GradientOfWindow>(p, a)
-                                                                       : launch_backward<P, GradientOfNarrowWindow>(p, a);
+                                                                        : launch_backward<P, GradientOfNarrowWindow>(p, a);
 }
 
 }  // namespace

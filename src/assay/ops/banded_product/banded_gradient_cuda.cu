@@ -39,7 +39,7 @@ bool gradient_fits(const BandExtent&) { return GradientOfWindow::kBytes <= most_
 
 cudaError_t banded_gradient(const BandedGradientArguments& a) {
   return gradient_tile_of(a.narrow_window) == GradientOfWindow::kNarrow ? launch_gradient<GradientOfWindow>(a)
-                                                                       : launch_gradient<GradientOfNarrowWindow>(a);
+                                                                        : launch_gradient<GradientOfNarrowWindow>(a);
 }
 
 cudaError_t add_gradient_shares(const BandedGradientArguments& a) {

@@ -30,9 +30,8 @@ Tensor table_on(const Band& band, const at::Device& device) {
 
 const Tables& tables_of(const Band& band, const at::Device& device) {
   static BandTables<Tables> tables;
-  return tables.of(band, device, [&] {
-    return Tables{BandExtent(band), table_on(band, device), table_on({band.in, band.out, band.bandwidth}, device)};
-  });
+  return tables.of(band, device,
+                   [&] { return Tables{BandExtent(band), table_on(band, device), table_on({band.in, band.out, band.bandwidth}, device)}; });
 }
 
 bool aligned(const Tensor& t) { return reinterpret_cast<uintptr_t>(t.const_data_ptr()) % 16 == 0; }
@@ -71,13 +70,14 @@ Tensor product(const Tensor& x, const Tensor& values, const Band& band, const Ta
 
 BandedProductGrads gradients(const Tensor& g, const Tensor& x, const Tensor& values, const Band& band, const Tables& t) {
   const int64_t shares = gradient_shares(x.size(0), band.out, band.in, t.extent);
-  const Tensor dx = at::empty(x.sizes(), x.options()), packed = at::empty({packed_weights(band.in, t.extent.transposed_window)}, x.options());
+  const Tensor dx = at::empty(x.sizes(), x.options()),
+               packed = at::empty({packed_weights(band.in, t.extent.transposed_window)}, x.options());
   const Tensor dvalues = at::empty(values.sizes(), values.options()),
                partial = at::empty({shares > 1 ? shares : 0, values.size(0)}, values.options());
-  check(banded_backward(arguments(g, values, dx, packed, t, true),
-                        {g.const_data_ptr(), x.const_data_ptr(), dvalues.mutable_data_ptr<float>(), partial.mutable_data_ptr<float>(),
-                         t.of_rows(), t.of_columns(), x.size(0), band.out, band.in, values.size(0), shares, t.extent.narrow_window,
-                         c10::cuda::getCurrentCUDAStream()}));
+  check(banded_backward(
+      arguments(g, values, dx, packed, t, true),
+      {g.const_data_ptr(), x.const_data_ptr(), dvalues.mutable_data_ptr<float>(), partial.mutable_data_ptr<float>(), t.of_rows(),
+       t.of_columns(), x.size(0), band.out, band.in, values.size(0), shares, t.extent.narrow_window, c10::cuda::getCurrentCUDAStream()}));
   return {dx, dvalues};
 }
 

@@ -19,8 +19,8 @@ struct GradientShape {
 
 // The part of one block: a tile of the band, and pieces share, share + shares, ... of the rows, whose sum goes to to[count].
 template <class S, bool ROWS_WIDE>
-__device__ void gradient_part(const BandedGradientArguments& a, unsigned char* memory, int tile_wide, int tile_narrow, int share, int shares,
-                              float* to) {
+__device__ void gradient_part(const BandedGradientArguments& a, unsigned char* memory, int tile_wide, int tile_narrow, int share,
+                              int shares, float* to) {
   const int wide = static_cast<int>(ROWS_WIDE ? a.out : a.in), narrow = static_cast<int>(ROWS_WIDE ? a.in : a.out);
   const BandRow* seen = ROWS_WIDE ? a.rows : a.columns;  // by the wide side
   const int wide_first = tile_wide * static_cast<int>(kWideTile), last = min(wide_first + int{kWideTile}, wide) - 1;
@@ -105,7 +105,8 @@ using GradientOfNarrowWindow = GradientShape<64, 32, 4, 2>;
 // Columns of the narrow side in a tile: the width that leaves least outside of the window, of equals the larger.
 inline int64_t gradient_tile_of(int64_t window) {
   const auto all = [&](int64_t width) { return (window + width - 1) / width * width; };
-  return all(GradientOfNarrowWindow::kNarrow) < all(GradientOfWindow::kNarrow) ? GradientOfNarrowWindow::kNarrow : GradientOfWindow::kNarrow;
+  return all(GradientOfNarrowWindow::kNarrow) < all(GradientOfWindow::kNarrow) ? GradientOfNarrowWindow::kNarrow
+                                                                               : GradientOfWindow::kNarrow;
 }
 inline int64_t gradient_tiles(int64_t out, int64_t in, int64_t window) {
   const int64_t wide = out > in ? out : in, width = gradient_tile_of(window);
