@@ -10,7 +10,7 @@ from pathlib import Path
 
 from plot_curves import named, write_chart
 
-BANDED, DENSE, FLOOR = "banded", "dense", "floor: tiles or bytes"
+BANDED, DENSE, FLOOR = "banded", "dense", "floor"
 
 
 def read(path):

@@ -65,12 +65,14 @@ TEST_CASE("with bfloat16 activations on CUDA the banded product agrees with its 
   struct Shape {
     int64_t N, out, in, bandwidth;
   };
-  // Whole and broken tiles of rows and of both sides, windows of a few columns and of the whole row, ratios that are no integers, rows without a
-  // weight; the last two are no kernel's: a width that is no multiple of eight, and a band too wide.
+  // Whole and broken tiles of rows and of both sides, blocks that walk over several tiles, each window length for which there is a shape of tiles, gradients in
+  // one launch and in two, ratios that are no integers, rows without a weight. Not by kernels: widths that are no multiple of eight, and densities above a quarter.
   for (const Shape& s :
-       {Shape{1, 64, 16, 9}, Shape{7, 96, 40, 5}, Shape{7, 40, 96, 5}, Shape{130, 512, 128, 64}, Shape{130, 128, 512, 64},
-        Shape{300, 256, 256, 64}, Shape{129, 200, 72, 1}, Shape{129, 72, 200, 255}, Shape{70, 64, 64, 300}, Shape{1000, 1024, 256, 255},
-        Shape{1000, 256, 1024, 256}, Shape{130, 2048, 512, 1024}, Shape{70, 100, 36, 8}, Shape{70, 512, 128, 512}}) {
+       {Shape{1, 64, 16, 9},          Shape{7, 96, 40, 5},         Shape{7, 40, 96, 5},         Shape{130, 512, 128, 64},
+        Shape{130, 128, 512, 64},     Shape{300, 256, 256, 64},    Shape{129, 200, 72, 1},      Shape{129, 72, 200, 255},
+        Shape{70, 64, 64, 300},       Shape{1000, 1024, 256, 255}, Shape{1000, 256, 1024, 256}, Shape{9000, 512, 128, 64},
+        Shape{9000, 128, 512, 64},    Shape{200, 4096, 1024, 512}, Shape{200, 1024, 4096, 512}, Shape{200, 4096, 1024, 1020},
+        Shape{200, 1024, 4096, 1020}, Shape{130, 2048, 512, 1024}, Shape{70, 100, 36, 8},       Shape{70, 512, 128, 512}}) {
     INFO(s.N << " " << s.out << " x " << s.in << " b=" << s.bandwidth);
     const auto rounded = [](const Tensor& t) { return t.to(at::kBFloat16).to(at::kDouble); };
     const Tensor x = rounded(random({s.N, s.in}, 1, "x")), g = rounded(random({s.N, s.out}, 3, "g")),
@@ -80,8 +82,9 @@ TEST_CASE("with bfloat16 activations on CUDA the banded product agrees with its 
     torch::autograd::backward({want}, {g});
 
     const Tensor weights = values.to(*cuda, at::kFloat);
-    // Rows that do not lie one after the other, and a gradient that is a view.
-    const Tensor narrow = x.to(*cuda, at::kBFloat16), apart = narrow.t().contiguous().t(), up = g.to(*cuda, at::kBFloat16);
+    // Rows that do not lie one after the other, of x and of the gradient.
+    const Tensor narrow = x.to(*cuda, at::kBFloat16), apart = narrow.t().contiguous().t(),
+                 up = g.to(*cuda, at::kBFloat16).t().contiguous().t();
     std::vector<Tensor> first;
     for (const Tensor& in : {narrow, apart}) {
       const Tensor y = ops::banded_product(in, weights, s.out, s.bandwidth, true);
@@ -101,6 +104,24 @@ TEST_CASE("with bfloat16 activations on CUDA the banded product agrees with its 
       else CHECK((at::equal(first[0], y) && at::equal(first[1], dx) && at::equal(first[2], dvalues)));
     }
   }
+}
+
+TEST_CASE("CUDA: activations of a banded product may begin anywhere in their memory") {
+  const at::Device* cuda = testing::cuda_or_skip();
+  if (cuda == nullptr) return;
+  const Tensor x = random({130, 128}, 1, "x").to(*cuda, at::kBFloat16),
+               values = random({ops::Band{512, 128, 64}.count()}, 2, "values").to(*cuda, at::kFloat);
+  const Tensor memory = at::empty({x.numel() + 1}, x.options()), off = memory.narrow(0, 1, x.numel()).view(x.sizes());
+  off.copy_(x);
+  const Tensor y = ops::banded_product(x, values, 512, 64, true).to(at::kFloat),
+               z = ops::banded_product(off, values, 512, 64, true).to(at::kFloat);
+  CHECK((y - z).norm().item().toDouble() < 4e-3 * y.norm().item().toDouble());
+}
+
+TEST_CASE("a gradient of another shape is refused") {
+  const Tensor x = random({4, 10}, 1, "x"), values = random({ops::Band{40, 10, 8}.count()}, 2, "values");
+  for (const Tensor& g : {random({4, 10}, 3, "g"), random({3, 40}, 3, "g"), random({160}, 3, "g")})
+    CHECK_THROWS_WITH_AS(ops::banded_product_backward(g, x, values, 40, 8, false), doctest::Contains("[4, 40]"), c10::Error);
 }
 
 TEST_CASE("a band that covers everything is the dense product, and one row without weights gives zero") {

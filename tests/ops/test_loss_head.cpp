@@ -165,3 +165,9 @@ TEST_CASE("wrong arguments are refused by name") {
   CHECK_THROWS_WITH_AS(ops::loss_head(x, {}, at::full({1, 2}, int64_t{5}, y.options()), {}), doctest::Contains("outside the vocabulary"),
                        c10::Error);
 }
+
+TEST_CASE("logits that somebody keeps for a derivative are not overwritten in silence") {
+  const Tensor leaf = random_tensor({2, 4, 33}, 5, "x").requires_grad_(true), logits = leaf.tanh();  // tanh keeps its result
+  const Tensor loss = ops::loss_head(logits, {}, targets_of(logits), {.overwrite = true});
+  CHECK_THROWS_WITH(torch::autograd::backward({loss}, {}), doctest::Contains("modified by an inplace operation"));
+}

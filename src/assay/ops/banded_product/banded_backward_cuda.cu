@@ -9,10 +9,11 @@
 namespace assay::ops {
 namespace {
 
-// Blocks for each of both products where they share a launch: one of each kind for each multiprocessor of a large GPU.
+// Blocks for each of both products where they share a launch: one of each kind for each multiprocessor of an H100. The number stays so elsewhere: the order of
+// summation depends on it.
 constexpr int64_t kSharedSlots = 132, kFewestRows = 256;
 
-// Both in one launch if two blocks fit a multiprocessor and each tile of dW is summed by two blocks at least: a large dW is better off with all of the
+// Both in one launch if two blocks fit a multiprocessor (of an H100; of a smaller one they follow each other) and each tile of dW is summed by two blocks at least: a large dW is better off with all of the
 // device. Counts no blocks of the device, so that the order of summation depends on the shape.
 bool together(int64_t window, int64_t tiles) {
   const int64_t bytes = window <= kSomeInputs ? ProductOfSomeInputs::bytes(window) : ProductOfMostInputs::bytes(window);

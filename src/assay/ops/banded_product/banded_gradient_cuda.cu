@@ -35,7 +35,7 @@ cudaError_t launch_gradient(const BandedGradientArguments& a) {
 
 }  // namespace
 
-bool gradient_fits(const BandExtent&) { return GradientOfWindow::kBytes <= most_shared_memory(); }
+bool gradient_fits() { return GradientOfWindow::kBytes <= most_shared_memory(); }
 
 cudaError_t banded_gradient(const BandedGradientArguments& a) {
   return gradient_tile_of(a.narrow_window) == GradientOfWindow::kNarrow ? launch_gradient<GradientOfWindow>(a)

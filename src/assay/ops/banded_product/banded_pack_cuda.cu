@@ -51,7 +51,7 @@ __global__ void __launch_bounds__(kThreads) pack_kernel(BandedProductArguments a
   }
 }
 
-// Whole tiles of the widest kernel, so that a block need not ask where its last group ends.
+// More than whole tiles of any kernel, so that a block need not ask where its last group ends.
 int64_t packed_rows(int64_t outputs) {
   constexpr int64_t kWidest = 256;
   return (outputs + kWidest - 1) / kWidest * kWidest;

@@ -51,6 +51,12 @@ void check_banded_product(const Tensor& x, const Tensor& values, int64_t out, in
   TORCH_CHECK(values.device() == x.device(), "[banded_product] devices differ: ", values.device(), " beside ", x.device());
 }
 
+void check_banded_gradient(const Tensor& grad, const Tensor& x, int64_t out) {
+  TORCH_CHECK(grad.dim() == 2 && grad.size(0) == x.size(0) && grad.size(1) == out && grad.device() == x.device(),
+              "[banded_product] the gradient must be [", x.size(0), ", ", out, "] on ", x.device(), ", got ", grad.sizes(), " on ",
+              grad.device());
+}
+
 namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
@@ -87,7 +93,9 @@ Tensor result_shape(const Tensor& x, const Tensor& values, int64_t out, int64_t 
   return at::empty({x.size(0), out}, x.options());
 }
 
-BandedProductGrads gradient_shapes(const Tensor&, const Tensor& x, const Tensor& values, int64_t, int64_t, bool) {
+BandedProductGrads gradient_shapes(const Tensor& grad, const Tensor& x, const Tensor& values, int64_t out, int64_t bandwidth, bool) {
+  check_banded_product(x, values, out, bandwidth);
+  check_banded_gradient(grad, x, out);
   return {at::empty(x.sizes(), x.options()), at::empty_like(values)};
 }
 

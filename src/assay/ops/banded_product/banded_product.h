@@ -29,6 +29,9 @@ Tensor banded_product_reference(const Tensor& x, const Tensor& values, int64_t o
 // Shapes and dtypes as above, else c10::Error that begins with [banded_product].
 void check_banded_product(const Tensor& x, const Tensor& values, int64_t out, int64_t bandwidth);
 
+// An upstream gradient of shape [N, out] on x's device, else c10::Error.
+void check_banded_gradient(const Tensor& grad, const Tensor& x, int64_t out);
+
 // Places of the band's entries in the flat out x in matrix, int64 [count], on the CPU.
 Tensor band_positions(const Band& band);
 

@@ -150,6 +150,7 @@ Tensor banded_product_cpu(const Tensor& x, const Tensor& values, int64_t out, in
 BandedProductGrads banded_product_backward_cpu(const Tensor& grad, const Tensor& x, const Tensor& values, int64_t out, int64_t bandwidth,
                                                bool bf16) {
   check_banded_product(x, values, out, bandwidth);
+  check_banded_gradient(grad, x, out);
   const Band band{out, x.size(1), bandwidth};
   const Operand operand(bf16);
   const std::vector<BandBlock> blocks = band_blocks(band);

@@ -95,6 +95,7 @@ Tensor banded_product_cuda(const Tensor& given, const Tensor& given_values, int6
 BandedProductGrads banded_product_backward_cuda(const Tensor& given_grad, const Tensor& given, const Tensor& given_values, int64_t out,
                                                 int64_t bandwidth, bool bf16) {
   check_banded_product(given, given_values, out, bandwidth);
+  check_banded_gradient(given_grad, given, out);
   const c10::cuda::CUDAGuard guard(given.device());
   const Band band{out, given.size(1), bandwidth};
   if (by_kernels(given, band)) {

@@ -48,6 +48,6 @@ cudaError_t pack_weights(const BandedProductArguments& a);
 cudaError_t banded_product_of_packed(const BandedProductArguments& a);
 cudaError_t banded_gradient(const BandedGradientArguments& a);
 cudaError_t add_gradient_shares(const BandedGradientArguments& a);
-bool gradient_fits(const BandExtent& extent);
+bool gradient_fits();  // the current device has the shared memory
 
 }  // namespace assay::ops

@@ -28,11 +28,13 @@ inline int64_t shares_of(int64_t tiles, int64_t slots, int64_t columns) {
   return (tiles + each - 1) / each;
 }
 
-// A launch with `bytes` of shared memory, which may be more than a kernel gets unasked.
+// A launch with `bytes` of shared memory, which may be more than a kernel gets unasked. The permission is the kernel's, not the launch's, and threads may
+// launch at the same time: all ask for the same.
 template <class... A>
 cudaError_t launch(void (*kernel)(A...), dim3 grid, int threads, int64_t bytes, cudaStream_t stream, A... arguments) {
   const void* function = reinterpret_cast<const void*>(kernel);
-  const cudaError_t error = cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
+  const cudaError_t error =
+      cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(most_shared_memory()));
   if (error != cudaSuccess) return error;
   void* all[] = {&arguments...};
   return cudaLaunchKernel(function, grid, dim3(static_cast<unsigned>(threads)), all, static_cast<size_t>(bytes), stream);

@@ -66,7 +66,7 @@ inline constexpr int kRowPadding = 8;
 template <int ROWS, int COLUMNS, int THREADS>
 class TileCopy {
  public:
-  static constexpr int kPitch = COLUMNS + kRowPadding, kBytes = ROWS * kPitch * 2;
+  static constexpr int kPitch = COLUMNS + kRowPadding;
 
   __device__ TileCopy(const void* matrix, int rows, int width)
       : row_(kept(threadIdx.x / kVectors)),

@@ -7,6 +7,7 @@
 #include <ATen/ops/rsqrt.h>
 #include <ATen/ops/tanh.h>
 #include <torch/csrc/autograd/custom_function.h>
+#include <torch/csrc/autograd/variable.h>
 #include <torch/library.h>
 
 #include "assay/ops/loss_head/loss_head_op.h"
@@ -32,6 +33,8 @@ struct LossHeadFunction : torch::autograd::Function<LossHeadFunction> {
                         const LossHeadNumbers& n, bool with_gradient, bool overwrite) {
     const at::AutoDispatchBelowADInplaceOrView below;
     if (with_gradient && overwrite) {
+      // x changes below autograd: whoever kept it for its own derivative is told, as after any operation in place.
+      torch::autograd::impl::bump_version(x);
       const Tensor place = x.detach();
       auto [loss, dgain] = in_place_op().call(place, gain ? std::optional(gain->detach()) : gain, targets, n.first, n.last, n.norm_eps,
                                               n.softcap, n.z_loss, n.smoothing);
@@ -69,6 +72,7 @@ LossHeadInPlaceResult in_place_without_graph(const Tensor& x, const std::optiona
   TORCH_CHECK(
       !at::GradMode::is_enabled() || !(x.requires_grad() || (gain && gain->requires_grad())),
       "[loss_head_] has no derivative of its own: it leaves x's gradient in x's place (ops::loss_head with overwrite joins it to a graph)");
+  torch::autograd::impl::bump_version(x);
   const at::AutoDispatchBelowADInplaceOrView below;
   return in_place_op().call(x, gain, targets, first, last, norm_eps, softcap, z_loss, smoothing);
 }

@@ -21,7 +21,8 @@ double one_row(const double* x, double gain, int64_t target, const LossRowSettin
   return loss_rows().row_f64(x, gain, target, s, dx, dgain, scratch);
 }
 
-// Rows are independent and summed in their order: the result does not depend on the number of threads. `dx`: dense, x itself, or undefined where no gradient is wanted. Positions that do not count get 0.
+// Rows are independent and summed in their order: the result does not depend on the number of threads.
+// `dx`: dense, x itself, or undefined where no gradient is wanted. Positions that do not count get 0.
 template <class T>
 LossHeadInPlaceResult run(const Tensor& x, const std::optional<Tensor>& gain, const Tensor& targets, const LossHeadNumbers& n,
                           const Tensor& dx) {
