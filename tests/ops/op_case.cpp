@@ -38,14 +38,21 @@ double distance(const Tensor& a, const Tensor& b) {
   return size > 0 ? off / size : off;
 }
 
+// The largest relative error of a row, which the last axis is.
+double worst_row(const Tensor& a, const Tensor& b) {
+  const Tensor y = b.detach().cpu().to(at::kDouble), off = (a.detach().cpu().to(at::kDouble) - y).norm(2, {-1}), size = y.norm(2, {-1});
+  return off.div(size).where(size > 0, off).max().item().toDouble();
+}
+
 struct Result {
   Tensor value;
   Tensors grads;
 };
 
-// A fixed, random-looking upstream gradient in float64.
+// A fixed, random-looking upstream gradient in float64; 1 for a scalar.
 Tensor upstream(at::IntArrayRef shape) {
   Tensor w = at::ones(shape, at::TensorOptions().dtype(at::kDouble));
+  if (w.dim() == 0) return w;
   for (int64_t i = 0; i < w.numel(); ++i) w.data_ptr<double>()[i] = std::sin(0.7 * static_cast<double>(i));
   return w;
 }
@@ -150,6 +157,23 @@ void check_op(const OpCase& c, const at::Device& device) {
   if (c.op_bf16) compare(c.name + " bf16", differentiate(c.op_bf16, leaves(inputs, at::kFloat, device)), want, c.bf16_tolerance);
   check_schemas(c, inputs, device);
   if (device.is_cpu()) check_finite_differences(c, inputs);
+}
+
+void check_accuracy(const OpCase& c, const at::Device& device) {
+  constexpr int64_t kFewest = 4096;
+  const Tensors inputs = c.inputs(1);
+  const Result exact = differentiate(c.reference, leaves(inputs, at::kDouble, at::Device(at::kCPU)));
+  const Result fused = differentiate(c.op, leaves(inputs, at::kFloat, device)),
+               composite = differentiate(c.reference, leaves(inputs, at::kFloat, device));
+  const auto check = [&](const std::string& what, const Tensor& got, const Tensor& plain, const Tensor& right) {
+    if (right.numel() < kFewest) return;
+    INFO(c.name << ": " << what);
+    CHECK(distance(got, right) <= 1.1 * distance(plain, right));
+    CHECK(worst_row(got, right) <= 1.1 * worst_row(plain, right));
+  };
+  check("value", fused.value, composite.value, exact.value);
+  for (size_t i = 0; i < exact.grads.size(); ++i)
+    check("gradient of input " + std::to_string(i), fused.grads[i], composite.grads[i], exact.grads[i]);
 }
 
 const at::Device* cuda_or_skip() {

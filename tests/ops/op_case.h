@@ -27,6 +27,10 @@ struct OpCase {
 // (schema_watch.h).
 void check_op(const OpCase& c, const at::Device& device);
 
+// float32: the errors of value and gradients against float64 are at most 1.1 times those of the reference in the same precision, in relative
+// rms and in the worst row. Of tensors with too few numbers for that to be more than chance, nothing is asked.
+void check_accuracy(const OpCase& c, const at::Device& device);
+
 // The CUDA device, or nullptr with a message saying why it is skipped.
 const at::Device* cuda_or_skip();
 

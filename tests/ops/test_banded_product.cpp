@@ -235,3 +235,7 @@ TEST_CASE("by windows: one batch of dense products over overlapping views gives 
     CHECK(at::allclose(rough.to(at::kDouble), want, 0.02, 0.05 * want.abs().max().item().toDouble()));
   }
 }
+
+TEST_CASE("errors of the banded product in float32 are those of the composite at most") {
+  for (const OpCase& c : {banded_case(96, 512, 128, 64)}) testing::check_accuracy(c, at::Device(at::kCPU));
+}

@@ -109,3 +109,7 @@ TEST_CASE("wrong shapes and dtypes are refused by name, and so is a second deriv
   Tensor leaf = x.clone().requires_grad_(true);
   CHECK_THROWS_WITH_AS(ops::decay_attention_backward(leaf, x, x, x, logit, false), doctest::Contains("second derivatives"), c10::Error);
 }
+
+TEST_CASE("errors of decay attention in float32 are those of the composite at most") {
+  for (const OpCase& c : {decay_case(2, 2, 200, 64, 64, 2.0)}) testing::check_accuracy(c, at::Device(at::kCPU));
+}

@@ -171,3 +171,8 @@ TEST_CASE("logits that somebody keeps for a derivative are not overwritten in si
   const Tensor loss = ops::loss_head(logits, {}, targets_of(logits), {.overwrite = true});
   CHECK_THROWS_WITH(torch::autograd::backward({loss}, {}), doctest::Contains("modified by an inplace operation"));
 }
+
+TEST_CASE("errors of the loss head behind its norm in float32 are those of the composite at most") {
+  for (const OpCase& c : {head_case(2, 48, 1024, {.norm_eps = 1e-6, .softcap = 5, .z_loss = 1e-2, .smoothing = 0.1}, true)})
+    testing::check_accuracy(c, at::Device(at::kCPU));
+}

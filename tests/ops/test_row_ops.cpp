@@ -250,3 +250,8 @@ TEST_CASE("wrong arguments are refused by name") {
   CHECK_THROWS_WITH_AS(ops::residual(x, {.m = x, .z = x}, c), doctest::Contains("z and diag come together"), c10::Error);
   CHECK_THROWS_WITH_AS(ops::residual(x, {.m = x}, x.narrow(1, 0, 3)[0]), doctest::Contains("c must be one"), c10::Error);
 }
+
+TEST_CASE("errors of the norm and the residual sum in float32 are those of the composite at most") {
+  for (const OpCase& c : {normalize_case({96, 1024}, true), residual_case({96, 1024}, Pointwise::gelu, true, true)})
+    testing::check_accuracy(c, at::Device(at::kCPU));
+}

@@ -8,11 +8,12 @@ namespace {
 
 constexpr double kTwice = 2 * 0.79788456080286535588, kCubic = 0.044715;  // 2 sqrt(2/pi)
 
-// s = sigmoid(2z) of u with square = u^2. An exponential that overflows gives 0, as it should.
+// e = exp(-2z) of u with square = u^2: sigmoid(2z) = 1 / (1 + e) and 1 - sigmoid(2z) = 1 / (1 + 1/e), which the difference would cancel. An e that
+// overflows gives 0 and 1, as it should.
 template <class T>
-inline Vec<T> sigmoid_of(const Vec<T>& u, const Vec<T>& square) {
+inline Vec<T> exponential_of(const Vec<T>& u, const Vec<T>& square) {
   using V = Vec<T>;
-  return V(1) / (V(1) + (u * (V(T(-kTwice)) + square * V(T(-kTwice * kCubic)))).exp());
+  return (u * (V(T(-kTwice)) + square * V(T(-kTwice * kCubic)))).exp();
 }
 
 template <class T>
@@ -20,7 +21,7 @@ void forward(const T* u, int64_t n, T* y) {
   using V = Vec<T>;
   for_vectors<T>(n, [&](int64_t i, int64_t c) {
     const V a = V::loadu(u + i, c);
-    (a * sigmoid_of<T>(a, a * a)).store(y + i, static_cast<int>(c));
+    (a * (V(1) / (V(1) + exponential_of<T>(a, a * a)))).store(y + i, static_cast<int>(c));
   });
 }
 
@@ -28,9 +29,10 @@ template <class T>
 void backward(const T* u, const T* dy, int64_t n, T* du) {
   using V = Vec<T>;
   for_vectors<T>(n, [&](int64_t i, int64_t c) {
-    const V a = V::loadu(u + i, c), square = a * a, s = sigmoid_of<T>(a, square);
+    const V a = V::loadu(u + i, c), square = a * a, e = exponential_of<T>(a, square), s = V(1) / (V(1) + e),
+            rest = V(1) / (V(1) + V(1) / e);
     const V slope = V(T(kTwice)) + square * V(T(3 * kTwice * kCubic));  // 2 dz/du
-    (V::loadu(dy + i, c) * (s + a * s * (V(1) - s) * slope)).store(du + i, static_cast<int>(c));
+    (V::loadu(dy + i, c) * (s + a * s * rest * slope)).store(du + i, static_cast<int>(c));
   });
 }
 
