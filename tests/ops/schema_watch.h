@@ -13,7 +13,7 @@ namespace assay::testing {
 //             here, which opcheck refuses: residual_backward and sphere_step_backward return one for all gradients that are not wanted
 //   Meta      the op on Meta copies of the same arguments gives results of the same sizes, strides and dtypes
 //   autograd  where an argument wants a gradient, the op has a kernel for autograd
-// This is what torch.library.opcheck asks of an op's schema, its Meta form and its registration with autograd, for the calls that a test makes;
+// This is what PyTorch's opcheck asks of an op's schema, its Meta form and its registration with autograd, for the calls that a test makes;
 // tests/contract looks for the kernels themselves. `check` judges what was seen: call it outside of the calls.
 class SchemaWatch {
  public:

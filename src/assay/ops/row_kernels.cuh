@@ -12,6 +12,16 @@ namespace assay::ops {
 
 inline constexpr int kWarp = 32, kLanePart = 4;
 
+// What numbers of a type are computed in.
+template <class In>
+struct Inside {
+  using type = float;
+};
+template <>
+struct Inside<double> {
+  using type = double;
+};
+
 __device__ inline float wide(float x) { return x; }
 __device__ inline double wide(double x) { return x; }
 __device__ inline float wide(__nv_bfloat16 x) { return __bfloat162float(x); }

@@ -1,27 +1,10 @@
-#include <cuda_bf16.h>
-
 #include "assay/ops/decay_attention/decay_attention_cuda.h"
+#include "assay/ops/row_kernels.cuh"
 
 namespace assay::ops {
 namespace {
 
 constexpr int kThreads = 128;
-
-template <class S>
-struct Inside {
-  using type = float;
-};
-template <>
-struct Inside<double> {
-  using type = double;
-};
-
-__device__ float wide(float x) { return x; }
-__device__ double wide(double x) { return x; }
-__device__ float wide(__nv_bfloat16 x) { return __bfloat162float(x); }
-__device__ void assign(float& to, float x) { to = x; }
-__device__ void assign(double& to, double x) { to = x; }
-__device__ void assign(__nv_bfloat16& to, float x) { to = __float2bfloat16_rn(x); }
 
 // Base-2 logarithm of lambda = sigmoid(logit), without a sum that rounds to 1 for large logits.
 template <class C>

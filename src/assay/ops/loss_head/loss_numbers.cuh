@@ -8,15 +8,6 @@ namespace assay::ops::loss_rows {
 
 inline constexpr int kWarpsPerBlock = 4, kBlock = 1024;
 
-template <class In>
-struct Inside {
-  using type = float;
-};
-template <>
-struct Inside<double> {
-  using type = double;
-};
-
 template <class In, class T>
 __device__ In narrow(T x) {
   return static_cast<In>(x);
