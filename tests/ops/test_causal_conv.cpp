@@ -42,6 +42,26 @@ std::vector<OpCase> long_cases() {
   return {conv_case(2, 128, 3, 4), conv_case(1, 129, 2, 16), conv_case(3, 300, 2, 7), conv_case(1, 257, 1, 31)};
 }
 
+void check_bf16_sequence(const at::Device& device) {
+  const Tensor z = random_tensor({2, 200, 130}, 1, "z").to(at::kBFloat16), w = random_tensor({130, 1, 16}, 1, "w"),
+               b = random_tensor({130}, 1, "b");
+  const auto run = [&](bool narrow) {
+    const at::ScalarType wide = narrow ? at::kFloat : at::kDouble;
+    Tensors in{z.detach().to(device, narrow ? at::kBFloat16 : at::kDouble), w.detach().to(device, wide), b.detach().to(device, wide)};
+    for (Tensor& t : in) t.requires_grad_(true);
+    const Tensor y = narrow ? ops::causal_conv(in[0], in[1], in[2]) : ops::causal_conv_reference(in[0], in[1], in[2]);
+    torch::autograd::backward({y.to(wide).square().sum()}, {});
+    return Tensors{y.detach(), in[0].grad(), in[1].grad(), in[2].grad()};
+  };
+  const Tensors got = run(true), want = run(false);
+  CHECK((got[0].scalar_type() == at::kBFloat16));
+  for (size_t i = 0; i < got.size(); ++i) {
+    INFO("result " << i);
+    const Tensor off = (got[i].to(at::kDouble) - want[i]).square().sum().sqrt(), size = want[i].square().sum().sqrt();
+    CHECK(off.item().toDouble() < 1e-2 * size.item().toDouble());
+  }
+}
+
 }  // namespace
 
 TEST_CASE("the causal convolution agrees with the sum over its taps on the CPU, values and gradients") {
@@ -55,26 +75,11 @@ TEST_CASE("the causal convolution agrees with the sum over its taps on CUDA, val
   for (const OpCase& c : long_cases()) testing::check_op(c, *cuda);
 }
 
+TEST_CASE("a bfloat16 sequence through float32 taps") { check_bf16_sequence(at::Device(at::kCPU)); }
+
 TEST_CASE("CUDA: a bfloat16 sequence through float32 taps") {
   const at::Device* cuda = testing::cuda_or_skip();
-  if (cuda == nullptr) return;
-  const Tensor z = random_tensor({2, 200, 130}, 1, "z").to(at::kBFloat16), w = random_tensor({130, 1, 16}, 1, "w"),
-               b = random_tensor({130}, 1, "b");
-  const auto run = [&](bool narrow) {
-    const at::ScalarType wide = narrow ? at::kFloat : at::kDouble;
-    Tensors in{z.to(*cuda, narrow ? at::kBFloat16 : at::kDouble), w.to(*cuda, wide), b.to(*cuda, wide)};
-    for (Tensor& t : in) t.requires_grad_(true);
-    const Tensor y = narrow ? ops::causal_conv(in[0], in[1], in[2]) : ops::causal_conv_reference(in[0], in[1], in[2]);
-    torch::autograd::backward({y.to(wide).square().sum()}, {});
-    return Tensors{y.detach(), in[0].grad(), in[1].grad(), in[2].grad()};
-  };
-  const Tensors got = run(true), want = run(false);
-  CHECK((got[0].scalar_type() == at::kBFloat16));
-  for (size_t i = 0; i < got.size(); ++i) {
-    INFO("result " << i);
-    const Tensor off = (got[i].to(at::kDouble) - want[i]).square().sum().sqrt(), size = want[i].square().sum().sqrt();
-    CHECK(off.item().toDouble() < 1e-2 * size.item().toDouble());
-  }
+  if (cuda != nullptr) check_bf16_sequence(*cuda);
 }
 
 TEST_CASE("the causal convolution refuses wrong arguments by name") {

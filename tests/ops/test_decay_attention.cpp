@@ -6,8 +6,10 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/isfinite.h>
 #include <doctest/doctest.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include "assay/ops/decay_attention/decay_attention.h"
+#include "assay/tensor/product.h"
 #include "ops/op_case.h"
 #include "ops/random_tensor.h"
 
@@ -47,6 +49,51 @@ TEST_CASE("decay attention agrees with its reference on CUDA, values and gradien
   const at::Device* cuda = testing::cuda_or_skip();
   if (cuda == nullptr) return;
   for (const OpCase& c : cases()) testing::check_op(c, *cuda);
+}
+
+namespace {
+
+// q, k, v and the upstream gradient in bfloat16 beside a float32 logit, against float64 of the same numbers.
+void check_bf16_operands(const OpCase& c, const at::Device& device) {
+  INFO(c.name);
+  const Tensors start = c.inputs(1);
+  const auto run = [&](at::ScalarType operand, at::ScalarType logit) {
+    Tensors x;
+    for (size_t i = 0; i < start.size(); ++i) {
+      const Tensor same = i < 3 ? start[i].to(at::kBFloat16) : start[i].to(at::kFloat);
+      x.push_back(same.to(device, i < 3 ? operand : logit).requires_grad_(true));
+    }
+    const Tensor o = operand == at::kDouble ? c.reference(x) : ops::decay_attention(x[0], x[1], x[2], x[3], true);
+    CHECK((o.scalar_type() == operand));
+    torch::autograd::backward({o}, {start[2].to(at::kBFloat16).to(device, operand)});
+    Tensors result{o.detach()};
+    for (const Tensor& t : x) result.push_back(t.grad());
+    return result;
+  };
+  const at::AutoGradMode grad(true);
+  const Tensors got = run(at::kBFloat16, at::kFloat), want = run(at::kDouble, at::kDouble);
+  for (size_t i = 0; i < got.size(); ++i) {
+    INFO("result " << i);
+    const Tensor off = (got[i].to(at::kDouble) - want[i]).square().sum().sqrt(), size = want[i].square().sum().sqrt();
+    CHECK(off.item().toDouble() <= 2e-2 * size.item().toDouble());
+  }
+}
+
+}  // namespace
+
+TEST_CASE("decay attention takes bfloat16 operands on the CPU, natively multiplied or not") {
+  const tensor::ProductChoice before = tensor::product_choice();
+  for (const bool native : {false, true}) {
+    tensor::set_product_choice({before.fp32, native});
+    for (const OpCase& c : {decay_case(2, 3, 63, 8, 4, 3), decay_case(1, 2, 130, 16, 16, 2)}) check_bf16_operands(c, at::Device(at::kCPU));
+  }
+  tensor::set_product_choice(before);
+}
+
+TEST_CASE("CUDA: decay attention takes bfloat16 operands") {
+  const at::Device* cuda = testing::cuda_or_skip();
+  if (cuda == nullptr) return;
+  for (const OpCase& c : {decay_case(2, 3, 63, 8, 4, 3), decay_case(1, 2, 130, 16, 16, 2)}) check_bf16_operands(c, *cuda);
 }
 
 TEST_CASE("the equation holds: a serial sum over earlier positions gives the same") {

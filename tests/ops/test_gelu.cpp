@@ -24,6 +24,7 @@ OpCase gelu_case(std::vector<int64_t> shape, double spread) {
   o.name = "tanh_gelu of " + std::to_string(shape.size()) + " axes, spread " + std::to_string(spread);
   o.inputs = [=](uint64_t seed) { return Tensors{testing::random_tensor(shape, seed, "u") * spread}; };
   o.op = [](const Tensors& x) { return ops::tanh_gelu(x[0]); };
+  o.op_bf16 = [](const Tensors& x) { return ops::tanh_gelu(x[0].to(at::kBFloat16)); };
   o.reference = [](const Tensors& x) { return at::gelu(x[0], "tanh"); };
   o.meta = false;
   o.registered = false;

@@ -121,6 +121,43 @@ TEST_CASE("CUDA: bfloat16 logits, gradient in their place") {
   }
 }
 
+TEST_CASE("bfloat16 logits on the CPU, gradient beside them or in their place") {
+  const ops::LossHead h{.z_loss = 0.1, .first = 1};
+  const Tensor x = (random_tensor({2, 3, 77}, 3, "x") * 3).to(at::kBFloat16);
+  Tensor exact = x.to(at::kDouble).requires_grad_(true);
+  const Tensor want = ops::loss_head_reference(exact, {}, targets_of(x), h);
+  torch::autograd::backward({want}, {});
+  for (const bool overwrite : {false, true}) {
+    ops::LossHead placed = h;
+    placed.overwrite = overwrite;
+    Tensor leaf = x.clone().requires_grad_(true), logits = leaf * 1;
+    const Tensor loss = ops::loss_head(logits, {}, targets_of(x), placed);
+    CHECK((loss.scalar_type() == at::kFloat));
+    torch::autograd::backward({loss}, {});
+    CHECK(loss.item().toDouble() == doctest::Approx(want.item().toDouble()).epsilon(1e-6));
+    CHECK(at::allclose(leaf.grad().to(at::kDouble), exact.grad(), 1e-2, 1e-9));
+  }
+}
+
+TEST_CASE("logits may be made part by part, with the same loss and gradients") {
+  const Tensor z = random_tensor({6, 4, 24}, 1, "z"), w = random_tensor({37, 24}, 1, "w");
+  const ops::LossHead h{.z_loss = 0.1, .first = 1};
+  const auto run = [&](int64_t bytes) {
+    Tensor leaf = z.clone().requires_grad_(true), matrix = w.clone().requires_grad_(true);
+    const Tensor loss =
+        ops::linear_loss_head(leaf, matrix, targets_of(at::empty({6, 4, 37}, z.options())), h, tensor::Precision::fp32, bytes);
+    torch::autograd::backward({loss * 3}, {});
+    return Tensors{loss.detach(), leaf.grad(), matrix.grad()};
+  };
+  const Tensors whole = run(ops::kLogitsBytes);
+  const int64_t sequence = 4 * 37 * 8;
+  for (int64_t bytes : {int64_t{1}, sequence, 2 * sequence, 5 * sequence}) {  // one, one, two and three sequences at a time
+    INFO(bytes);
+    const Tensors parts = run(bytes);
+    for (size_t i = 0; i < whole.size(); ++i) CHECK(at::allclose(parts[i], whole[i], 1e-12, 1e-14));
+  }
+}
+
 TEST_CASE("the gradient may take the place of the logits; nothing else changes") {
   const Tensor x = random_tensor({2, 4, 33}, 5, "x"), gain = at::full({1}, 1.3, x.options()).requires_grad_(true);
   const ops::LossHead h{.norm_eps = 1e-6, .softcap = 4, .first = 1, .last = 3};

@@ -142,6 +142,55 @@ void check_odd_addresses(const at::Device& device) {
   for (size_t i = 0; i < want.size(); ++i) CHECK(at::allclose(got[i], want[i], 1e-5, 1e-6));
 }
 
+void check_bf16_branches(const at::Device& device) {
+  for (int64_t n : {int64_t{40}, int64_t{515}, int64_t{1024}, int64_t{2500}}) {
+    INFO("n=" << n);
+    const Tensor x = random_tensor({5, n}, 1, "x"), scale = random_tensor({n}, 1, "scale"), m = random_tensor({5, n}, 1, "m"),
+                 c = random_tensor({1}, 1, "c");
+    const auto leaf = [&](const Tensor& t, at::ScalarType dtype) { return t.to(device, dtype).requires_grad_(true); };
+    const auto run = [&](bool narrow) {
+      const at::ScalarType wide = narrow ? at::kFloat : at::kDouble;
+      Tensors in{leaf(x, wide), leaf(scale, wide), leaf(m.to(at::kBFloat16), narrow ? at::kBFloat16 : at::kDouble), leaf(c, wide)};
+      const ops::Normalized z = narrow ? ops::normalize(in[0], in[1], 1e-6, true) : ops::normalize_reference(in[0], in[1], 1e-6);
+      const Tensor out = (narrow ? ops::residual : ops::residual_reference)(
+          z.through, {.m = z.scaled + in[2], .diag = in[1], .z = z.z, .activation = Pointwise::gelu}, in[3]);
+      torch::autograd::backward({(out * out).sum()}, {});
+      Tensors result{out.detach()};
+      for (const Tensor& t : in) result.push_back(t.grad());
+      return result;
+    };
+    const Tensors got = run(true), want = run(false);
+    for (size_t i = 0; i < got.size(); ++i) {
+      INFO("result " << i);
+      const Tensor off = (got[i].to(at::kDouble) - want[i]).square().sum().sqrt(), size = want[i].square().sum().sqrt();
+      CHECK(off.item().toDouble() < 1e-2 * size.item().toDouble());
+    }
+  }
+}
+
+void check_bf16_layer_norm(const at::Device& device) {
+  for (int64_t n : {int64_t{40}, int64_t{768}, int64_t{2500}}) {
+    INFO("n=" << n);
+    const Tensor x = random_tensor({70, n}, 1, "x"), gain = random_tensor({n}, 1, "gain"), bias = random_tensor({n}, 1, "bias");
+    const auto run = [&](at::ScalarType dtype) {
+      Tensors in;
+      for (const Tensor& t : {x, gain, bias}) in.push_back(t.to(device, dtype).requires_grad_(true));
+      const ops::AffineNorm norm{.bf16 = dtype == at::kFloat};
+      const ops::Normalized y =
+          norm.bf16 ? ops::affine_norm(in[0], in[1], in[2], norm) : ops::affine_norm_reference(in[0], in[1], in[2], norm);
+      torch::autograd::backward({(y.scaled.to(dtype) * y.through).sum()}, {});
+      return Tensors{y.scaled.detach(), in[0].grad(), in[1].grad(), in[2].grad()};
+    };
+    const Tensors got = run(at::kFloat), want = run(at::kDouble);
+    CHECK((got[0].scalar_type() == at::kBFloat16));
+    for (size_t i = 0; i < got.size(); ++i) {
+      INFO("result " << i);
+      const Tensor off = (got[i].to(at::kDouble) - want[i]).square().sum().sqrt(), size = want[i].square().sum().sqrt();
+      CHECK(off.item().toDouble() < 5e-3 * size.item().toDouble());
+    }
+  }
+}
+
 }  // namespace
 
 TEST_CASE("norm and residual sum agree with their references on the CPU, values and gradients") {
@@ -162,57 +211,19 @@ TEST_CASE("CUDA: operands of the row ops may begin anywhere in their memory") {
   if (cuda != nullptr) check_odd_addresses(*cuda);
 }
 
+TEST_CASE("bfloat16 branches of a float32 state, and its bfloat16 layer norm") {
+  check_bf16_branches(at::Device(at::kCPU));
+  check_bf16_layer_norm(at::Device(at::kCPU));
+}
+
 TEST_CASE("CUDA: bfloat16 branches of a float32 state") {
   const at::Device* cuda = testing::cuda_or_skip();
-  if (cuda == nullptr) return;
-  for (int64_t n : {int64_t{40}, int64_t{515}, int64_t{1024}, int64_t{2500}}) {
-    INFO("n=" << n);
-    const Tensor x = random_tensor({5, n}, 1, "x"), scale = random_tensor({n}, 1, "scale"), m = random_tensor({5, n}, 1, "m"),
-                 c = random_tensor({1}, 1, "c");
-    const auto leaf = [&](const Tensor& t, at::ScalarType dtype) { return t.to(*cuda, dtype).requires_grad_(true); };
-    const auto run = [&](bool narrow) {
-      const at::ScalarType wide = narrow ? at::kFloat : at::kDouble;
-      Tensors in{leaf(x, wide), leaf(scale, wide), leaf(m.to(at::kBFloat16), narrow ? at::kBFloat16 : at::kDouble), leaf(c, wide)};
-      const ops::Normalized z = narrow ? ops::normalize(in[0], in[1], 1e-6, true) : ops::normalize_reference(in[0], in[1], 1e-6);
-      const Tensor out =
-          (narrow ? ops::residual : ops::residual_reference)(z.through, {.m = z.scaled + in[2], .activation = Pointwise::gelu}, in[3]);
-      torch::autograd::backward({(out * out).sum()}, {});
-      Tensors result{out.detach()};
-      for (const Tensor& t : in) result.push_back(t.grad());
-      return result;
-    };
-    const Tensors got = run(true), want = run(false);
-    for (size_t i = 0; i < got.size(); ++i) {
-      INFO("result " << i);
-      const Tensor off = (got[i].to(at::kDouble) - want[i]).square().sum().sqrt(), size = want[i].square().sum().sqrt();
-      CHECK(off.item().toDouble() < 1e-2 * size.item().toDouble());
-    }
-  }
+  if (cuda != nullptr) check_bf16_branches(*cuda);
 }
 
 TEST_CASE("CUDA: a bfloat16 layer norm of a float32 state") {
   const at::Device* cuda = testing::cuda_or_skip();
-  if (cuda == nullptr) return;
-  for (int64_t n : {int64_t{40}, int64_t{768}, int64_t{2500}}) {
-    INFO("n=" << n);
-    const Tensor x = random_tensor({70, n}, 1, "x"), gain = random_tensor({n}, 1, "gain"), bias = random_tensor({n}, 1, "bias");
-    const auto run = [&](at::ScalarType dtype) {
-      Tensors in;
-      for (const Tensor& t : {x, gain, bias}) in.push_back(t.to(*cuda, dtype).requires_grad_(true));
-      const ops::AffineNorm norm{.bf16 = dtype == at::kFloat};
-      const ops::Normalized y =
-          norm.bf16 ? ops::affine_norm(in[0], in[1], in[2], norm) : ops::affine_norm_reference(in[0], in[1], in[2], norm);
-      torch::autograd::backward({(y.scaled.to(dtype) * y.through).sum()}, {});
-      return Tensors{y.scaled.detach(), in[0].grad(), in[1].grad(), in[2].grad()};
-    };
-    const Tensors got = run(at::kFloat), want = run(at::kDouble);
-    CHECK((got[0].scalar_type() == at::kBFloat16));
-    for (size_t i = 0; i < got.size(); ++i) {
-      INFO("result " << i);
-      const Tensor off = (got[i].to(at::kDouble) - want[i]).square().sum().sqrt(), size = want[i].square().sum().sqrt();
-      CHECK(off.item().toDouble() < 5e-3 * size.item().toDouble());
-    }
-  }
+  if (cuda != nullptr) check_bf16_layer_norm(*cuda);
 }
 
 TEST_CASE("a row of zeros is normalised to zeros, and its gradient is finite") {

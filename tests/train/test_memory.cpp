@@ -9,9 +9,9 @@ using namespace assay;
 
 namespace {
 
-std::vector<train::MemoryItem> predicted(const char* precision, const char* device) {
+std::vector<train::MemoryItem> predicted(const char* precision, const char* device, const char* batch = "train.batch=8") {
   train::RunConfig c(arch::find_architecture("gpt2"));
-  for (const char* word : {"train.batch=8", "train.seq_len=128"}) c.settings.set_assignment(word, core::Source::command_line);
+  for (const char* word : {batch, "train.seq_len=128"}) c.settings.set_assignment(word, core::Source::command_line);
   c.train.precision = precision;
   c.train.device = device;
   return train::predict_memory(c, 1'000'000, 1024);
@@ -31,6 +31,8 @@ TEST_CASE("memory is predicted from the sizes of a run, the largest item first")
   CHECK(bytes_of(wide, "moments of adam") == 8e6);
   CHECK(bytes_of(wide, "batch") == 16.0 * 8 * 128);
   CHECK(bytes_of(wide, "states") == doctest::Approx(2 * bytes_of(narrow, "states")));
+  CHECK(bytes_of(wide, "logits") == 4.0 * 1024 * 8 * 128);
+  CHECK(bytes_of(predicted("fp32", "cuda", "train.batch=4096"), "logits") == 536870912);  // all the same, made in parts
   for (size_t i = 1; i < wide.size(); ++i) CHECK(wide[i - 1].bytes >= wide[i].bytes);
 }
 

@@ -118,6 +118,9 @@ struct ArchInfo {
   std::string_view notes;           // what is known of published numbers of this architecture, and whether they can be trusted
   std::span<const Preset> presets;  // beside the defaults
   bool straight_through = false;    // gradients that pass where values do not: causality is then audited by values alone
+  // Last part of the names of parameters whose gradient leaves a path out by definition (a stop-gradient in the equations): it is not the derivative
+  // of the loss, and no check takes it for one.
+  std::string_view stopped;
   const core::Schema& (*schema)();
   std::shared_ptr<void> (*new_config)();  // a default Config, to be seen through `schema`
   std::unique_ptr<Model> (*make)(const core::Value& config, const Dims& dims, tensor::Params& params, tensor::Precision precision);

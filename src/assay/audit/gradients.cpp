@@ -11,7 +11,8 @@
 namespace assay::audit {
 namespace {
 
-constexpr double kStep = 1e-6;       // of every entry, times a normal number
+constexpr double kStep = 1e-6;  // of every entry, times a normal number; smaller where the loss is steep:
+constexpr double kRise = 4e-6;  // the most that the loss changes by in a step of the gradient's length, so that curvature stays out of it
 constexpr double kTolerance = 1e-6;  // of the gradient's length, which is what a derivative along a normal direction is about
 constexpr double kOwnError = 1e-5;   // of the same length: the most that a difference may be excused by
 constexpr uint64_t kTries = 3;       // a step may cross the edge of a piecewise function; a wrong derivative is wrong in every direction
@@ -31,6 +32,13 @@ class Slope {
     targets_BT_ = tokens.narrow(1, 1, T_).contiguous();
     const at::AutoGradMode graph(true);
     torch::autograd::backward({loss()}, {});
+    step_ = std::min(kStep, kRise / length());
+  }
+
+  // Whether the parameter's gradient is meant to be the derivative of the loss.
+  bool derivative(const tensor::Params::Entry& e) const {
+    const std::string_view stopped = s_.arch().stopped, name = e.name;
+    return e.treatment.trained && (stopped.empty() || name.substr(name.rfind('.') + 1) != stopped);
   }
 
   double length() const { return at::linalg_vector_norm(b_.params->grads()).item().toDouble(); }
@@ -43,12 +51,12 @@ class Slope {
     const at::NoGradGuard no_grad;
     const Tensor direction = b_.params->like_values(), start = b_.params->values().clone();
     for (const auto& e : b_.params->entries())
-      if (e.treatment.trained && (only == nullptr || only == &e)) fill(b_.params->view(direction, e), e.name, number);
+      if (derivative(e) && (only == nullptr || only == &e)) fill(b_.params->view(direction, e), e.name, number);
     const auto at = [&](double step) {
       b_.params->values().copy_(start + step * direction);
       return loss().item().toDouble();
     };
-    const double slope = (at(kStep) - at(-kStep)) / (2 * kStep), wider = (at(2 * kStep) - at(-2 * kStep)) / (4 * kStep);
+    const double slope = (at(step_) - at(-step_)) / (2 * step_), wider = (at(2 * step_) - at(-2 * step_)) / (4 * step_);
     b_.params->values().copy_(start);
     const double off = std::abs(at::dot(b_.params->grads(), direction).item().toDouble() - slope);
     if (!std::isfinite(off) || !std::isfinite(wider)) return HUGE_VAL;
@@ -72,6 +80,7 @@ class Slope {
   int64_t T_;
   arch::Built b_;
   Tensor ids_BT_, targets_BT_;
+  double step_ = kStep;
 };
 
 // The smallest error of several directions, as a share of the gradient's length.
@@ -91,11 +100,14 @@ void check_gradients(const Subject& s, CheckResult& r) {
     r.note = "the model's gradients are not meant to be derivatives of its values";
     return;
   }
+  if (!s.arch().stopped.empty())
+    r.note += "; of " + std::string(s.arch().stopped) + " it is not meant to be: a gradient stops there by definition";
   const Slope slope(s);
   if (!(slope.length() > 0) || error_of(slope, nullptr) <= kTolerance) return;
   for (const auto& e : slope.entries()) {
+    if (!slope.derivative(e)) continue;
     const double error = error_of(slope, &e);
-    if (e.treatment.trained && error > kTolerance)
+    if (error > kTolerance)
       r.findings.push_back({e.name, "its gradient is not the derivative of the loss: central differences are off by " +
                                         std::to_string(error) + " of the gradient's length"});
   }

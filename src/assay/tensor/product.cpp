@@ -35,15 +35,24 @@ bool by_onednn(bool strided) { return current.fp32 == ProductBackend::onednn || 
 
 Tensor cpu_product(const Tensor& a, const Tensor& b) { return by_onednn(!a.is_contiguous()) ? onednn_product(a, b) : at::mm(a, b); }
 
+// Whether bfloat16 operands are multiplied as they are.
+bool native(const Tensor& a) { return a.is_cuda() || current.native_bf16; }
+
+// a b of bfloat16 operands, in float32. On a CPU the library rounds its float32 sums to bfloat16 at the end, as under autocast.
+Tensor wide_product(const Tensor& a16, const Tensor& b16) {
+  if (a16.is_cuda()) return at::mm(a16, b16, at::kFloat);
+  return native(a16) ? at::mm(a16, b16).to(at::kFloat) : cpu_product(a16.to(at::kFloat), b16.to(at::kFloat));
+}
+
 Tensor bf16_product(const Tensor& a, const Tensor& b) {
   const Tensor a16 = a.to(at::kBFloat16), b16 = b.to(at::kBFloat16);
-  if (a.is_cuda() || current.native_bf16) return at::mm(a16, b16).to(a.scalar_type());
-  return cpu_product(a16.to(at::kFloat), b16.to(at::kFloat));
+  if (native(a)) return at::mm(a16, b16).to(a.scalar_type());
+  return cpu_product(a16.to(at::kFloat), b16.to(at::kFloat)).to(a.scalar_type());
 }
 
 // x w^T + bias on the CPU: the bias joins while the library writes the product.
 Tensor affine_on_cpu(const Tensor& x, const Tensor& w, const Tensor& bias, Precision p) {
-  if (x.scalar_type() != at::kFloat || p == Precision::bf16) return raw_product(x, w.t(), p).add_(bias);
+  if (x.scalar_type() != at::kFloat || p == Precision::bf16) return raw_product(x, w.t(), p).add_(bias.to(x.scalar_type()));
   return by_onednn(!x.is_contiguous()) ? onednn_product(x, w.t(), bias) : at::addmm(bias, x, w.t());
 }
 
@@ -68,17 +77,17 @@ bool runs(const std::function<Tensor()>& f) {
 
 // What a node keeps of its matrix for the gradient of the other operand: where that product rounds it to bfloat16 as well, the rounded one.
 Tensor rounded(const Tensor& matrix, Precision p) {
-  return p == Precision::bf16 && matrix.is_cuda() && matrix.scalar_type() == at::kFloat ? matrix.to(at::kBFloat16) : matrix;
+  return p == Precision::bf16 && native(matrix) && matrix.scalar_type() == at::kFloat ? matrix.to(at::kBFloat16) : matrix;
 }
 
 // The gradient of a float32 matrix from bfloat16 activations: summed and kept in float32.
 Tensor matrix_gradient(const Tensor& a, const Tensor& g, at::ScalarType matrix, Precision p) {
-  if (a.is_cuda() && a.scalar_type() == at::kBFloat16 && matrix == at::kFloat) return at::mm(a.t(), g.to(at::kBFloat16), at::kFloat);
+  if (a.scalar_type() == at::kBFloat16 && matrix == at::kFloat) return wide_product(a.t(), g.to(at::kBFloat16));
   return raw_product(a.t(), g, p);
 }
 
 Tensor rows_gradient(const Tensor& g, const Tensor& x, at::ScalarType matrix, Precision p) {
-  if (x.is_cuda() && x.scalar_type() == at::kBFloat16 && matrix == at::kFloat) return at::mm(g.to(at::kBFloat16).t(), x, at::kFloat);
+  if (x.scalar_type() == at::kBFloat16 && matrix == at::kFloat) return wide_product(g.to(at::kBFloat16).t(), x);
   return raw_product(g.t(), x, p);
 }
 
@@ -117,10 +126,10 @@ struct Affine : torch::autograd::Function<Affine> {
     ctx->saved_data["matrix"] = static_cast<int64_t>(w.scalar_type());
     ctx->saved_data["bias"] = bias.has_value();
     if (!bias) return raw_product(x, matrix.t(), p);
-    if (x.is_cuda() && x.scalar_type() == at::kBFloat16 && bias->scalar_type() == at::kFloat)
+    if (native(x) && x.scalar_type() == at::kBFloat16 && bias->scalar_type() == at::kFloat)
       return at::addmm(bias->to(at::kBFloat16), x, matrix.to(at::kBFloat16).t());
     if (x.is_cuda()) return raw_product(x, matrix.t(), p).add_(*bias);
-    return affine_on_cpu(x, w, *bias, p);
+    return affine_on_cpu(x, matrix, *bias, p);
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx, torch::autograd::variable_list g) {
     const auto saved = ctx->get_saved_variables();
@@ -200,14 +209,15 @@ void product_into(const Tensor& out, const Tensor& a, const Tensor& b, Precision
     else at::mm_out(to, a, b);
     return;
   }
-  const Tensor made = raw_product(a, b, p);
+  const bool in_bf16 = p == Precision::bf16 && native(a);  // its result is rounded to bfloat16; `out` widens it while it is written
+  const Tensor made = in_bf16 ? at::mm(a.to(at::kBFloat16), b.to(at::kBFloat16)) : raw_product(a, b, p);
   if (accumulate) to.add_(made);
   else to.copy_(made);
 }
 
-Tensor operand_of(const Tensor& a, Precision p) {
-  return p == Precision::bf16 && current.native_bf16 && a.scalar_type() == at::kFloat ? a.to(at::kBFloat16) : a;
-}
+bool keeps_bf16(const Tensor& x, Precision p) { return p == Precision::bf16 && x.scalar_type() == at::kFloat && native(x); }
+
+Tensor operand_of(const Tensor& a, Precision p) { return keeps_bf16(a, p) ? a.to(at::kBFloat16) : a; }
 
 Tensor product(const Tensor& a, const Tensor& b, Precision p) { return Product::apply(a, b, static_cast<int64_t>(p)); }
 

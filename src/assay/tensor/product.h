@@ -27,8 +27,12 @@ std::string name_of(ProductChoice c);
 void set_product_choice(ProductChoice c);
 ProductChoice product_choice();
 
+// Whether activations of x's device and dtype stay bfloat16 from op to op under `p`: beside float32 parameters, where bfloat16 is multiplied natively
+// (CUDA; a CPU whose product choice says so).
+bool keeps_bf16(const Tensor& x, Precision p);
+
 // a [M, K] times b [K, N], either may be a transposed view; differentiable once. float32 or float64, CPU or CUDA; result in the
-// operands' dtype. float64 ignores `p`. On CUDA with bf16, a may be bfloat16 beside a float32 matrix b: the result then is bfloat16, the gradient of b
+// operands' dtype. float64 ignores `p`. With bf16, a may be bfloat16 beside a float32 matrix b: the result then is bfloat16, the gradient of b
 // float32.
 Tensor product(const Tensor& a, const Tensor& b, Precision p);
 // x [..., in] times w^T for w [out, in], plus bias [out] where defined.

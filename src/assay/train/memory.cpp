@@ -6,6 +6,7 @@
 
 #include "assay/core/error.h"
 #include "assay/core/log.h"
+#include "assay/ops/loss_head/linear_loss_head.h"
 
 namespace assay::train {
 namespace {
@@ -23,8 +24,10 @@ std::vector<MemoryItem> predict_memory(const RunConfig& config, int64_t paramete
   const double tokens = static_cast<double>(config.rows() * config.train.seq_len), weights = 4.0 * static_cast<double>(parameters);
   const double states = config.architecture->cost(config.model_options(), {data_vocab, config.train.seq_len}).activation_bytes * tokens;
   const bool narrow = config.train.precision == "bf16" && config.train.device != "cpu";
+  const double logits = (narrow ? 2.0 : 4.0) * static_cast<double>(data_vocab);  // bytes of a token's
   std::vector<MemoryItem> items{
       {"states kept for the backward pass", narrow ? states / 2 : states},
+      {"logits", std::min(logits * tokens, std::max(logits * static_cast<double>(config.train.seq_len), double{ops::kLogitsBytes}))},
       {"moments of " + config.optim.name, moments_of(config.optim.name) * weights},
       {"the batch", 16 * tokens},
   };

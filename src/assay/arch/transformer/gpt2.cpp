@@ -250,7 +250,7 @@ Cost cost(const core::Value& options, const Dims& dims) {
       L * (decoder::Attention::macs(c.attention, C, heads, T) - T * C + decoder::Mlp::macs(c.mlp, c.band, c.n_embd)) + V * C;
   const double hidden = static_cast<double>(c.mlp.hidden(c.n_embd, c.band));
   return {2 * (dense + attention + mixing), 2 * (3 * (dense + mixing) + 3.5 * attention + c.hebbian.macs(C, T)),
-          4 * (L * (8 * C + 2 * hidden) + V)};
+          4 * L * (8 * C + 2 * hidden)};
 }
 
 }  // namespace

@@ -409,7 +409,7 @@ Cost cost(const core::Value& config, const Dims& dims) {
                V = static_cast<double>(c.vocab_size > 0 ? c.vocab_size : dims.vocab_size);
   const double gates = c.gate == "dynamic" ? 2 * C : c.gate == "dynamic_scalar" ? 2 : 0;
   const double dense = L * C * (12 * C + gates) + V * C, attention = L * T * C;
-  return {2 * (dense + attention), 2 * (3 * dense + 3.5 * attention), 4 * (L * 18 * C + V)};
+  return {2 * (dense + attention), 2 * (3 * dense + 3.5 * attention), 4 * L * 18 * C};
 }
 
 }  // namespace

@@ -59,7 +59,7 @@ class Skeleton : public Model {
   tensor::Precision precision() const { return precision_; }
   bool bf16() const { return precision_ == tensor::Precision::bf16; }
   // Whether what a sublayer makes of the state is kept in bfloat16: where products have such operands and the device computes with them.
-  bool narrow(const Tensor& x) const { return bf16() && x.is_cuda() && x.scalar_type() == at::kFloat; }
+  bool narrow(const Tensor& x) const { return tensor::keeps_bf16(x, precision_); }
   const CommonOptions& common() const { return common_; }
 
   // Decay attention: o_t = sum_{s<t} lambda^(t-s-1) (q_t.k_s) v_s, lambda = sigmoid(decay_logit). One head: q, k [B, T, c], v [B, T, d],

@@ -166,6 +166,7 @@ ASSAY_ARCHITECTURE(v16_multi_branch){
              "once, and has\n"
              "no gradient until the confidences have moved. NUM_STEPS, N_CHANNELS and N_FOURIER_BASIS set nothing here.",
     .presets = presets,
+    .stopped = "confidence",
     .schema = &Config::schema,
     .new_config = &new_config<Config>,
     .make = &make,

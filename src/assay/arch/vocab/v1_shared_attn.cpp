@@ -120,9 +120,10 @@ class SharedAttn final : public Skeleton {
     const Tensor q = normalised(heads(qkv[0], H)) * g_H_.unsqueeze(-1);
     Tensor k = normalised(heads(qkv[1], G)), v = heads(qkv[2], G);
     const bool all_at_once = keep_and_extend(k, v);
+    const bool in_bf16 = narrow(W_q_VV_);
     const auto operand = [&](const Tensor& y_BTHD) {
       const Tensor y = y_BTHD.transpose(1, 2);
-      return bf16() && y.is_cuda() ? y.to(at::kBFloat16) : y;
+      return in_bf16 ? y.to(at::kBFloat16) : y;
     };
     const auto shared = [&](const Tensor& y) {  // query head h reads key head h G / H
       return y.unsqueeze(3).expand({B, y.size(1), G, H / G, head_size()}).reshape({B, y.size(1), H, head_size()});

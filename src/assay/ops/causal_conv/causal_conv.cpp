@@ -74,8 +74,8 @@ Tensor causal_conv_reference(const Tensor& z_BTV, const Tensor& weight, const Te
 
 void check_causal_conv(const Tensor& z, const Tensor& weight, const Tensor& bias) {
   const at::ScalarType type = z.scalar_type();
-  TORCH_CHECK(z.dim() == 3 && (type == at::kFloat || type == at::kDouble || (type == at::kBFloat16 && !z.is_cpu())),
-              "[causal_conv] z must be [B, T, V] float32, float64 or (on CUDA) bfloat16, got ", type, " ", z.sizes());
+  TORCH_CHECK(z.dim() == 3 && (type == at::kFloat || type == at::kDouble || type == at::kBFloat16),
+              "[causal_conv] z must be [B, T, V] float32, float64 or bfloat16, got ", type, " ", z.sizes());
   const at::ScalarType wanted = type == at::kBFloat16 ? at::kFloat : type;
   TORCH_CHECK(weight.dim() == 3 && weight.size(0) == z.size(2) && weight.size(1) == 1 && weight.size(2) > 0 &&
                   weight.scalar_type() == wanted && weight.device() == z.device(),

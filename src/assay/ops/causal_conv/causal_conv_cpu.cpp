@@ -10,6 +10,7 @@
 
 #include "assay/ops/causal_conv/causal_conv_op.h"
 #include "assay/ops/causal_conv/causal_conv_rows.h"
+#include "assay/ops/wide_rows.h"
 
 namespace assay::ops {
 namespace {
@@ -36,17 +37,52 @@ void for_blocks(const Sizes& s, const F& work) {
   });
 }
 
+// Channels [first, first + n) of all positions of a sequence, as the row kernels read them: where they lie, or (bfloat16) widened into the thread's
+// memory.
+template <class T>
+struct Channels {
+  const T* at;
+  int64_t stride;
+};
+template <class T>
+Channels<T> channels(const Tensor& z, const Sizes& s, int64_t sequence, int64_t first, int64_t n, size_t slot) {
+  const int64_t start = sequence * s.T * s.V + first;
+  if constexpr (std::is_same_v<T, float>) {
+    if (z.scalar_type() == at::kBFloat16) {
+      float* wide = row_memory<float>(slot, s.T * kChannels);
+      for (int64_t t = 0; t < s.T; ++t) bf16_rows().widen(bits_of(z) + start + t * s.V, n, wide + t * kChannels);
+      return {wide, kChannels};
+    }
+  }
+  return {z.const_data_ptr<T>() + start, s.V};
+}
+
+// Writes n numbers at `offset`, which `make` puts where it is told.
+template <class T, class Make>
+void put(const Tensor& to, int64_t offset, int64_t n, const Make& make) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (to.scalar_type() == at::kBFloat16) {
+      float* wide = row_memory<float>(2, kChannels);
+      make(wide);
+      return bf16_rows().narrow(wide, n, mutable_bits_of(to) + offset);
+    }
+  }
+  make(to.mutable_data_ptr<T>() + offset);
+}
+
 template <class T>
 Tensor forward(const Tensor& z, const Tensor& w_KV, const Tensor& bias) {
   const Sizes s(z, w_KV);
   const Tensor y = at::empty_like(z);
-  const T *in = z.const_data_ptr<T>(), *w = w_KV.const_data_ptr<T>(), *b = bias.const_data_ptr<T>();
-  T* out = y.mutable_data_ptr<T>();
+  const T *w = w_KV.const_data_ptr<T>(), *b = bias.const_data_ptr<T>();
   for_blocks(s, [&](int64_t sequence, int64_t first, int64_t n) {
+    const Channels<T> in = channels<T>(z, s, sequence, first, n, 0);
     for (int64_t t = 0; t < s.T; ++t) {
-      const int64_t row = sequence * s.T + t, skipped = std::max<int64_t>(0, s.K - 1 - t);  // taps before the beginning
-      rows(T()).forward(out + row * s.V + first, b + first, w + skipped * s.V + first, s.V, in + (row - (s.K - 1) + skipped) * s.V + first,
-                        s.V, s.K - skipped, n);
+      const int64_t skipped = std::max<int64_t>(0, s.K - 1 - t);  // taps before the beginning
+      put<T>(y, (sequence * s.T + t) * s.V + first, n, [&](T* out) {
+        rows(T()).forward(out, b + first, w + skipped * s.V + first, s.V, in.at + (t - (s.K - 1) + skipped) * in.stride, in.stride,
+                          s.K - skipped, n);
+      });
     }
   });
   return y;
@@ -55,17 +91,20 @@ Tensor forward(const Tensor& z, const Tensor& w_KV, const Tensor& bias) {
 template <class T>
 CausalConvGrads backward(const Tensor& g, const Tensor& z, const Tensor& w_KV) {
   const Sizes s(z, w_KV);
-  const Tensor dz = at::empty_like(z), dw_KV = at::empty_like(w_KV), db = at::empty({s.V}, z.options());
-  const T *up = g.const_data_ptr<T>(), *in = z.const_data_ptr<T>(), *w = w_KV.const_data_ptr<T>();
-  T *to = dz.mutable_data_ptr<T>(), *dw = dw_KV.mutable_data_ptr<T>(), *dbias = db.mutable_data_ptr<T>();
+  const Tensor dz = at::empty_like(z), dw_KV = at::empty_like(w_KV), db = at::empty({s.V}, w_KV.options());
+  const T* w = w_KV.const_data_ptr<T>();
+  T *dw = dw_KV.mutable_data_ptr<T>(), *dbias = db.mutable_data_ptr<T>();
   std::vector<T> sums(static_cast<size_t>(s.B * (s.K + 1) * s.V), T(0));  // of each sequence: dw, then db
   for_blocks(s, [&](int64_t sequence, int64_t first, int64_t n) {
     T* of_sequence = sums.data() + sequence * (s.K + 1) * s.V + first;
+    const Channels<T> up = channels<T>(g, s, sequence, first, n, 0), in = channels<T>(z, s, sequence, first, n, 1);
     for (int64_t t = 0; t < s.T; ++t) {
-      const int64_t row = sequence * s.T + t, skipped = std::max<int64_t>(0, s.K - 1 - t), taps = std::min(s.K, s.T - t);
-      const T* here = up + row * s.V + first;
-      rows(T()).forward(to + row * s.V + first, nullptr, w + (s.K - 1) * s.V + first, -s.V, here, s.V, taps, n);  // w_{K-1-i} g_{t+i}
-      rows(T()).weights(here, in + (row - (s.K - 1) + skipped) * s.V + first, s.V, s.K - skipped, n, of_sequence + skipped * s.V, s.V,
+      const int64_t skipped = std::max<int64_t>(0, s.K - 1 - t), taps = std::min(s.K, s.T - t);
+      const T* here = up.at + t * up.stride;
+      put<T>(dz, (sequence * s.T + t) * s.V + first, n, [&](T* out) {
+        rows(T()).forward(out, nullptr, w + (s.K - 1) * s.V + first, -s.V, here, up.stride, taps, n);  // w_{K-1-i} g_{t+i}
+      });
+      rows(T()).weights(here, in.at + (t - (s.K - 1) + skipped) * in.stride, in.stride, s.K - skipped, n, of_sequence + skipped * s.V, s.V,
                         of_sequence + s.K * s.V);
     }
   });

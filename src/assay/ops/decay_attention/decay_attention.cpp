@@ -38,9 +38,9 @@ void check_decay_attention(const Tensor& q, const Tensor& k, const Tensor& v, co
               "[decay_attention] v must be [B, H, T, d] with q's B, H, T, got ", v.sizes(), " beside ", q.sizes());
   TORCH_CHECK(decay_logit.dim() == 1 && decay_logit.size(0) == q.size(1), "[decay_attention] decay_logit must be [H] = [", q.size(1),
               "], got ", decay_logit.sizes());
-  const bool bf16 = q.scalar_type() == at::kBFloat16 && !q.is_cpu();
+  const bool bf16 = q.scalar_type() == at::kBFloat16;
   TORCH_CHECK(q.scalar_type() == at::kFloat || q.scalar_type() == at::kDouble || bf16,
-              "[decay_attention] wants float32 or float64 (bfloat16 on CUDA), got ", q.scalar_type());
+              "[decay_attention] wants float32, float64 or bfloat16, got ", q.scalar_type());
   TORCH_CHECK(decay_logit.scalar_type() == (bf16 ? at::kFloat : q.scalar_type()), "[decay_attention] dtypes differ: decay_logit is ",
               decay_logit.scalar_type(), " beside ", q.scalar_type());
   for (const Tensor& t : {k, v}) {

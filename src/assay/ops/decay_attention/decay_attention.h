@@ -10,7 +10,7 @@ namespace assay::ops {
 //   o_t = sum_{s<t} lambda^(t-s-1) (q_t . k_s) v_s,      lambda = sigmoid(decay_logit)
 //
 // q, k [B, H, T, c]; v [B, H, T, d]; decay_logit [H]; result [B, H, T, d]. All float32 or all float64, on one device; any strides.
-// On CUDA q, k, v may be bfloat16 beside a float32 decay_logit: the result then is too.
+// q, k, v may be bfloat16 beside a float32 decay_logit: the result then is too.
 // Strictly causal: position t never reads itself, o_0 = 0. With bf16 = true the operands of the three products are rounded
 // to bf16 and summed in float32; the decay stays in float32. Saved for backward: the inputs. Differentiable once; a second derivative
 // is refused with a message. Equation: causal linear attention (Katharopoulos et al. 2020) with a scalar decay a head.

@@ -3,6 +3,7 @@
 // matrices lie.
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <torch/library.h>
 
@@ -86,12 +87,14 @@ double weigh_both(T* p, T* g, const Tile& tile, const std::vector<T>& powers) {
   return total;
 }
 
+at::TensorOptions wide(const Tensor& t) { return t.scalar_type() == at::kBFloat16 ? t.options().dtype(at::kFloat) : t.options(); }
+
 // Tasks are (batch, head) pairs: their results do not depend on how many threads there are, except where a single pair leaves the
 // threads to the product library.
 template <class T>
 void forward_head(const Tensor& q_head, const Tensor& k_head, const Tensor& v_head, const std::vector<T>& powers, Precision p,
                   const Tensor& out) {
-  const Tensor memory = tile_memory(kRows, q_head.size(0), q_head.options());
+  const Tensor memory = tile_memory(kRows, q_head.size(0), wide(q_head));
   const Tensor q = operand_of(q_head, p), k = operand_of(k_head, p), v = operand_of(v_head, p);
   for (const Tile& t : tiles(q.size(0), static_cast<int64_t>(powers.size()))) {
     const Tensor scores = tile_in(memory, t.rows, t.keys);
@@ -105,12 +108,14 @@ struct HeadGrads {
   Tensor q, k, v;
 };
 
+// The gradients of keys and values are sums over the tiles, made in their own memory where the operands are bfloat16.
 template <class T>
 double backward_head(const Tensor& g_head, const Tensor& q_head, const Tensor& k_head, const Tensor& v_head, const std::vector<T>& powers,
-                     Precision p, const HeadGrads& d) {
+                     Precision p, const HeadGrads& to) {
   double distance_sum = 0;
-  const Tensor memory_p = tile_memory(kRows, q_head.size(0), q_head.options()),
-               memory_g = tile_memory(kRows, q_head.size(0), q_head.options());
+  const auto summed = [](const Tensor& t) { return t.scalar_type() == at::kBFloat16 ? at::zeros(t.sizes(), wide(t)) : t.zero_(); };
+  const HeadGrads d{to.q, summed(to.k), summed(to.v)};
+  const Tensor memory_p = tile_memory(kRows, q_head.size(0), wide(q_head)), memory_g = tile_memory(kRows, q_head.size(0), wide(q_head));
   const Tensor g = operand_of(g_head, p), q = operand_of(q_head, p), k = operand_of(k_head, p), v = operand_of(v_head, p);
   for (const Tile& t : tiles(q.size(0), static_cast<int64_t>(powers.size()))) {
     const Tensor q_t = q.narrow(0, t.row, t.rows), g_t = g.narrow(0, t.row, t.rows);
@@ -122,8 +127,10 @@ double backward_head(const Tensor& g_head, const Tensor& q_head, const Tensor& k
     const Tensor scores = operand_of(gv, p);
     product_into(d.q.narrow(0, t.row, t.rows), scores, k_t, p);
     product_into(d.k.narrow(0, t.key, t.keys), scores.t(), q_t, p, true);
-    product_into(d.v.narrow(0, t.key, t.keys), qk.t(), g_t, p, true);
+    product_into(d.v.narrow(0, t.key, t.keys), operand_of(qk, p).t(), g_t, p, true);
   }
+  if (!d.k.is_same(to.k)) to.k.copy_(d.k);
+  if (!d.v.is_same(to.v)) to.v.copy_(d.v);
   return distance_sum;
 }
 
@@ -147,8 +154,8 @@ template <class T>
 DecayAttentionGrads backward(const Tensor& g, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& decay_logit, Precision p) {
   const auto powers = powers_of_heads<T>(decay_logit, q.size(2));
   const auto contiguous = at::MemoryFormat::Contiguous;
-  const Tensor dq = at::empty_like(q, q.options(), contiguous), dk = at::zeros_like(k, k.options(), contiguous),
-               dv = at::zeros_like(v, v.options(), contiguous), dlogit = at::zeros_like(decay_logit, decay_logit.options(), contiguous);
+  const Tensor dq = at::empty_like(q, q.options(), contiguous), dk = at::empty_like(k, k.options(), contiguous),
+               dv = at::empty_like(v, v.options(), contiguous), dlogit = at::zeros_like(decay_logit, decay_logit.options(), contiguous);
   const int64_t heads = q.size(1);
   std::vector<double> sums(static_cast<size_t>(q.size(0) * heads));
   for_each_head(q, [&](int64_t b, int64_t h) {

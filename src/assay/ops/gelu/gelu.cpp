@@ -5,7 +5,10 @@
 #include <ATen/ops/gelu.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
+
 #include "assay/ops/gelu/gelu_rows.h"
+#include "assay/ops/wide_rows.h"
 #include "assay/tensor/first_order.h"
 
 namespace assay::ops {
@@ -14,24 +17,39 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr int64_t kPiece = 16384;  // elements of a task: 64 KB in and out
+constexpr int64_t kPiece =
+    4096;  // elements of a row as the kernels see it: 16 KB, in the nearest cache also where it is bfloat16 and widened
+constexpr int64_t kPieces = 4;  // of a task
 
 const GeluRow<float>& rows(float) { return gelu_rows().f32; }
 const GeluRow<double>& rows(double) { return gelu_rows().f64; }
 
+// work(piece, elements) for each piece of n elements; all but the last are of kPiece.
+template <class Work>
+void for_pieces(int64_t n, const Work& work) {
+  at::parallel_for(0, (n + kPiece - 1) / kPiece, kPieces, [&](int64_t begin, int64_t end) {
+    for (int64_t piece = begin; piece < end; ++piece) work(piece, std::min(kPiece, n - piece * kPiece));
+  });
+}
+
 template <class T>
 void forward(const Tensor& u, const Tensor& y) {
-  const T* in = u.const_data_ptr<T>();
-  T* out = y.mutable_data_ptr<T>();
-  at::parallel_for(0, u.numel(), kPiece, [&](int64_t begin, int64_t end) { rows(T()).forward(in + begin, end - begin, out + begin); });
+  const InRows<T> in(u, kPiece, 0);
+  const OutRows<T> out(y, kPiece, 1);
+  for_pieces(u.numel(), [&](int64_t piece, int64_t n) {
+    rows(T()).forward(in(piece, n), n, out.begin(piece));
+    out.end(piece, n);
+  });
 }
 
 template <class T>
 void backward(const Tensor& u, const Tensor& dy, const Tensor& du) {
-  const T *in = u.const_data_ptr<T>(), *up = dy.const_data_ptr<T>();
-  T* out = du.mutable_data_ptr<T>();
-  at::parallel_for(0, u.numel(), kPiece,
-                   [&](int64_t begin, int64_t end) { rows(T()).backward(in + begin, up + begin, end - begin, out + begin); });
+  const InRows<T> in(u, kPiece, 0), up(dy, kPiece, 1);
+  const OutRows<T> out(du, kPiece, 2);
+  for_pieces(u.numel(), [&](int64_t piece, int64_t n) {
+    rows(T()).backward(in(piece, n), up(piece, n), n, out.begin(piece));
+    out.end(piece, n);
+  });
 }
 
 struct TanhGelu : torch::autograd::Function<TanhGelu> {
@@ -56,7 +74,7 @@ struct TanhGelu : torch::autograd::Function<TanhGelu> {
 }  // namespace
 
 Tensor tanh_gelu(const Tensor& u) {
-  const bool ours = u.is_cpu() && (u.scalar_type() == at::kFloat || u.scalar_type() == at::kDouble);
+  const bool ours = u.is_cpu() && (u.scalar_type() == at::kFloat || u.scalar_type() == at::kDouble || u.scalar_type() == at::kBFloat16);
   return ours ? TanhGelu::apply(u) : at::gelu(u, "tanh");
 }
 

@@ -115,9 +115,9 @@ Tensor loss_head_reference(const Tensor& x, const Tensor& gain, const Tensor& ta
 
 void check_loss_head(const Tensor& x, const std::optional<Tensor>& gain, const Tensor& targets) {
   TORCH_CHECK(x.dim() == 3 && x.size(2) > 0, "[loss_head] x must be [B, T, V], got ", x.sizes());
-  const bool bf16 = x.scalar_type() == at::kBFloat16 && !x.is_cpu();
+  const bool bf16 = x.scalar_type() == at::kBFloat16;
   TORCH_CHECK(x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble || bf16,
-              "[loss_head] wants float32 or float64 (bfloat16 on CUDA), got ", x.scalar_type(), " on ", x.device());
+              "[loss_head] wants float32, float64 or bfloat16, got ", x.scalar_type(), " on ", x.device());
   TORCH_CHECK(targets.dim() == 2 && targets.size(0) == x.size(0) && targets.size(1) == x.size(1) && targets.scalar_type() == at::kLong &&
                   targets.device() == x.device(),
               "[loss_head] targets must be int64 [", x.size(0), ", ", x.size(1), "] on ", x.device(), ", got ", targets.scalar_type(), " ",

@@ -13,7 +13,7 @@ struct LossHead {
   bool overwrite = false;        // x's memory receives the gradient: no second tensor of its size. Nobody may read x afterwards
 };
 
-// x [B, T, V] float32, float64 or (CUDA) bfloat16; gain: one number of float32 (float64 beside float64), or undefined = 1; targets
+// x [B, T, V] float32, float64 or bfloat16; gain: one number of float32 (float64 beside float64), or undefined = 1; targets
 // [B, T] int64 in [0, V). With a = gain z:
 //   loss = mean over the positions that count of  (1 - s)(lse - l_y) + s (lse - mean l) + z_loss lse^2,   lse = logsumexp(l)
 // a scalar in x's dtype (float32 for bfloat16). The gradients with respect to x and gain are computed in the same pass, in float32 inside

@@ -8,6 +8,7 @@
 #include "assay/ops/loss_head/loss_head.h"
 #include "assay/ops/loss_head/loss_head_op.h"
 #include "assay/ops/loss_head/loss_head_rows.h"
+#include "assay/ops/wide_rows.h"
 
 namespace assay::ops {
 namespace {
@@ -39,8 +40,8 @@ LossHeadInPlaceResult run(const Tensor& x, const std::optional<Tensor>& gain, co
                              .smoothing = static_cast<T>(n.smoothing),
                              .weight = T(1) / static_cast<T>(rows)};
   const T g = gain ? *gain->const_data_ptr<T>() : T(1);
-  const T* in = x.const_data_ptr<T>();
-  T* out = dx.defined() ? dx.mutable_data_ptr<T>() : nullptr;
+  const InRows<T> in(x, V, 0);
+  const OutRows<T> out(dx, V, 1);
   const int64_t* y = targets.const_data_ptr<int64_t>();
   std::vector<double> losses(static_cast<size_t>(rows)), dgains(static_cast<size_t>(rows));
   at::parallel_for(0, rows, kRowsAtOnce, [&](int64_t begin, int64_t end) {
@@ -49,19 +50,20 @@ LossHeadInPlaceResult run(const Tensor& x, const std::optional<Tensor>& gain, co
       const int64_t position = i / per_row * L + n.first + i % per_row;
       TORCH_CHECK(y[position] >= 0 && y[position] < V, "[loss_head] target ", y[position], " is outside the vocabulary of ", V);
       T dgain = 0;
-      losses[static_cast<size_t>(i)] = static_cast<double>(
-          one_row(in + position * V, g, y[position], s, out == nullptr ? nullptr : out + position * V, &dgain, scratch.data()));
+      losses[static_cast<size_t>(i)] =
+          static_cast<double>(one_row(in(position), g, y[position], s, out.begin(position), &dgain, scratch.data()));
+      out.end(position);
       dgains[static_cast<size_t>(i)] = static_cast<double>(dgain);
     }
   });
+  const auto options = x.options().dtype(std::is_same_v<T, double> ? at::kDouble : at::kFloat);
   const auto number = [&](double value) {
-    Tensor t = at::empty({}, x.options());
+    Tensor t = at::empty({}, options);
     *t.mutable_data_ptr<T>() = static_cast<T>(value);
     return t;
   };
   const double total = std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(rows);
-  return {number(total),
-          gain ? number(std::accumulate(dgains.begin(), dgains.end(), 0.0)).view(gain->sizes()) : at::empty({0}, x.options())};
+  return {number(total), gain ? number(std::accumulate(dgains.begin(), dgains.end(), 0.0)).view(gain->sizes()) : at::empty({0}, options)};
 }
 
 LossHeadInPlaceResult run_checked(const Tensor& x, const std::optional<Tensor>& gain, const Tensor& targets, const LossHeadNumbers& n,

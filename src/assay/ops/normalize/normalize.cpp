@@ -105,8 +105,7 @@ Normalized affine_norm_reference(const Tensor& x, const Tensor& gain, const Tens
 void check_normalize(const Tensor& x, const MaybeTensor& scale, const MaybeTensor& bias, bool bf16) {
   TORCH_CHECK(x.dim() >= 1 && x.size(-1) > 0 && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble),
               "[normalize] x must be [..., n] float32 or float64, got ", x.scalar_type(), " ", x.sizes());
-  TORCH_CHECK(!bf16 || (x.scalar_type() == at::kFloat && !x.is_cpu()), "[normalize] bfloat16 results come from float32 on CUDA, not from ",
-              x.scalar_type(), " on ", x.device());
+  TORCH_CHECK(!bf16 || x.scalar_type() == at::kFloat, "[normalize] bfloat16 results come from float32, not from ", x.scalar_type());
   const auto suits = [&](const MaybeTensor& t) {
     return !t || (t->dim() == 1 && t->size(0) == x.size(-1) && t->scalar_type() == x.scalar_type() && t->device() == x.device());
   };

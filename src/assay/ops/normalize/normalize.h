@@ -10,7 +10,7 @@ struct Normalized {
   Tensor through;    // x again, for the residual sum: what flows back through it is added to dx in the same pass
 };
 
-// x [..., n] float32 or float64, scale [n] of the same dtype or undefined. bf16: z and scaled are bfloat16 (CUDA, float32 x); else of x's dtype.
+// x [..., n] float32 or float64, scale [n] of the same dtype or undefined. bf16: z and scaled are bfloat16 (float32 x); else of x's dtype.
 // With upstream gradients g of z, h of scaled and t of through, r = (mean(x^2) + eps)^(-1/2) and u = g + h scale:
 //   dx = t + r u - r^3/n (u . x) x,   dscale = sum over rows of h z                [vocab-space 1.2]
 // Saved for backward: x and scale. Differentiable once.
@@ -19,7 +19,7 @@ Normalized normalize(const Tensor& x, const Tensor& scale, double eps, bool bf16
 struct AffineNorm {
   double eps = 1e-5;
   bool centered = true;  // LayerNorm: the mean is taken off first; false: RMSNorm
-  bool bf16 = false;     // `scaled` is bfloat16 (CUDA, float32 x)
+  bool bf16 = false;     // `scaled` is bfloat16 (float32 x)
 };
 
 // The same for a block that uses the scaled state alone: with y = x - mean(x) where centered, else y = x,

@@ -6,6 +6,7 @@
 #include "assay/ops/normalize/normalize_op.h"
 #include "assay/ops/normalize/normalize_rows.h"
 #include "assay/ops/row_tasks.h"
+#include "assay/ops/wide_rows.h"
 
 namespace assay::ops {
 namespace {
@@ -17,22 +18,20 @@ template <class T>
 const T* pointer(const MaybeTensor& t) {
   return t ? t->const_data_ptr<T>() : nullptr;
 }
-template <class T>
-T* at_row(T* p, int64_t offset) {
-  return p == nullptr ? nullptr : p + offset;
-}
 MaybeTensor dense(const MaybeTensor& t) { return t ? MaybeTensor(t->contiguous()) : std::nullopt; }
 
 template <class T>
 NormalizeResult forward(const Tensor& x, const MaybeTensor& scale, const MaybeTensor& bias, const NormalizeNumbers& numbers) {
   const int64_t n = x.size(-1);
-  const auto made = [&](bool want) { return want ? at::empty_like(x) : at::empty({0}, x.options()); };
+  const auto options = x.options().dtype(numbers.bf16 ? at::kBFloat16 : x.scalar_type());
+  const auto made = [&](bool want) { return want ? at::empty(x.sizes(), options) : at::empty({0}, options); };
   const Tensor z = made(numbers.with_z), scaled = made(scale.has_value());
   const T *in = x.const_data_ptr<T>(), *s = pointer<T>(scale), *b = pointer<T>(bias);
-  T *out = numbers.with_z ? z.mutable_data_ptr<T>() : nullptr, *out_scaled = scale ? scaled.mutable_data_ptr<T>() : nullptr;
+  const OutRows<T> to_z(z, n, 0), to_scaled(scaled, n, 1);
   for_rows(x.numel() / n, [&](int64_t row) {
-    rows(T()).forward(in + row * n, s, b, n, static_cast<T>(numbers.eps), numbers.centered, at_row(out, row * n),
-                      at_row(out_scaled, row * n));
+    rows(T()).forward(in + row * n, s, b, n, static_cast<T>(numbers.eps), numbers.centered, to_z.begin(row), to_scaled.begin(row));
+    to_z.end(row);
+    to_scaled.end(row);
   });
   return {z, scaled};
 }
@@ -42,17 +41,19 @@ NormalizeGrads backward(const MaybeTensor& dz, const MaybeTensor& dscaled, const
                         const MaybeTensor& scale, bool with_bias, double eps, bool centered) {
   const int64_t n = x.size(-1), count = x.numel() / n;
   const Tensor dx = at::empty_like(x);
-  const T *g = pointer<T>(dz), *h = pointer<T>(dscaled), *t = pointer<T>(dthrough), *in = x.const_data_ptr<T>(), *s = pointer<T>(scale);
+  const InRows<T> g(dz.value_or(Tensor()), n, 0), h(dscaled.value_or(Tensor()), n, 1), t(dthrough.value_or(Tensor()), n, 2);
+  const T *in = x.const_data_ptr<T>(), *s = pointer<T>(scale);
   T* out = dx.mutable_data_ptr<T>();
-  ColumnSums<T> sums(count, h == nullptr ? 0 : 2 * n);  // dscale, dbias
+  const bool with_scaled = dscaled.has_value();
+  ColumnSums<T> sums(count, with_scaled ? 2 * n : 0);  // dscale, dbias
   sums.for_rows([&](int64_t row, T* to) {
-    rows(T()).backward(at_row(g, row * n), at_row(h, row * n), at_row(t, row * n), in + row * n, s, n, static_cast<T>(eps), centered,
-                       out + row * n, to, with_bias && h != nullptr ? to + n : nullptr);
+    rows(T()).backward(g(row), h(row), t(row), in + row * n, s, n, static_cast<T>(eps), centered, out + row * n, to,
+                       with_bias && with_scaled ? to + n : nullptr);
   });
   const Tensor none = at::empty({0}, x.options());
   if (!scale) return {dx, none, none};
   const Tensor total = at::zeros({2 * n}, x.options());
-  if (h != nullptr) sums.total(total.mutable_data_ptr<T>());
+  if (with_scaled) sums.total(total.mutable_data_ptr<T>());
   return {dx, total.narrow(0, 0, n).clone(), with_bias ? total.narrow(0, n, n).clone() : none};
 }
 
@@ -68,7 +69,7 @@ NormalizeResult normalize_cpu(const Tensor& x, const MaybeTensor& scale, const M
 NormalizeGrads normalize_backward_cpu(const MaybeTensor& dz, const MaybeTensor& dscaled, const MaybeTensor& dthrough, const Tensor& x,
                                       const MaybeTensor& scale, bool with_bias, double eps, bool centered) {
   const auto f = x.scalar_type() == at::kDouble ? &backward<double> : &backward<float>;
-  return f(dense(dz), dense(dscaled), dense(dthrough), x.contiguous(), dense(scale), with_bias, eps, centered);
+  return f(dz, dscaled, dthrough, x.contiguous(), dense(scale), with_bias, eps, centered);
 }
 
 }  // namespace

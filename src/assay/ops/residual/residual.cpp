@@ -97,10 +97,10 @@ void check_residual(const Tensor& x, const Tensor& m, const MaybeTensor& z, cons
                     const Tensor& c, int64_t activation) {
   TORCH_CHECK(x.dim() >= 1 && x.size(-1) > 0 && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble),
               "[residual] x must be [..., n] float32 or float64, got ", x.scalar_type(), " ", x.sizes());
-  const bool bf16 = m.scalar_type() == at::kBFloat16 && x.scalar_type() == at::kFloat && !x.is_cpu();
+  const bool bf16 = m.scalar_type() == at::kBFloat16 && x.scalar_type() == at::kFloat;
   TORCH_CHECK(m.sizes() == x.sizes() && m.device() == x.device() && (m.scalar_type() == x.scalar_type() || bf16), "[residual] m must be ",
-              x.scalar_type(), " (or bfloat16 on CUDA) ", x.sizes(), " on ", x.device(), ", got ", m.scalar_type(), " ", m.sizes(), " on ",
-              m.device());
+              x.scalar_type(), " (or bfloat16 beside float32) ", x.sizes(), " on ", x.device(), ", got ", m.scalar_type(), " ", m.sizes(),
+              " on ", m.device());
   TORCH_CHECK(z.has_value() == diag.has_value(), "[residual] z and diag come together");
   TORCH_CHECK(!z || (z->sizes() == x.sizes() && z->scalar_type() == m.scalar_type() && z->device() == x.device()),
               "[residual] z must be as m");

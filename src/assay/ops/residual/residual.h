@@ -14,7 +14,7 @@ struct Branch {
   Pointwise activation = Pointwise::none;
 };
 
-// x [..., n] float32 or float64; c [n], or of one element, of that dtype; m and z of that dtype or (CUDA, float32 x) both bfloat16; bias and diag of x's.
+// x [..., n] float32 or float64; c [n], or of one element, of that dtype; m and z of that dtype or (float32 x) both bfloat16; bias and diag of x's.
 // With a = m + bias + z diag and upstream g:  dx = g,  dm = c g act'(a),  dz = dm diag,  dbias = sum dm,  ddiag = sum dm z,  dc = sum g act(a),
 // sums over rows (and, where c is one number, along them) in a fixed order; dm and dz in m's dtype. relu' (0) = 0. Saved for backward: m, z, bias, diag, c. Differentiable once.
 Tensor residual(const Tensor& x, const Branch& branch, const Tensor& c);

@@ -5,6 +5,7 @@
 #include "assay/ops/residual/residual_op.h"
 #include "assay/ops/residual/residual_rows.h"
 #include "assay/ops/row_tasks.h"
+#include "assay/ops/wide_rows.h"
 
 namespace assay::ops {
 namespace {
@@ -12,29 +13,28 @@ namespace {
 const ResidualRow<float>& rows(float) { return residual_rows().f32; }
 const ResidualRow<double>& rows(double) { return residual_rows().f64; }
 
-// The operands, dense, and where a row of them begins.
+// The operands and where a row of them begins; m and z may be bfloat16 beside float32.
 template <class T>
 struct Rows {
   Rows(const Tensor& m_in, const MaybeTensor& z_in, const MaybeTensor& diag_in, const MaybeTensor& bias_in, const Tensor& c_in,
        int64_t activation)
-      : m_(m_in.contiguous()),
-        z_(dense(z_in)),
-        diag_(dense(diag_in)),
+      : diag_(dense(diag_in)),
         bias_(dense(bias_in)),
         c_(c_in.contiguous()),
         n(m_in.size(-1)),
         count(m_in.numel() / n),
+        m(m_in, n, 0),
+        z(z_in.value_or(Tensor()), n, 1),
         terms{data(diag_), data(bias_), c_.const_data_ptr<T>(), c_.numel() > 1, activation} {}
-  const T* m(int64_t row) const { return m_.const_data_ptr<T>() + row * n; }
-  const T* z(int64_t row) const { return z_.defined() ? z_.const_data_ptr<T>() + row * n : nullptr; }
 
  private:
   static Tensor dense(const MaybeTensor& t) { return t ? t->contiguous() : Tensor(); }
   static const T* data(const Tensor& t) { return t.defined() ? t.const_data_ptr<T>() : nullptr; }
-  Tensor m_, z_, diag_, bias_, c_;
+  Tensor diag_, bias_, c_;
 
  public:
   int64_t n, count;
+  InRows<T> m, z;
   ResidualTerms<T> terms;
 };
 
@@ -48,17 +48,20 @@ Tensor forward(const Tensor& x, const Rows<T>& in) {
 }
 
 template <class T>
-ResidualGrads backward(const Tensor& g, const Rows<T>& in, const Tensor& c) {
+ResidualGrads backward(const Tensor& g, const Rows<T>& in, const Tensor& c, at::ScalarType m_type) {
   const auto options = g.options();
   const int64_t n = in.n, C = c.numel();
   const bool diag = in.terms.diag != nullptr, bias = in.terms.bias != nullptr;
-  const Tensor none = at::empty({0}, options), dm = at::empty_like(g), dz = diag ? at::empty_like(g) : none;
+  const auto branch = options.dtype(m_type);
+  const Tensor none = at::empty({0}, options), dm = at::empty(g.sizes(), branch),
+               dz = at::empty(diag ? g.sizes() : at::IntArrayRef{0}, branch);
   const T* up = g.const_data_ptr<T>();
-  T *to_m = dm.mutable_data_ptr<T>(), *to_z = diag ? dz.mutable_data_ptr<T>() : nullptr;
+  const OutRows<T> to_m(dm, n, 2), to_z(dz, n, 3);
   ColumnSums<T> sums(in.count, 2 * n + C);  // ddiag, dbias, dc
   sums.for_rows([&](int64_t row, T* s) {
-    rows(T()).backward(up + row * n, in.m(row), in.z(row), in.terms, n, to_m + row * n, to_z == nullptr ? nullptr : to_z + row * n, s,
-                       s + n, s + 2 * n);
+    rows(T()).backward(up + row * n, in.m(row), in.z(row), in.terms, n, to_m.begin(row), to_z.begin(row), s, s + n, s + 2 * n);
+    to_m.end(row);
+    to_z.end(row);
   });
   const Tensor totals = at::empty({2 * n + C}, options);
   sums.total(totals.mutable_data_ptr<T>());
@@ -77,8 +80,8 @@ Tensor residual_cpu(const Tensor& x, const Tensor& m, const MaybeTensor& z, cons
 ResidualGrads residual_backward_cpu(const Tensor& g, const Tensor& m, const MaybeTensor& z, const MaybeTensor& diag,
                                     const MaybeTensor& bias, const Tensor& c, int64_t activation) {
   const Tensor up = g.contiguous();
-  if (g.scalar_type() == at::kDouble) return backward<double>(up, {m, z, diag, bias, c, activation}, c);
-  return backward<float>(up, {m, z, diag, bias, c, activation}, c);
+  if (g.scalar_type() == at::kDouble) return backward<double>(up, {m, z, diag, bias, c, activation}, c, at::kDouble);
+  return backward<float>(up, {m, z, diag, bias, c, activation}, c, m.scalar_type());
 }
 
 }  // namespace

@@ -20,8 +20,8 @@ Norm::Norm(const NormConfig& c, const Builder& b, const std::string& name, int64
 }
 
 ops::Normalized Norm::branch(const Tensor& x) const {
-  const bool narrow = precision_ == tensor::Precision::bf16 && x.is_cuda() && x.scalar_type() == at::kFloat;
-  return ops::affine_norm(x, gain_.weight, gain_.bias, {.eps = config_.norm_eps, .centered = config_.norm == "layer", .bf16 = narrow});
+  return ops::affine_norm(x, gain_.weight, gain_.bias,
+                          {.eps = config_.norm_eps, .centered = config_.norm == "layer", .bf16 = tensor::keeps_bf16(x, precision_)});
 }
 
 namespace {
