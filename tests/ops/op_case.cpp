@@ -12,6 +12,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
+#include <cstdlib>
 
 #include "assay/core/error.h"
 #include "assay/tensor/device.h"
@@ -38,23 +40,23 @@ double distance(const Tensor& a, const Tensor& b) {
   return size > 0 ? off / size : off;
 }
 
-// The largest relative error of a row, which the last axis is.
-double worst_row(const Tensor& a, const Tensor& b) {
-  const Tensor y = b.detach().cpu().to(at::kDouble), off = (a.detach().cpu().to(at::kDouble) - y).norm(2, {-1}), size = y.norm(2, {-1});
-  return off.div(size).where(size > 0, off).max().item().toDouble();
-}
-
 struct Result {
   Tensor value;
   Tensors grads;
 };
 
-// A fixed, random-looking upstream gradient in float64; 1 for a scalar.
+Tensors rounded_to_bf16(const Tensors& from) {
+  Tensors out;
+  for (const Tensor& t : from) out.push_back(t.to(at::kBFloat16).to(t.scalar_type()));
+  return out;
+}
+
+// A fixed, random-looking upstream gradient in float64, of which bfloat16 takes each number as it is; 1 for a scalar.
 Tensor upstream(at::IntArrayRef shape) {
   Tensor w = at::ones(shape, at::TensorOptions().dtype(at::kDouble));
   if (w.dim() == 0) return w;
   for (int64_t i = 0; i < w.numel(); ++i) w.data_ptr<double>()[i] = std::sin(0.7 * static_cast<double>(i));
-  return w;
+  return w.to(at::kBFloat16).to(at::kDouble);
 }
 
 Result differentiate(const std::function<Tensor(const Tensors&)>& f, const Tensors& inputs) {
@@ -159,21 +161,81 @@ void check_op(const OpCase& c, const at::Device& device) {
   if (device.is_cpu()) check_finite_differences(c, inputs);
 }
 
-void check_accuracy(const OpCase& c, const at::Device& device) {
+namespace {
+
+// Of one tensor, over several draws of the inputs.
+class Errors {
+ public:
+  void add(const Tensor& got, const Tensor& exact) {
+    const Tensor right = exact.detach().to(at::kDouble), off = got.detach().cpu().to(at::kDouble) - right;
+    numbers_ += right.numel();
+    squares_ += off.square().sum().item().toDouble();
+    size_ += right.square().sum().item().toDouble();
+    const Tensor rows = right.norm(2, {-1}), wrong = off.norm(2, {-1});
+    // A row that should be nothing is measured by the others.
+    const double usual = std::sqrt(rows.square().mean().item().toDouble());
+    worst_.push_back(usual > 0 ? wrong.div(rows.where(rows > 0, usual)).max().item().toDouble() : wrong.max().item().toDouble());
+  }
+  int64_t numbers() const { return numbers_; }
+  double rms() const { return std::sqrt(squares_ / size_); }
+  const std::vector<double>& worst_rows() const { return worst_; }  // of each draw
+
+ private:
+  int64_t numbers_ = 0;
+  double squares_ = 0, size_ = 0;
+  std::vector<double> worst_;
+};
+
+bool prints_errors() { return std::getenv("ASSAY_PRINT_ERRORS") != nullptr; }
+
+double ratio(double a, double b) { return a == b ? 1 : a / b; }  // neither may have an error
+
+// The worst row of one draw is chance: a row that nearly cancels. So the geometric mean of the draws' ratios.
+double ratio(const std::vector<double>& a, const std::vector<double>& b) {
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) sum += std::log(ratio(a[i], b[i]));
+  return std::exp(sum / static_cast<double>(a.size()));
+}
+
+using Function = std::function<Tensor(const Tensors&)>;
+
+void compare_errors(const OpCase& c, const Function& op, const Function& composite, bool bf16, const at::Device& device) {
   constexpr int64_t kFewest = 4096;
-  const Tensors inputs = c.inputs(1);
-  const Result exact = differentiate(c.reference, leaves(inputs, at::kDouble, at::Device(at::kCPU)));
-  const Result fused = differentiate(c.op, leaves(inputs, at::kFloat, device)),
-               composite = differentiate(c.reference, leaves(inputs, at::kFloat, device));
-  const auto check = [&](const std::string& what, const Tensor& got, const Tensor& plain, const Tensor& right) {
-    if (right.numel() < kFewest) return;
-    INFO(c.name << ": " << what);
-    CHECK(distance(got, right) <= 1.1 * distance(plain, right));
-    CHECK(worst_row(got, right) <= 1.1 * worst_row(plain, right));
-  };
-  check("value", fused.value, composite.value, exact.value);
-  for (size_t i = 0; i < exact.grads.size(); ++i)
-    check("gradient of input " + std::to_string(i), fused.grads[i], composite.grads[i], exact.grads[i]);
+  constexpr uint64_t kDraws = 16;
+  std::vector<Errors> of_op, of_composite;
+  for (uint64_t seed = 1; seed <= kDraws; ++seed) {
+    const Tensors inputs = bf16 ? rounded_to_bf16(c.inputs(seed)) : c.inputs(seed);
+    const Result exact = differentiate(c.reference, leaves(inputs, at::kDouble, at::Device(at::kCPU)));
+    of_op.resize(1 + inputs.size());
+    of_composite.resize(1 + inputs.size());
+    const auto add = [&](const Result& r, std::vector<Errors>& to) {
+      to[0].add(r.value, exact.value);
+      for (size_t i = 0; i < inputs.size(); ++i) to[i + 1].add(r.grads[i], exact.grads[i]);
+    };
+    add(differentiate(op, leaves(inputs, at::kFloat, device)), of_op);
+    add(differentiate(composite, leaves(inputs, at::kFloat, device)), of_composite);
+  }
+  const std::string precision = bf16 ? "bfloat16" : "float32";
+  for (size_t i = 0; i < of_op.size(); ++i) {
+    if (of_op[i].numbers() < kFewest) continue;
+    const std::string what = i == 0 ? "value" : "gradient " + std::to_string(i - 1);
+    const double rms = ratio(of_op[i].rms(), of_composite[i].rms()), worst = ratio(of_op[i].worst_rows(), of_composite[i].worst_rows());
+    if (prints_errors())
+      std::printf("| %s | %s | %s | %s | %.2f | %.2f | %.1e |\n", device.is_cpu() ? "cpu" : "cuda", precision.c_str(), c.name.c_str(),
+                  what.c_str(), rms, worst, of_op[i].rms());
+    if (!device.is_cpu()) continue;  // not seen yet
+    INFO(c.name << ": " << what << " in " << precision);
+    CHECK(rms <= 1.1);
+    CHECK(worst <= 1.1);
+  }
+}
+
+}  // namespace
+
+void check_accuracy(const OpCase& c, const at::Device& device) {
+  if (!device.is_cpu() && !prints_errors()) return;
+  compare_errors(c, c.op, c.reference, false, device);
+  if (c.op_bf16 && c.composite_bf16) compare_errors(c, c.op_bf16, c.composite_bf16, true, device);
 }
 
 const at::Device* cuda_or_skip() {
@@ -187,6 +249,12 @@ const at::Device* cuda_or_skip() {
     }
   }();
   return found;
+}
+
+std::vector<const at::Device*> devices() {
+  static const at::Device cpu(at::kCPU);
+  const at::Device* cuda = cuda_or_skip();
+  return cuda == nullptr ? std::vector{&cpu} : std::vector{&cpu, cuda};
 }
 
 }  // namespace assay::testing

@@ -26,6 +26,10 @@ OpCase conv_case(int64_t B, int64_t T, int64_t V, int64_t kernel) {
   };
   c.op = [](const Tensors& x) { return ops::causal_conv(x[0], x[1], x[2]); };
   c.reference = [](const Tensors& x) { return ops::causal_conv_reference(x[0], x[1], x[2]); };
+  // A bfloat16 sequence through float32 taps.
+  const auto narrow = [](const Tensor& t) { return t.to(at::kBFloat16); };
+  c.op_bf16 = [=](const Tensors& x) { return ops::causal_conv(narrow(x[0]), x[1], x[2]); };
+  c.composite_bf16 = [=](const Tensors& x) { return narrow(ops::causal_conv_reference(narrow(x[0]), x[1], x[2])); };
   return c;
 }
 
@@ -80,6 +84,10 @@ TEST_CASE("a bfloat16 sequence through float32 taps") { check_bf16_sequence(at::
 TEST_CASE("CUDA: a bfloat16 sequence through float32 taps") {
   const at::Device* cuda = testing::cuda_or_skip();
   if (cuda != nullptr) check_bf16_sequence(*cuda);
+}
+
+TEST_CASE("errors of the causal convolution are those of the sum over its taps at most") {
+  for (const at::Device* device : testing::devices()) testing::check_accuracy(conv_case(2, 1000, 256, 16), *device);
 }
 
 TEST_CASE("the causal convolution refuses wrong arguments by name") {

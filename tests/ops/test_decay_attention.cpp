@@ -1,10 +1,12 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/allclose.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/isfinite.h>
+#include <ATen/ops/log_sigmoid.h>
 #include <doctest/doctest.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -19,6 +21,15 @@ using testing::Tensors;
 
 namespace {
 
+// Products of bfloat16 tensors, the decay in float32: as under autocast.
+Tensor composite_bf16(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& logit) {
+  const auto narrow = [](const Tensor& t) { return t.to(at::kBFloat16); };
+  const Tensor position = at::arange(q.size(2), logit.options().requires_grad(false));
+  const Tensor distance = position.unsqueeze(1) - position.unsqueeze(0) - 1;
+  const Tensor w = (distance.clamp_min(0) * at::log_sigmoid(logit).view({-1, 1, 1})).exp() * (distance >= 0);
+  return (narrow(q).matmul(narrow(k).transpose(-1, -2)) * w).to(at::kBFloat16).matmul(narrow(v)).to(at::kFloat);
+}
+
 OpCase decay_case(int64_t B, int64_t H, int64_t T, int64_t c, int64_t d, double logit) {
   OpCase o;
   o.name = "decay_attention B=" + std::to_string(B) + " H=" + std::to_string(H) + " T=" + std::to_string(T) + " c=" + std::to_string(c) +
@@ -30,6 +41,7 @@ OpCase decay_case(int64_t B, int64_t H, int64_t T, int64_t c, int64_t d, double 
   o.op = [](const Tensors& x) { return ops::decay_attention(x[0], x[1], x[2], x[3]); };
   o.op_bf16 = [](const Tensors& x) { return ops::decay_attention(x[0], x[1], x[2], x[3], true); };
   o.reference = [](const Tensors& x) { return ops::decay_attention_reference(x[0], x[1], x[2], x[3]); };
+  o.composite_bf16 = [](const Tensors& x) { return composite_bf16(x[0], x[1], x[2], x[3]); };
   return o;
 }
 
@@ -157,6 +169,6 @@ TEST_CASE("wrong shapes and dtypes are refused by name, and so is a second deriv
   CHECK_THROWS_WITH_AS(ops::decay_attention_backward(leaf, x, x, x, logit, false), doctest::Contains("second derivatives"), c10::Error);
 }
 
-TEST_CASE("errors of decay attention in float32 are those of the composite at most") {
-  for (const OpCase& c : {decay_case(2, 2, 200, 64, 64, 2.0)}) testing::check_accuracy(c, at::Device(at::kCPU));
+TEST_CASE("errors of decay attention are those of the composite at most") {
+  for (const at::Device* device : testing::devices()) testing::check_accuracy(decay_case(2, 2, 200, 64, 64, 2.0), *device);
 }

@@ -26,6 +26,7 @@ OpCase gelu_case(std::vector<int64_t> shape, double spread) {
   o.op = [](const Tensors& x) { return ops::tanh_gelu(x[0]); };
   o.op_bf16 = [](const Tensors& x) { return ops::tanh_gelu(x[0].to(at::kBFloat16)); };
   o.reference = [](const Tensors& x) { return at::gelu(x[0], "tanh"); };
+  o.composite_bf16 = [](const Tensors& x) { return at::gelu(x[0].to(at::kBFloat16), "tanh"); };
   o.meta = false;
   o.registered = false;
   return o;
@@ -35,6 +36,10 @@ OpCase gelu_case(std::vector<int64_t> shape, double spread) {
 
 TEST_CASE("tanh_gelu agrees with ATen's, values and gradients") {
   for (const OpCase& c : {gelu_case({3, 5, 7}, 1), gelu_case({1}, 3), gelu_case({2, 9000}, 1)}) testing::check_op(c, at::Device(at::kCPU));
+}
+
+TEST_CASE("errors of tanh_gelu are those of ATen's at most") {
+  for (double spread : {1.0, 3.0}) testing::check_accuracy(gelu_case({96, 1024}, spread), at::Device(at::kCPU));
 }
 
 TEST_CASE("tanh_gelu far from zero is u or 0, without a NaN") {

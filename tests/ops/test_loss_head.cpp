@@ -43,6 +43,14 @@ OpCase head_case(int64_t B, int64_t T, int64_t V, const ops::LossHead& h, bool w
   const auto call = [=](const Tensors& x, auto&& f) { return f(x[0], with_gain ? x[1] : Tensor(), targets_of(x[0]), h); };
   o.op = [=](const Tensors& x) { return call(x, ops::loss_head); };
   o.reference = [=](const Tensors& x) { return call(x, ops::loss_head_reference); };
+  const auto with_logits = [](Tensors x, const Tensor& logits) {
+    x[0] = logits;
+    return x;
+  };
+  o.op_bf16 = [=, op = o.op](const Tensors& x) { return op(with_logits(x, x[0].to(at::kBFloat16))); };
+  o.composite_bf16 = [=, reference = o.reference](const Tensors& x) {
+    return reference(with_logits(x, x[0].to(at::kBFloat16).to(at::kFloat)));
+  };
   return o;
 }
 
@@ -57,9 +65,10 @@ OpCase linear_case(int64_t V, const ops::LossHead& h) {
   o.op_bf16 = [=](const Tensors& x) {
     return ops::linear_loss_head(x[0], x[1], targets_of(at::empty({2, 4, V}, x[0].options())), h, tensor::Precision::bf16) * 1.7;
   };
-  o.reference = [=](const Tensors& x) {
-    const Tensor logits = at::matmul(x[0], x[1].t());
-    return ops::loss_head_reference(logits, {}, targets_of(logits), h) * 1.7;
+  const auto loss_of = [=](const Tensor& logits) { return ops::loss_head_reference(logits, {}, targets_of(logits), h) * 1.7; };
+  o.reference = [=](const Tensors& x) { return loss_of(at::matmul(x[0], x[1].t())); };
+  o.composite_bf16 = [=](const Tensors& x) {
+    return loss_of(at::matmul(x[0].to(at::kBFloat16), x[1].to(at::kBFloat16).t()).to(at::kFloat));
   };
   return o;
 }
@@ -209,7 +218,10 @@ TEST_CASE("logits that somebody keeps for a derivative are not overwritten in si
   CHECK_THROWS_WITH(torch::autograd::backward({loss}, {}), doctest::Contains("modified by an inplace operation"));
 }
 
-TEST_CASE("errors of the loss head behind its norm in float32 are those of the composite at most") {
-  for (const OpCase& c : {head_case(2, 48, 1024, {.norm_eps = 1e-6, .softcap = 5, .z_loss = 1e-2, .smoothing = 0.1}, true)})
-    testing::check_accuracy(c, at::Device(at::kCPU));
+TEST_CASE("errors of the loss head are those of the composite at most") {
+  for (const at::Device* device : testing::devices())
+    for (const OpCase& c :
+         {head_case(2, 48, 1024, {.norm_eps = 1e-6, .softcap = 5, .z_loss = 1e-2, .smoothing = 0.1}, true),
+          head_case(2, 48, 1024, {}, false), head_case(2, 16, 5003, {}, false), linear_case(5003, {}), linear_case(5003, {.z_loss = 0.01})})
+      testing::check_accuracy(c, *device);
 }

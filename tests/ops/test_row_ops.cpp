@@ -24,6 +24,8 @@ Tensor mixed(const ops::Normalized& n) {
   return n.scaled.defined() ? sum + 0.7 * n.scaled.to(n.through.scalar_type()) : sum;
 }
 
+Tensor narrow(const Tensor& t) { return t.to(at::kBFloat16); }
+
 OpCase normalize_case(std::vector<int64_t> shape, bool scale) {
   OpCase o;
   const int64_t n = shape.back();
@@ -35,6 +37,13 @@ OpCase normalize_case(std::vector<int64_t> shape, bool scale) {
   };
   o.op = [=](const Tensors& x) { return mixed(ops::normalize(x[0], scale ? x[1] : Tensor(), 1e-6, false)); };
   o.reference = [=](const Tensors& x) { return mixed(ops::normalize_reference(x[0], scale ? x[1] : Tensor(), 1e-6)); };
+  o.op_bf16 = [=](const Tensors& x) { return mixed(ops::normalize(x[0], scale ? x[1] : Tensor(), 1e-6, true)); };
+  o.composite_bf16 = [=](const Tensors& x) {
+    ops::Normalized n = ops::normalize_reference(x[0], scale ? x[1] : Tensor(), 1e-6);
+    n.z = narrow(n.z);
+    if (scale) n.scaled = narrow(n.scaled);
+    return mixed(n);
+  };
   return o;
 }
 
@@ -47,10 +56,16 @@ OpCase affine_norm_case(std::vector<int64_t> shape, bool bias, bool centered) {
     if (bias) x.push_back(random_tensor({n}, seed, "bias"));
     return x;
   };
-  const ops::AffineNorm norm{.eps = 1e-5, .centered = centered};
+  const ops::AffineNorm norm{.eps = 1e-5, .centered = centered}, norm_bf16{.eps = 1e-5, .centered = centered, .bf16 = true};
   const auto both = [](const ops::Normalized& y) { return y.scaled + 0.3 * y.through; };
   o.op = [=](const Tensors& x) { return both(ops::affine_norm(x[0], x[1], bias ? x[2] : Tensor(), norm)); };
   o.reference = [=](const Tensors& x) { return both(ops::affine_norm_reference(x[0], x[1], bias ? x[2] : Tensor(), norm)); };
+  o.op_bf16 = [=](const Tensors& x) { return both(ops::affine_norm(x[0], x[1], bias ? x[2] : Tensor(), norm_bf16)); };
+  o.composite_bf16 = [=](const Tensors& x) {
+    ops::Normalized n = ops::affine_norm_reference(x[0], x[1], bias ? x[2] : Tensor(), norm);
+    n.scaled = narrow(n.scaled);
+    return both(n);
+  };
   return o;
 }
 
@@ -80,6 +95,14 @@ OpCase residual_case(std::vector<int64_t> shape, Pointwise activation, bool bias
   };
   o.op = [=](const Tensors& x) { return ops::residual(x[0], branch(x), x[2]); };
   o.reference = [=](const Tensors& x) { return ops::residual_reference(x[0], branch(x), x[2]); };
+  const auto branch_bf16 = [=](const Tensors& x) {
+    ops::Branch b = branch(x);
+    b.m = narrow(b.m);
+    if (diag) b.z = narrow(b.z);
+    return b;
+  };
+  o.op_bf16 = [=](const Tensors& x) { return ops::residual(x[0], branch_bf16(x), x[2]); };
+  o.composite_bf16 = [=](const Tensors& x) { return ops::residual_reference(x[0], branch_bf16(x), x[2]); };
   return o;
 }
 
@@ -262,7 +285,11 @@ TEST_CASE("wrong arguments are refused by name") {
   CHECK_THROWS_WITH_AS(ops::residual(x, {.m = x}, x.narrow(1, 0, 3)[0]), doctest::Contains("c must be one"), c10::Error);
 }
 
-TEST_CASE("errors of the norm and the residual sum in float32 are those of the composite at most") {
-  for (const OpCase& c : {normalize_case({96, 1024}, true), residual_case({96, 1024}, Pointwise::gelu, true, true)})
-    testing::check_accuracy(c, at::Device(at::kCPU));
+TEST_CASE("errors of the norms and the residual sum are those of the composite at most") {
+  const std::vector<int64_t> shape{96, 1024};
+  for (const at::Device* device : testing::devices())
+    for (const OpCase& c : {normalize_case(shape, true), affine_norm_case(shape, true, true), affine_norm_case({96, 768}, true, true),
+                            affine_norm_case(shape, true, false), residual_case(shape, Pointwise::gelu, true, true),
+                            residual_case(shape, Pointwise::swish, true, true), residual_case(shape, Pointwise::none, false, false, true)})
+      testing::check_accuracy(c, *device);
 }

@@ -46,6 +46,11 @@ TEST_CASE("ShiftMax agrees with its reference on CUDA, values and gradients") {
   for (const OpCase& c : cases()) testing::check_op(c, *cuda);
 }
 
+TEST_CASE("errors of ShiftMax are those of the composite at most") {
+  for (const at::Device* device : testing::devices())
+    for (int64_t k : {1, 3}) testing::check_accuracy(shift_max_case({96, 1024}, k, 1), *device);
+}
+
 TEST_CASE("ShiftMax of equal logits: uniform, with the slope 1 at u = 0") {
   const Tensor z = at::full({1, 4}, 3.0, at::TensorOptions().dtype(at::kDouble)).requires_grad_(true);
   const Tensor p = ops::shift_max(z, 2, 1);

@@ -44,6 +44,24 @@ OpCase sphere_case(std::vector<int64_t> shape, int parts) {
   return o;
 }
 
+// A bfloat16 branch, and the state in bfloat16 beside itself, which CUDA alone takes and gives.
+OpCase narrow_case(std::vector<int64_t> shape) {
+  OpCase o = sphere_case(shape, kBranch | kAlpha | kGate);
+  const auto branch = [](const Tensors& x) { return ops::SphereBranch{x[1].to(at::kBFloat16), x[2], x[3]}; };
+  o.op_bf16 = [=](const Tensors& x) {
+    const ops::OnSphere s = ops::sphere_step(x[0], branch(x), kEps, true);
+    return s.y + s.narrow.to(at::kFloat);
+  };
+  o.composite_bf16 = [=](const Tensors& x) {
+    const Tensor y = ops::sphere_step_reference(x[0], branch(x), kEps);
+    return y + y.to(at::kBFloat16).to(at::kFloat);
+  };
+  // Both see the sum of the state and its copy.
+  o.op = [op = o.op](const Tensors& x) { return op(x) * 2; };
+  o.reference = [reference = o.reference](const Tensors& x) { return reference(x) * 2; };
+  return o;
+}
+
 // Widths around a pack, a warp, several warps and beyond; more rows than the blocks hold at once.
 std::vector<OpCase> cases() {
   std::vector<OpCase> all;
@@ -99,6 +117,11 @@ TEST_CASE("CUDA: a bfloat16 branch, and the state in bfloat16 beside itself") {
       CHECK(off.item().toDouble() < 1e-2 * size.item().toDouble());
     }
   }
+}
+
+TEST_CASE("errors of the sphere step are those of the composite at most") {
+  for (const at::Device* device : testing::devices())
+    testing::check_accuracy(device->is_cpu() ? sphere_case({96, 1024}, kBranch | kAlpha | kGate) : narrow_case({96, 1024}), *device);
 }
 
 TEST_CASE("rows that the sphere step returns have length 1, and the gradient lies across them") {

@@ -43,7 +43,7 @@ bool kernel_takes(const Tensor& q) {
 // The kernels take any strides but for the last axis, and do not look.
 Tensor readable(const Tensor& t) { return t.stride(-1) == 1 ? t : t.contiguous(); }
 
-// Output [B, H, T, d] and what the backward pass wants besides q, k, v.
+// Output [B, H, T, d] and, on a GPU, what the backward pass wants beside it and q, k, v.
 struct Flash {
   Tensor out, lse, seed, offset;
 };
@@ -53,7 +53,8 @@ double scale_of(const Tensor& q, std::optional<double> scale) { return scale ? *
 Flash flash_forward(const Tensor& q, const Tensor& k, const Tensor& v, std::optional<double> scale) {
   if (q.is_cpu()) {
     const Tensor out = at::empty({q.size(0), q.size(2), q.size(1), q.size(3)}, q.options()).transpose(1, 2);  // heads lie side by side
-    return {out, ops::causal_attention_forward(out, q, k, v, scale_of(q, scale)), {}, {}};
+    ops::causal_attention_forward(out, q, k, v, scale_of(q, scale));
+    return {out, {}, {}, {}};
   }
   auto [out, lse, sequences_q, sequences_k, longest_q, longest_k, seed, offset, mask] =
       at::_scaled_dot_product_flash_attention(q, k, v, 0.0, true, false, scale);
@@ -65,7 +66,7 @@ std::array<Tensor, 3> flash_backward(const Tensor& g, const Tensor& q, const Ten
   if (q.is_cpu()) {
     const auto made = [](const Tensor& t) { return at::empty(t.sizes(), t.options()); };
     const ops::AttentionGrads to{made(q), made(k), made(v)};
-    ops::causal_attention_backward(to, g, f.out, f.lse, q, k, v, scale_of(q, scale));
+    ops::causal_attention_backward(to, g, q, k, v, scale_of(q, scale));
     return {to.q, to.k, to.v};
   }
   const StrictlyRepeatable strictly;
@@ -81,7 +82,7 @@ struct Separate : torch::autograd::Function<Separate> {
   static Tensor forward(AutogradContext* ctx, const Tensor& q, const Tensor& k, const Tensor& v, std::optional<double> scale) {
     const at::AutoDispatchBelowADInplaceOrView below;
     const Flash f = flash_forward(q, k, v, scale);
-    ctx->save_for_backward({q, k, v, f.out, f.lse, f.seed, f.offset});
+    ctx->save_for_backward({q, k, v, q.is_cpu() ? Tensor() : f.out, f.lse, f.seed, f.offset});
     ctx->saved_data["scale"] = scale;
     return f.out;
   }
@@ -106,7 +107,7 @@ struct Packed : torch::autograd::Function<Packed> {
     const at::AutoDispatchBelowADInplaceOrView below;
     const auto [q, k, v] = split(qkv_BTC, heads);
     const Flash f = flash_forward(q, k, v, std::nullopt);
-    ctx->save_for_backward({qkv_BTC, f.out, f.lse, f.seed, f.offset});
+    ctx->save_for_backward({qkv_BTC, q.is_cpu() ? Tensor() : f.out, f.lse, f.seed, f.offset});
     ctx->saved_data["heads"] = heads;
     return joined_heads(f.out);
   }
@@ -119,7 +120,7 @@ struct Packed : torch::autograd::Function<Packed> {
     if (q.is_cpu()) {
       const Tensor dqkv = at::empty_like(s[0]);
       const auto [dq, dk, dv] = split(dqkv, heads);
-      ops::causal_attention_backward({dq, dk, dv}, up, s[1], s[2], q, k, v, scale_of(q, std::nullopt));
+      ops::causal_attention_backward({dq, dk, dv}, up, q, k, v, scale_of(q, std::nullopt));
       return {dqkv, Tensor()};
     }
     const auto [dq, dk, dv] = flash_backward(up, q, k, v, {s[1], s[2], s[3], s[4]}, std::nullopt);

@@ -8,33 +8,41 @@
 namespace assay::ops::ASSAY_CAPABILITY {
 namespace {
 
+// s <- exp(scale (s - the largest)); returns the sum. The largest is taken off before the scale, which would round it.
 template <class T>
-T softmax(T* s, int64_t n, int64_t width, T scale) {
+T exponentials(T* s, int64_t n, T scale) {
   using V = Vec<T>;
-  V high(-INFINITY), sum(0);
-  for_vectors<T>(n, [&](int64_t i, int64_t c) { high = at::vec::maximum(high, lanes(V::loadu(s + i, c) * V(scale), c, T(-INFINITY))); });
-  const T highest = highest_of(high);
-  for_vectors<T>(n, [&](int64_t i, int64_t c) {
-    const V e = (V::loadu(s + i, c) * V(scale) - V(highest)).exp();
-    sum = sum + lanes(e, c, T(0));
+  V high(-INFINITY);
+  for_vectors<T>(n, [&](int64_t i, int64_t c) { high = at::vec::maximum(high, lanes(V::loadu(s + i, c), c, T(-INFINITY))); });
+  const V highest(highest_of(high));
+  return sum_of_vectors<T>(n, [&](int64_t i, int64_t c) {
+    const V e = ((V::loadu(s + i, c) - highest) * V(scale)).exp();
     e.store(s + i, static_cast<int>(c));
+    return e;
   });
-  const T total = sum_of(sum);
-  const V inverse(T(1) / total);
-  for_vectors<T>(n, [&](int64_t i, int64_t c) { (V::loadu(s + i, c) * inverse).store(s + i, static_cast<int>(c)); });
-  for (int64_t i = n; i < width; ++i) s[i] = 0;
-  return highest + std::log(total);
 }
 
 template <class T>
-void backward(T* s, T* dp, int64_t n, int64_t width, T scale, T lse, const T* g, const T* o, int64_t d) {
+void softmax(T* s, int64_t n, int64_t width, T scale) {
   using V = Vec<T>;
-  const V delta(sum_of_vectors<T>(d, [&](int64_t i, int64_t c) { return V::loadu(g + i, c) * V::loadu(o + i, c); }));
-  for_vectors<T>(n, [&](int64_t i, int64_t c) {
-    const V p = (V::loadu(s + i, c) * V(scale) - V(lse)).exp();
-    const V ds = V(scale) * p * (V::loadu(dp + i, c) - delta);
+  const V total(exponentials(s, n, scale));
+  for_vectors<T>(n, [&](int64_t i, int64_t c) { (V::loadu(s + i, c) / total).store(s + i, static_cast<int>(c)); });
+  for (int64_t i = n; i < width; ++i) s[i] = 0;
+}
+
+template <class T>
+void backward(T* s, T* dp, int64_t n, int64_t width, T scale) {
+  using V = Vec<T>;
+  const V total(exponentials(s, n, scale));
+  const V delta(sum_of_vectors<T>(n, [&](int64_t i, int64_t c) {
+    const V p = V::loadu(s + i, c) / total;
     p.store(s + i, static_cast<int>(c));
-    ds.store(dp + i, static_cast<int>(c));
+    return p * V::loadu(dp + i, c);
+  }));
+  // Once more from what is left: where one key has nearly all the weight dp - delta cancels, and p sums to 1 to rounding alone.
+  const V rest(sum_of_vectors<T>(n, [&](int64_t i, int64_t c) { return V::loadu(s + i, c) * (V::loadu(dp + i, c) - delta); }));
+  for_vectors<T>(n, [&](int64_t i, int64_t c) {
+    (V(scale) * V::loadu(s + i, c) * (V::loadu(dp + i, c) - delta - rest)).store(dp + i, static_cast<int>(c));
   });
   for (int64_t i = n; i < width; ++i) s[i] = dp[i] = 0;
 }

@@ -25,42 +25,35 @@ void for_each_tile(int64_t T, const Work& work) {
 }
 
 template <class T>
-void forward(const Tensor& out, T* lse, const Tensor& q, const Tensor& k, const Tensor& v, T scale) {
-  const int64_t length = q.size(2);
+void forward(const Tensor& out, const Tensor& q, const Tensor& k, const Tensor& v, T scale) {
   for_each_head(q, [&](int64_t b, int64_t h) {
     const Tensor q_h = q[b][h], k_h = k[b][h], v_h = v[b][h], out_h = out[b][h], memory = tile_memory(kRows, q.size(2), q.options());
-    T* lse_h = lse + (b * q.size(1) + h) * length;
-    for_each_tile(length, [&](int64_t row, int64_t n, int64_t keys) {
+    for_each_tile(q.size(2), [&](int64_t row, int64_t n, int64_t keys) {
       const Tensor scores = tile_in(memory, n, keys);
       product_into(scores, q_h.narrow(0, row, n), k_h.narrow(0, 0, keys).t(), Precision::fp32);
       T* s = scores.mutable_data_ptr<T>();
-      for (int64_t i = 0; i < n; ++i) lse_h[row + i] = rows(T()).softmax(s + i * keys, row + i + 1, keys, scale);
+      for (int64_t i = 0; i < n; ++i) rows(T()).softmax(s + i * keys, row + i + 1, keys, scale);
       product_into(out_h.narrow(0, row, n), scores, v_h.narrow(0, 0, keys), Precision::fp32);
     });
   });
 }
 
 template <class T>
-void backward(const AttentionGrads& to, const Tensor& g, const Tensor& out, const T* lse, const Tensor& q, const Tensor& k, const Tensor& v,
-              T scale) {
-  const int64_t length = q.size(2), d = q.size(3);
+void backward(const AttentionGrads& to, const Tensor& g, const Tensor& q, const Tensor& k, const Tensor& v, T scale) {
   for_each_head(q, [&](int64_t b, int64_t h) {
-    const Tensor q_h = q[b][h], k_h = k[b][h], v_h = v[b][h], out_h = out[b][h], g_h = g[b][h];
+    const Tensor q_h = q[b][h], k_h = k[b][h], v_h = v[b][h], g_h = g[b][h];
     const Tensor dq_h = to.q[b][h], dk_h = to.k[b][h], dv_h = to.v[b][h];
     dk_h.zero_();
     dv_h.zero_();
     const Tensor memory_p = tile_memory(kRows, q.size(2), q.options()), memory_ds = tile_memory(kRows, q.size(2), q.options());
-    const T *g_rows = g_h.const_data_ptr<T>(), *o_rows = out_h.const_data_ptr<T>(), *lse_h = lse + (b * q.size(1) + h) * length;
-    for_each_tile(length, [&](int64_t row, int64_t n, int64_t keys) {
+    for_each_tile(q.size(2), [&](int64_t row, int64_t n, int64_t keys) {
       const Tensor p = tile_in(memory_p, n, keys), ds = tile_in(memory_ds, n, keys);
       const Tensor q_t = q_h.narrow(0, row, n), g_t = g_h.narrow(0, row, n);
       const Tensor k_t = k_h.narrow(0, 0, keys), v_t = v_h.narrow(0, 0, keys);
       product_into(p, q_t, k_t.t(), Precision::fp32);
       product_into(ds, g_t, v_t.t(), Precision::fp32);
       T *p_rows = p.mutable_data_ptr<T>(), *ds_rows = ds.mutable_data_ptr<T>();
-      for (int64_t i = 0; i < n; ++i)
-        rows(T()).backward(p_rows + i * keys, ds_rows + i * keys, row + i + 1, keys, scale, lse_h[row + i],
-                           g_rows + (row + i) * g_h.stride(0), o_rows + (row + i) * out_h.stride(0), d);
+      for (int64_t i = 0; i < n; ++i) rows(T()).backward(p_rows + i * keys, ds_rows + i * keys, row + i + 1, keys, scale);
       product_into(dq_h.narrow(0, row, n), ds, k_t, Precision::fp32);
       product_into(dk_h.narrow(0, 0, keys), ds.t(), q_t, Precision::fp32, true);
       product_into(dv_h.narrow(0, 0, keys), p.t(), g_t, Precision::fp32, true);
@@ -68,36 +61,33 @@ void backward(const AttentionGrads& to, const Tensor& g, const Tensor& out, cons
   });
 }
 
-void check(const Tensor& q, const Tensor& k, const Tensor& v) {
+void check(const Tensor& q, const Tensor& k, const Tensor& v, double scale) {
   TORCH_CHECK(q.dim() == 4 && k.sizes() == q.sizes() && v.sizes() == q.sizes(),
               "[causal_attention] q, k and v must be [B, H, T, d] of one shape, got ", q.sizes(), ", ", k.sizes(), " and ", v.sizes());
   TORCH_CHECK((q.scalar_type() == at::kFloat || q.scalar_type() == at::kDouble) && k.scalar_type() == q.scalar_type() &&
                   v.scalar_type() == q.scalar_type(),
               "[causal_attention] wants float32 or float64, got ", q.scalar_type(), ", ", k.scalar_type(), " and ", v.scalar_type());
   TORCH_CHECK(q.is_cpu() && k.is_cpu() && v.is_cpu(), "[causal_attention] these tiles are the CPU's, got ", q.device());
+  TORCH_CHECK(scale >= 0, "[causal_attention] scale must be at least 0, got ", scale);
 }
 
 }  // namespace
 
-Tensor causal_attention_forward(const Tensor& out, const Tensor& q, const Tensor& k, const Tensor& v, double scale) {
-  check(q, k, v);
-  const Tensor lse = at::empty({q.size(0), q.size(1), q.size(2)}, q.options());
-  if (q.scalar_type() == at::kDouble) forward<double>(out, lse.mutable_data_ptr<double>(), q, k, v, scale);
-  else forward<float>(out, lse.mutable_data_ptr<float>(), q, k, v, static_cast<float>(scale));
-  return lse;
+void causal_attention_forward(const Tensor& out, const Tensor& q, const Tensor& k, const Tensor& v, double scale) {
+  check(q, k, v, scale);
+  if (q.scalar_type() == at::kDouble) forward<double>(out, q, k, v, scale);
+  else forward<float>(out, q, k, v, static_cast<float>(scale));
 }
 
-void causal_attention_backward(const AttentionGrads& to, const Tensor& grad, const Tensor& out, const Tensor& lse, const Tensor& q,
-                               const Tensor& k, const Tensor& v, double scale) {
-  check(q, k, v);
-  for (const Tensor& t : {to.q, to.k, to.v, grad, out})
+void causal_attention_backward(const AttentionGrads& to, const Tensor& grad, const Tensor& q, const Tensor& k, const Tensor& v,
+                               double scale) {
+  check(q, k, v, scale);
+  for (const Tensor& t : {to.q, to.k, to.v, grad})
     TORCH_CHECK(t.sizes() == q.sizes() && t.scalar_type() == q.scalar_type() && t.is_cpu() && t.stride(3) == 1,
-                "[causal_attention] gradients and result must be as q with neighbouring numbers in the last axis, got ", t.scalar_type(),
-                " ", t.sizes());
-  TORCH_CHECK(lse.numel() * q.size(3) == q.numel() && lse.scalar_type() == q.scalar_type() && lse.is_contiguous(),
-              "[causal_attention] lse must be what the forward pass gave, got ", lse.scalar_type(), " ", lse.sizes());
-  if (q.scalar_type() == at::kDouble) backward<double>(to, grad, out, lse.const_data_ptr<double>(), q, k, v, scale);
-  else backward<float>(to, grad, out, lse.const_data_ptr<float>(), q, k, v, static_cast<float>(scale));
+                "[causal_attention] gradients must be as q with neighbouring numbers in the last axis, got ", t.scalar_type(), " ",
+                t.sizes());
+  if (q.scalar_type() == at::kDouble) backward<double>(to, grad, q, k, v, scale);
+  else backward<float>(to, grad, q, k, v, static_cast<float>(scale));
 }
 
 }  // namespace assay::ops

@@ -15,7 +15,7 @@
 namespace assay::ops {
 namespace {
 
-constexpr int64_t kChannels = 64;
+constexpr int64_t kChannels = 64, kPiece = 16;  // positions that add up in the sequence's own type, their sums in double
 
 const CausalConvRow<float>& rows(float) { return causal_conv_rows().f32; }
 const CausalConvRow<double>& rows(double) { return causal_conv_rows().f64; }
@@ -94,9 +94,11 @@ CausalConvGrads backward(const Tensor& g, const Tensor& z, const Tensor& w_KV) {
   const Tensor dz = at::empty_like(z), dw_KV = at::empty_like(w_KV), db = at::empty({s.V}, w_KV.options());
   const T* w = w_KV.const_data_ptr<T>();
   T *dw = dw_KV.mutable_data_ptr<T>(), *dbias = db.mutable_data_ptr<T>();
-  std::vector<T> sums(static_cast<size_t>(s.B * (s.K + 1) * s.V), T(0));  // of each sequence: dw, then db
+  std::vector<double> sums(static_cast<size_t>(s.B * (s.K + 1) * s.V), 0.0);  // of each sequence: dw, then db
   for_blocks(s, [&](int64_t sequence, int64_t first, int64_t n) {
-    T* of_sequence = sums.data() + sequence * (s.K + 1) * s.V + first;
+    double* of_sequence = sums.data() + sequence * (s.K + 1) * s.V + first;
+    T* of_piece = row_memory<T>(3, (s.K + 1) * kChannels);
+    std::fill_n(of_piece, (s.K + 1) * kChannels, T(0));
     const Channels<T> up = channels<T>(g, s, sequence, first, n, 0), in = channels<T>(z, s, sequence, first, n, 1);
     for (int64_t t = 0; t < s.T; ++t) {
       const int64_t skipped = std::max<int64_t>(0, s.K - 1 - t), taps = std::min(s.K, s.T - t);
@@ -104,15 +106,19 @@ CausalConvGrads backward(const Tensor& g, const Tensor& z, const Tensor& w_KV) {
       put<T>(dz, (sequence * s.T + t) * s.V + first, n, [&](T* out) {
         rows(T()).forward(out, nullptr, w + (s.K - 1) * s.V + first, -s.V, here, up.stride, taps, n);  // w_{K-1-i} g_{t+i}
       });
-      rows(T()).weights(here, in.at + (t - (s.K - 1) + skipped) * in.stride, in.stride, s.K - skipped, n, of_sequence + skipped * s.V, s.V,
-                        of_sequence + s.K * s.V);
+      rows(T()).weights(here, in.at + (t - (s.K - 1) + skipped) * in.stride, in.stride, s.K - skipped, n, of_piece + skipped * kChannels,
+                        kChannels, of_piece + s.K * kChannels);
+      if ((t + 1) % kPiece != 0 && t + 1 < s.T) continue;
+      for (int64_t j = 0; j <= s.K; ++j)
+        for (int64_t i = 0; i < n; ++i) of_sequence[j * s.V + i] += static_cast<double>(of_piece[j * kChannels + i]);
+      std::fill_n(of_piece, (s.K + 1) * kChannels, T(0));
     }
   });
   const int64_t wide = s.K * s.V;
   for (int64_t i = 0; i < wide + s.V; ++i) {
-    T total = 0;
+    double total = 0;
     for (int64_t sequence = 0; sequence < s.B; ++sequence) total += sums[static_cast<size_t>(sequence * (wide + s.V) + i)];
-    (i < wide ? dw[i] : dbias[i - wide]) = total;
+    (i < wide ? dw[i] : dbias[i - wide]) = static_cast<T>(total);
   }
   return {dz, dw_KV.t().unsqueeze(1).contiguous(), db};
 }

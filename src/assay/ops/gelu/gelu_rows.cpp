@@ -21,7 +21,9 @@ void forward(const T* u, int64_t n, T* y) {
   using V = Vec<T>;
   for_vectors<T>(n, [&](int64_t i, int64_t c) {
     const V a = V::loadu(u + i, c);
-    (a * (V(1) / (V(1) + exponential_of<T>(a, a * a)))).store(y + i, static_cast<int>(c));
+    const V e = exponential_of<T>(a, a * a), below = a / (V(1) + e);
+    // Above zero what is missing to a is the small part: 1 + e, rounded, would cost more.
+    V::blendv(below, at::vec::fnmadd(below, e, a), a > V(0)).store(y + i, static_cast<int>(c));
   });
 }
 
@@ -29,8 +31,8 @@ template <class T>
 void backward(const T* u, const T* dy, int64_t n, T* du) {
   using V = Vec<T>;
   for_vectors<T>(n, [&](int64_t i, int64_t c) {
-    const V a = V::loadu(u + i, c), square = a * a, e = exponential_of<T>(a, square), s = V(1) / (V(1) + e),
-            rest = V(1) / (V(1) + V(1) / e);
+    const V a = V::loadu(u + i, c), square = a * a, e = exponential_of<T>(a, square), rest = V(1) / (V(1) + V(1) / e),
+            s = V::blendv(V(1) / (V(1) + e), V(1) - rest, a > V(0));
     const V slope = V(T(kTwice)) + square * V(T(3 * kTwice * kCubic));  // 2 dz/du
     (V::loadu(dy + i, c) * (s + a * s * rest * slope)).store(du + i, static_cast<int>(c));
   });

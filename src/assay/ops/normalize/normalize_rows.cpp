@@ -15,9 +15,9 @@ struct Row {
 };
 template <class T>
 Row<T> row_of(const T* x, int64_t n, T eps, bool centered) {
-  const T inverse = T(1) / static_cast<T>(n), mean = centered ? sum_over<T>(n, [&](int64_t i) { return x[i]; }) * inverse : T(0);
+  const T count = static_cast<T>(n), mean = centered ? sum_over<T>(n, [&](int64_t i) { return x[i]; }) / count : T(0);
   const T squares = sum_over<T>(n, [&](int64_t i) { return (x[i] - mean) * (x[i] - mean); });
-  return {mean, T(1) / std::sqrt(squares * inverse + eps)};
+  return {mean, T(1) / std::sqrt(squares / count + eps)};
 }
 
 template <class T>

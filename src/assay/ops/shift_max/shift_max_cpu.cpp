@@ -28,9 +28,9 @@ Tensor backward(const Tensor& g, const Tensor& z, int64_t k, double tau) {
   const T *up = g.const_data_ptr<T>(), *in = z.const_data_ptr<T>();
   T* out = dz.mutable_data_ptr<T>();
   at::parallel_for(0, z.numel() / n, kRowsOfTask, [&](int64_t begin, int64_t end) {
-    std::vector<T> h(static_cast<size_t>(n));
+    std::vector<T> slope(static_cast<size_t>(n));
     for (int64_t row = begin; row < end; ++row)
-      rows(T()).backward(up + row * n, in + row * n, n, k, static_cast<T>(tau), h.data(), out + row * n);
+      rows(T()).backward(up + row * n, in + row * n, n, k, static_cast<T>(tau), slope.data(), out + row * n);
   });
   return dz;
 }

@@ -5,11 +5,11 @@
 
 namespace assay::ops {
 
-// One row each. `h` [n] is room for the row's slopes.
+// One row each. `slope` [n] is room for the row's slopes.
 template <class T>
 struct ShiftMaxRow {
   void (*forward)(const T* z, int64_t n, int64_t k, T tau, T* p);
-  void (*backward)(const T* g, const T* z, int64_t n, int64_t k, T tau, T* h, T* dz);
+  void (*backward)(const T* g, const T* z, int64_t n, int64_t k, T tau, T* slope, T* dz);
 };
 struct ShiftMaxRows {
   ShiftMaxRow<float> f32;
