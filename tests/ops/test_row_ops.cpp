@@ -39,10 +39,10 @@ OpCase normalize_case(std::vector<int64_t> shape, bool scale) {
   o.reference = [=](const Tensors& x) { return mixed(ops::normalize_reference(x[0], scale ? x[1] : Tensor(), 1e-6)); };
   o.op_bf16 = [=](const Tensors& x) { return mixed(ops::normalize(x[0], scale ? x[1] : Tensor(), 1e-6, true)); };
   o.composite_bf16 = [=](const Tensors& x) {
-    ops::Normalized n = ops::normalize_reference(x[0], scale ? x[1] : Tensor(), 1e-6);
-    n.z = narrow(n.z);
-    if (scale) n.scaled = narrow(n.scaled);
-    return mixed(n);
+    ops::Normalized y = ops::normalize_reference(x[0], scale ? x[1] : Tensor(), 1e-6);
+    y.z = narrow(y.z);
+    if (scale) y.scaled = narrow(y.scaled);
+    return mixed(y);
   };
   return o;
 }
@@ -62,9 +62,9 @@ OpCase affine_norm_case(std::vector<int64_t> shape, bool bias, bool centered) {
   o.reference = [=](const Tensors& x) { return both(ops::affine_norm_reference(x[0], x[1], bias ? x[2] : Tensor(), norm)); };
   o.op_bf16 = [=](const Tensors& x) { return both(ops::affine_norm(x[0], x[1], bias ? x[2] : Tensor(), norm_bf16)); };
   o.composite_bf16 = [=](const Tensors& x) {
-    ops::Normalized n = ops::affine_norm_reference(x[0], x[1], bias ? x[2] : Tensor(), norm);
-    n.scaled = narrow(n.scaled);
-    return both(n);
+    ops::Normalized y = ops::affine_norm_reference(x[0], x[1], bias ? x[2] : Tensor(), norm);
+    y.scaled = narrow(y.scaled);
+    return both(y);
   };
   return o;
 }

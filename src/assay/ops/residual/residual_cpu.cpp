@@ -53,8 +53,7 @@ ResidualGrads backward(const Tensor& g, const Rows<T>& in, const Tensor& c, at::
   const int64_t n = in.n, C = c.numel();
   const bool diag = in.terms.diag != nullptr, bias = in.terms.bias != nullptr;
   const auto branch = options.dtype(m_type);
-  const Tensor none = at::empty({0}, options), dm = at::empty(g.sizes(), branch),
-               dz = at::empty(diag ? g.sizes() : at::IntArrayRef{0}, branch);
+  const Tensor none = at::empty({0}, options), dm = at::empty(g.sizes(), branch), dz = diag ? at::empty(g.sizes(), branch) : none;
   const T* up = g.const_data_ptr<T>();
   const OutRows<T> to_m(dm, n, 2), to_z(dz, n, 3);
   ColumnSums<T> sums(in.count, 2 * n + C);  // ddiag, dbias, dc
