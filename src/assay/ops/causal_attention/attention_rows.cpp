@@ -8,9 +8,10 @@
 namespace assay::ops::ASSAY_CAPABILITY {
 namespace {
 
-// s <- exp(scale (s - the largest)); returns the sum. The largest is taken off before the scale, which would round it.
-template <class T>
-T exponentials(T* s, int64_t n, T scale) {
+// s <- exp(scale (s - the largest)), each vector shown to seen(i, count, vector); returns the sum. The largest is taken off before the scale, which
+// would round it.
+template <class T, class Seen>
+T exponentials(T* s, int64_t n, T scale, const Seen& seen) {
   using V = Vec<T>;
   V high(-INFINITY);
   for_vectors<T>(n, [&](int64_t i, int64_t c) { high = at::vec::maximum(high, lanes(V::loadu(s + i, c), c, T(-INFINITY))); });
@@ -18,6 +19,7 @@ T exponentials(T* s, int64_t n, T scale) {
   return sum_of_vectors<T>(n, [&](int64_t i, int64_t c) {
     const V e = ((V::loadu(s + i, c) - highest) * V(scale)).exp();
     e.store(s + i, static_cast<int>(c));
+    seen(i, c, e);
     return e;
   });
 }
@@ -25,7 +27,7 @@ T exponentials(T* s, int64_t n, T scale) {
 template <class T>
 void softmax(T* s, int64_t n, int64_t width, T scale) {
   using V = Vec<T>;
-  const V total(exponentials(s, n, scale));
+  const V total(exponentials(s, n, scale, [](int64_t, int64_t, const V&) {}));
   for_vectors<T>(n, [&](int64_t i, int64_t c) { (V::loadu(s + i, c) / total).store(s + i, static_cast<int>(c)); });
   for (int64_t i = n; i < width; ++i) s[i] = 0;
 }
@@ -33,14 +35,16 @@ void softmax(T* s, int64_t n, int64_t width, T scale) {
 template <class T>
 void backward(T* s, T* dp, int64_t n, int64_t width, T scale) {
   using V = Vec<T>;
-  const V total(exponentials(s, n, scale));
-  const V delta(sum_of_vectors<T>(n, [&](int64_t i, int64_t c) {
-    const V p = V::loadu(s + i, c) / total;
+  V along(0);
+  const T total =
+      exponentials(s, n, scale, [&](int64_t i, int64_t c, const V& e) { along = along + lanes(e * V::loadu(dp + i, c), c, T(0)); });
+  const V delta(sum_of(along) / total);
+  // And the mean of what is left: where one key has nearly all the weight dp - delta cancels, and p sums to 1 to rounding alone.
+  const V rest(sum_of_vectors<T>(n, [&](int64_t i, int64_t c) {
+    const V p = V::loadu(s + i, c) / V(total);
     p.store(s + i, static_cast<int>(c));
-    return p * V::loadu(dp + i, c);
+    return p * (V::loadu(dp + i, c) - delta);
   }));
-  // Once more from what is left: where one key has nearly all the weight dp - delta cancels, and p sums to 1 to rounding alone.
-  const V rest(sum_of_vectors<T>(n, [&](int64_t i, int64_t c) { return V::loadu(s + i, c) * (V::loadu(dp + i, c) - delta); }));
   for_vectors<T>(n, [&](int64_t i, int64_t c) {
     (V(scale) * V::loadu(s + i, c) * (V::loadu(dp + i, c) - delta - rest)).store(dp + i, static_cast<int>(c));
   });

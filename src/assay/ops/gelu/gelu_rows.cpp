@@ -8,8 +8,8 @@ namespace {
 
 constexpr double kTwice = 2 * 0.79788456080286535588, kCubic = 0.044715;  // 2 sqrt(2/pi)
 
-// e = exp(-2z) of u with square = u^2: sigmoid(2z) = 1 / (1 + e) and 1 - sigmoid(2z) = 1 / (1 + 1/e), which the difference would cancel. An e that
-// overflows gives 0 and 1, as it should.
+// e = exp(-2z) of u with square = u^2: sigmoid(2z) = 1 / (1 + e). Of sigmoid and what it lacks to 1 only the smaller is computed, the other is the
+// difference, which does not cancel. An e that overflows gives 0 and 1, as it should.
 template <class T>
 inline Vec<T> exponential_of(const Vec<T>& u, const Vec<T>& square) {
   using V = Vec<T>;
@@ -31,10 +31,10 @@ template <class T>
 void backward(const T* u, const T* dy, int64_t n, T* du) {
   using V = Vec<T>;
   for_vectors<T>(n, [&](int64_t i, int64_t c) {
-    const V a = V::loadu(u + i, c), square = a * a, e = exponential_of<T>(a, square), rest = V(1) / (V(1) + V(1) / e),
-            s = V::blendv(V(1) / (V(1) + e), V(1) - rest, a > V(0));
+    const V a = V::loadu(u + i, c), square = a * a, e = exponential_of<T>(a, square), below = V(1) / (V(1) + e),
+            smaller = V::blendv(below, e * below, a > V(0)), larger = V(1) - smaller, s = V::blendv(smaller, larger, a > V(0));
     const V slope = V(T(kTwice)) + square * V(T(3 * kTwice * kCubic));  // 2 dz/du
-    (V::loadu(dy + i, c) * (s + a * s * rest * slope)).store(du + i, static_cast<int>(c));
+    (V::loadu(dy + i, c) * (s + a * smaller * larger * slope)).store(du + i, static_cast<int>(c));
   });
 }
 

@@ -20,16 +20,17 @@ void weights(const T* z, int64_t n, int64_t k, T tau, T* __restrict w, T* __rest
   for (int64_t i = 0; i < n; ++i) {
     const T u = (z[i] - mean) / tau, r = std::abs(u) * of_k + T(1), h = T(1) / r;
     w[i] = u >= T(0) ? r : h;
-    if (slope != nullptr) slope[i] = u >= T(0) ? T(1) : h * h;
+    if (slope != nullptr) slope[i] = k > 1 ? h : u >= T(0) ? T(1) : h * h;
   }
   if (k == 1) return;
   for (int64_t i = 0; i < n; ++i) {
     const T base = w[i];
     T power = base;
-    for (int64_t j = 2; j < k; ++j) power *= base;
-    w[i] = power * base;
-    if (slope != nullptr) slope[i] *= power;
+    for (int64_t j = 1; j < k; ++j) power *= base;
+    w[i] = power;
   }
+  if (slope == nullptr) return;
+  for (int64_t i = 0; i < n; ++i) slope[i] *= w[i];
 }
 
 template <class T>
