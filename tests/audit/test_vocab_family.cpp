@@ -59,6 +59,36 @@ TEST_CASE("every variant passes the full audit by default") {
   }
 }
 
+// As the command line builds them: a loss over 1024 words has slopes and curvature that small sizes do not have.
+TEST_CASE("at the trainer's size the gradient of every variant is the derivative of its loss") {
+  core::set_quiet(true);
+  at::set_num_threads(1);
+  for (const auto& [name, options] : testing::small_vocab_options()) {
+    train::RunConfig config(arch::find_architecture(name));
+    for (const char* a : {"train.seq_len=16", "train.threads=1", "train.product=aten"})
+      config.settings.set_assignment(a, core::Source::command_line);
+    const audit::Subject subject(config, 1024, audit::Level::quick, at::kCPU);
+    audit::CheckResult r;
+    audit::check_gradients(subject, r);
+    INFO(name << ": " << (r.findings.empty() ? "" : r.findings[0].where + ": " + r.findings[0].message));
+    CHECK(r.findings.empty());
+    CHECK(r.skipped == (name == "v11b_hard_routing"));
+  }
+}
+
+TEST_CASE(
+    "what v16 says of its confidences is so: behind a stop-gradient their gradient is not the derivative, and nothing else's is in doubt") {
+  core::set_quiet(true);
+  at::set_num_threads(1);
+  const arch::ArchInfo& info = arch::find_architecture("v16_multi_branch");
+  CHECK(info.stopped == "confidence");
+  const arch::Built b = arch::build(info, testing::options_of(testing::small_vocab_options().at(info.name.data())), {40, 12}, {});
+  size_t confidences = 0;
+  for (const auto& e : b.params->entries()) confidences += e.name.ends_with(".confidence");
+  CHECK(confidences > 1);
+  CHECK(info.equations.find("sg[c]") != std::string_view::npos);
+}
+
 // At the quick level: the full one finds the same, in several times as long.
 TEST_CASE("as published, the audit names the defects that it can see and no others") {
   const std::map<std::string, std::set<std::string>> known = {

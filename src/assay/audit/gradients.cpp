@@ -11,8 +11,9 @@
 namespace assay::audit {
 namespace {
 
-constexpr double kStep = 1e-6;  // of every entry, times a normal number; smaller where the loss is steep:
-constexpr double kRise = 4e-6;  // the most that the loss changes by in a step of the gradient's length, so that curvature stays out of it
+constexpr double kStep = 1e-6;       // the longest, of every entry, times a normal number
+constexpr double kRise = 1e-4;       // the most that the loss would change by in a step of the gradient's length
+constexpr int kSteps = 5;            // each a tenth of the one before: a steep loss bends within a step that a flat one is measured by
 constexpr double kTolerance = 1e-6;  // of the gradient's length, which is what a derivative along a normal direction is about
 constexpr double kOwnError = 1e-5;   // of the same length: the most that a difference may be excused by
 constexpr uint64_t kTries = 3;       // a step may cross the edge of a piecewise function; a wrong derivative is wrong in every direction
@@ -32,7 +33,6 @@ class Slope {
     targets_BT_ = tokens.narrow(1, 1, T_).contiguous();
     const at::AutoGradMode graph(true);
     torch::autograd::backward({loss()}, {});
-    step_ = std::min(kStep, kRise / length());
   }
 
   // Whether the parameter's gradient is meant to be the derivative of the loss.
@@ -46,7 +46,8 @@ class Slope {
 
   // What the backward pass says of a random direction, less what the loss does along it, beyond what a difference of twice the length says
   // of the difference's own error (curvature and rounding), of which at most kOwnError of the gradient's length is believed: a direction across
-  // a jump proves nothing. HUGE_VAL where the loss is not finite on the way. `only` (null: all): the parameter that moves.
+  // a jump proves nothing. Of several steps the one that agrees best: with a wrong derivative none does. HUGE_VAL where the loss is finite at none.
+  // `only` (null: all): the parameter that moves.
   double error(uint64_t number, const tensor::Params::Entry* only) const {
     const at::NoGradGuard no_grad;
     const Tensor direction = b_.params->like_values(), start = b_.params->values().clone();
@@ -56,11 +57,15 @@ class Slope {
       b_.params->values().copy_(start + step * direction);
       return loss().item().toDouble();
     };
-    const double slope = (at(step_) - at(-step_)) / (2 * step_), wider = (at(2 * step_) - at(-2 * step_)) / (4 * step_);
+    const double backward = at::dot(b_.params->grads(), direction).item().toDouble();
+    double least = HUGE_VAL, h = std::min(kStep, kRise / length());
+    for (int i = 0; i < kSteps && least > kTolerance * length(); ++i, h /= 10) {
+      const double slope = (at(h) - at(-h)) / (2 * h), wider = (at(2 * h) - at(-2 * h)) / (4 * h), off = std::abs(backward - slope);
+      if (std::isfinite(off) && std::isfinite(wider))
+        least = std::min(least, off - std::min(2 * std::abs(wider - slope), kOwnError * length()));
+    }
     b_.params->values().copy_(start);
-    const double off = std::abs(at::dot(b_.params->grads(), direction).item().toDouble() - slope);
-    if (!std::isfinite(off) || !std::isfinite(wider)) return HUGE_VAL;
-    return std::max(0.0, off - std::min(2 * std::abs(wider - slope), kOwnError * length()));
+    return std::max(0.0, least);
   }
 
  private:
@@ -80,7 +85,6 @@ class Slope {
   int64_t T_;
   arch::Built b_;
   Tensor ids_BT_, targets_BT_;
-  double step_ = kStep;
 };
 
 // The smallest error of several directions, as a share of the gradient's length.

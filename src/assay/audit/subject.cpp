@@ -5,6 +5,7 @@
 #include <ATen/ops/equal.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "assay/core/error.h"
 #include "assay/core/random.h"
@@ -14,6 +15,7 @@ namespace {
 
 constexpr int64_t kBatchRows = 4, kBatchLength = 32, kTrainedUpdates = 20;
 constexpr int64_t kGrain = 1 << 14;  // values of a thread
+constexpr int64_t kWide = 64;        // columns
 constexpr int64_t kShortest = 8;     // in rows of two tokens a decay over time, for instance, has no effect
 
 // At least kShortest positions, where the options allow them.
@@ -43,10 +45,13 @@ void perturb(const arch::Built& built, uint64_t seed, const std::string& salt, d
   const at::NoGradGuard no_grad;
   for (const auto& e : built.params->entries()) {
     const core::Stream stream(seed, salt + "/" + e.name);
+    // Rows of a wide matrix add up many numbers: as large as those of a narrow one they drive a recurrent model into chaos, where nothing can be compared.
+    const bool wide = e.shape.size() > 1 && e.shape.back() > kWide;
+    const double spread = wide ? size * std::sqrt(static_cast<double>(kWide) / static_cast<double>(e.shape.back())) : size;
     Tensor noise = at::empty({e.numel}, at::TensorOptions().dtype(at::kDouble));
     double* values = noise.data_ptr<double>();
     at::parallel_for(0, e.numel, kGrain, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) values[i] = size * stream.normal(static_cast<uint64_t>(i));
+      for (int64_t i = begin; i < end; ++i) values[i] = spread * stream.normal(static_cast<uint64_t>(i));
     });
     Tensor part = built.params->view(built.params->values(), e);
     part.add_(noise.view(part.sizes()).to(part.options()));

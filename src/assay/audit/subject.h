@@ -9,7 +9,8 @@ enum class Level { quick, full };
 Level level_from(std::string_view name);  // ConfigError with the nearest name
 const char* name_of(Level level);
 
-// Moves every parameter at random by about `size`, a function of seed, salt and the parameter's name.
+// Moves every parameter at random by about `size` (matrices of more than 64 columns by as much less as leaves the size of their products alone), a
+// function of seed, salt and the parameter's name.
 void perturb(const arch::Built& built, uint64_t seed, const std::string& salt, double size = 0.1);
 
 // What is audited: an architecture with its options, as a run with this configuration would build it, on random tokens.

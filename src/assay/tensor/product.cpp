@@ -210,6 +210,10 @@ void product_into(const Tensor& out, const Tensor& a, const Tensor& b, Precision
     return;
   }
   const bool in_bf16 = p == Precision::bf16 && native(a);  // its result is rounded to bfloat16; `out` widens it while it is written
+  if (in_bf16 && !accumulate && out.scalar_type() == at::kBFloat16) {
+    at::mm_out(to, a.to(at::kBFloat16), b.to(at::kBFloat16));
+    return;
+  }
   const Tensor made = in_bf16 ? at::mm(a.to(at::kBFloat16), b.to(at::kBFloat16)) : raw_product(a, b, p);
   if (accumulate) to.add_(made);
   else to.copy_(made);
