@@ -12,8 +12,8 @@ namespace assay::audit {
 namespace {
 
 constexpr double kStep = 1e-6;       // the longest, of every entry, times a normal number
-constexpr double kRise = 1e-4;       // the most that the loss would change by in a step of the gradient's length
 constexpr int kSteps = 5;            // each a tenth of the one before: a steep loss bends within a step that a flat one is measured by
+constexpr double kSure = 1e-7;       // of the gradient's length: own error of a step behind which no shorter one is tried
 constexpr double kTolerance = 1e-6;  // of the gradient's length, which is what a derivative along a normal direction is about
 constexpr double kOwnError = 1e-5;   // of the same length: the most that a difference may be excused by
 constexpr uint64_t kTries = 3;       // a step may cross the edge of a piecewise function; a wrong derivative is wrong in every direction
@@ -46,8 +46,8 @@ class Slope {
 
   // What the backward pass says of a random direction, less what the loss does along it, beyond what a difference of twice the length says
   // of the difference's own error (curvature and rounding), of which at most kOwnError of the gradient's length is believed: a direction across
-  // a jump proves nothing. Of several steps the one that agrees best: with a wrong derivative none does. HUGE_VAL where the loss is finite at none.
-  // `only` (null: all): the parameter that moves.
+  // a jump proves nothing. The step is the one whose difference is surest of itself, whatever the backward pass says. HUGE_VAL where the loss is
+  // finite at none. `only` (null: all): the parameter that moves.
   double error(uint64_t number, const tensor::Params::Entry* only) const {
     const at::NoGradGuard no_grad;
     const Tensor direction = b_.params->like_values(), start = b_.params->values().clone();
@@ -58,14 +58,15 @@ class Slope {
       return loss().item().toDouble();
     };
     const double backward = at::dot(b_.params->grads(), direction).item().toDouble();
-    double least = HUGE_VAL, h = std::min(kStep, kRise / length());
-    for (int i = 0; i < kSteps && least > kTolerance * length(); ++i, h /= 10) {
-      const double slope = (at(h) - at(-h)) / (2 * h), wider = (at(2 * h) - at(-2 * h)) / (4 * h), off = std::abs(backward - slope);
-      if (std::isfinite(off) && std::isfinite(wider))
-        least = std::min(least, off - std::min(2 * std::abs(wider - slope), kOwnError * length()));
+    double found = HUGE_VAL, own = HUGE_VAL, h = kStep;  // of the step whose difference is surest of itself
+    for (int i = 0; i < kSteps && !(own <= kSure * length()); ++i, h /= 10) {
+      const double slope = (at(h) - at(-h)) / (2 * h), wider = (at(2 * h) - at(-2 * h)) / (4 * h);
+      if (!std::isfinite(slope) || !(std::abs(wider - slope) < own)) continue;
+      own = std::abs(wider - slope);
+      found = std::abs(backward - slope);
     }
     b_.params->values().copy_(start);
-    return std::max(0.0, least);
+    return std::isfinite(found) ? std::max(0.0, found - std::min(2 * own, kOwnError * length())) : HUGE_VAL;
   }
 
  private:

@@ -161,24 +161,24 @@ constexpr size_t column_bytes(int64_t n) {
   return static_cast<size_t>(n) * RowShape<WARPS>::kRows * sizeof(T);
 }
 
-// out[column] = sum over blocks of partial[block][column], rows of `partial` `stride` apart, in an order that depends on `blocks` alone. 32 columns a
-// block, kSummers threads a column.
+// out[column] = sum over blocks of partial[block][column], in double, rows of `partial` `stride` apart, in an order that depends on `blocks` alone. 32
+// columns a block, kSummers threads a column.
 inline constexpr int kSummers = 16;
 template <class T>
 __global__ void __launch_bounds__(kWarp* kSummers) sum_blocks(const T* partial, int blocks, int stride, int columns, T* out) {
-  __shared__ T shared[kSummers][kWarp];
+  __shared__ double shared[kSummers][kWarp];
   const int column = blockIdx.x * kWarp + threadIdx.x, part = threadIdx.y;
-  T total = 0;
+  double total = 0;
   if (column < columns) {
 #pragma unroll 8
-    for (int b = part; b < blocks; b += kSummers) total += partial[static_cast<int64_t>(b) * stride + column];
+    for (int b = part; b < blocks; b += kSummers) total += static_cast<double>(partial[static_cast<int64_t>(b) * stride + column]);
   }
   shared[part][threadIdx.x] = total;
   __syncthreads();
   if (part != 0 || column >= columns) return;
   total = shared[0][threadIdx.x];
   for (int w = 1; w < kSummers; ++w) total += shared[w][threadIdx.x];
-  out[column] = total;
+  out[column] = static_cast<T>(total);
 }
 template <class T>
 void launch_sum_blocks(const void* partial, int blocks, int stride, int columns, void* out, cudaStream_t stream) {

@@ -56,6 +56,7 @@ __global__ void __launch_bounds__(kThreads) forward_kernel(CausalConvArguments a
   }
 }
 
+// Sums for dw go by TAPS positions, and those sums together: one running sum of a piece's positions was twice as wrong as ordinary calls.
 // dz at t - (TAPS - 1) needs g up to t: the piece's own and the TAPS - 1 positions behind it. dw and db count the piece's own g.
 template <class T, class Z, int TAPS>
 __global__ void __launch_bounds__(kThreads) backward_kernel(CausalConvBackwardArguments a) {
@@ -69,7 +70,7 @@ __global__ void __launch_bounds__(kThreads) backward_kernel(CausalConvBackwardAr
 #pragma unroll
   for (int j = 1; j < TAPS; ++j) past[j] = at_position<T>(z, at.begin - TAPS + j, a.T, a.V);
   for (int64_t t = at.begin; t < at.end + TAPS - 1; t += TAPS) {
-    T next_up[TAPS], next[TAPS];
+    T next_up[TAPS], next[TAPS], part[TAPS] = {};
 #pragma unroll
     for (int i = 0; i < TAPS; ++i) {
       next_up[i] = at_position<T>(g, t + i, a.T, a.V);
@@ -84,12 +85,14 @@ __global__ void __launch_bounds__(kThreads) backward_kernel(CausalConvBackwardAr
 #pragma unroll
       for (int j = 0; j < TAPS; ++j) {
         sum += w[TAPS - 1 - j] * up[(i + 1 + j) % TAPS];  // of g at s + j
-        if (own) dw[j] += up[i] * past[(i + 1 + j) % TAPS];
+        if (own) part[j] += up[i] * past[(i + 1 + j) % TAPS];
       }
       if (own) db += up[i];
       const int64_t s = t + i - (TAPS - 1);
       if (s >= at.begin && s < at.end) assign(dz[s * a.V], sum);
     }
+#pragma unroll
+    for (int j = 0; j < TAPS; ++j) dw[j] += part[j];
   }
   T* partial = static_cast<T*>(a.partial) + (int64_t{blockIdx.z} * gridDim.y + blockIdx.y) * (a.K + 1) * a.V + at.channel;
 #pragma unroll
