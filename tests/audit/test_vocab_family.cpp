@@ -76,8 +76,7 @@ TEST_CASE("at the trainer's size the gradient of every variant is the derivative
   }
 }
 
-TEST_CASE(
-    "what v16 says of its confidences is so: behind a stop-gradient their gradient is not the derivative, and nothing else's is in doubt") {
+TEST_CASE("v16 names the parameters behind its stop-gradient by their last name, and has such parameters") {
   core::set_quiet(true);
   at::set_num_threads(1);
   const arch::ArchInfo& info = arch::find_architecture("v16_multi_branch");
