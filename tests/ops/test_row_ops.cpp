@@ -47,22 +47,31 @@ OpCase normalize_case(std::vector<int64_t> shape, bool scale) {
   return o;
 }
 
-OpCase affine_norm_case(std::vector<int64_t> shape, bool bias, bool centered) {
+// `joined`: of the sum with a branch.
+OpCase affine_norm_case(std::vector<int64_t> shape, bool bias, bool centered, bool joined = false) {
   OpCase o;
   const int64_t n = shape.back();
-  o.name = std::string(centered ? "layer" : "rms") + " norm n=" + std::to_string(n) + (bias ? " bias" : "");
+  o.name = std::string(centered ? "layer" : "rms") + " norm n=" + std::to_string(n) + (bias ? " bias" : "") + (joined ? " of a sum" : "");
   o.inputs = [=](uint64_t seed) {
     Tensors x{random_tensor(shape, seed, "x") * 2 + 0.5, random_tensor({n}, seed, "gain")};
     if (bias) x.push_back(random_tensor({n}, seed, "bias"));
+    if (joined) x.push_back(random_tensor(shape, seed, "branch"));
     return x;
   };
   const ops::AffineNorm norm{.eps = 1e-5, .centered = centered}, norm_bf16{.eps = 1e-5, .centered = centered, .bf16 = true};
   const auto both = [](const ops::Normalized& y) { return y.scaled + 0.3 * y.through; };
-  o.op = [=](const Tensors& x) { return both(ops::affine_norm(x[0], x[1], bias ? x[2] : Tensor(), norm)); };
-  o.reference = [=](const Tensors& x) { return both(ops::affine_norm_reference(x[0], x[1], bias ? x[2] : Tensor(), norm)); };
-  o.op_bf16 = [=](const Tensors& x) { return both(ops::affine_norm(x[0], x[1], bias ? x[2] : Tensor(), norm_bf16)); };
+  const auto fused = [=](const Tensors& x, const ops::AffineNorm& how) {
+    const Tensor shift = bias ? x[2] : Tensor();
+    return joined ? ops::affine_norm_of_sum(x[0], how.bf16 ? narrow(x.back()) : x.back(), x[1], shift, how)
+                  : ops::affine_norm(x[0], x[1], shift, how);
+  };
+  o.op = [=](const Tensors& x) { return both(fused(x, norm)); };
+  o.op_bf16 = [=](const Tensors& x) { return both(fused(x, norm_bf16)); };
+  o.reference = [=](const Tensors& x) {
+    return both(ops::affine_norm_reference(joined ? x[0] + x.back() : x[0], x[1], bias ? x[2] : Tensor(), norm));
+  };
   o.composite_bf16 = [=](const Tensors& x) {
-    ops::Normalized y = ops::affine_norm_reference(x[0], x[1], bias ? x[2] : Tensor(), norm);
+    ops::Normalized y = ops::affine_norm_reference(joined ? x[0] + narrow(x.back()) : x[0], x[1], bias ? x[2] : Tensor(), norm);
     y.scaled = narrow(y.scaled);
     return both(y);
   };
@@ -119,6 +128,8 @@ std::vector<OpCase> cases() {
        {int64_t{7}, int64_t{132}, int64_t{256}, int64_t{260}, int64_t{600}, int64_t{768}, int64_t{1025}, int64_t{2048}, int64_t{2052}})
     all.push_back(affine_norm_case({3, n}, n % 2 == 0, n != 600));
   all.push_back(affine_norm_case({2, 150, 40}, true, true));
+  for (int64_t n : {int64_t{1}, int64_t{7}, int64_t{132}, int64_t{260}, int64_t{768}, int64_t{1025}, int64_t{2048}, int64_t{2052}})
+    all.push_back(affine_norm_case({5, n}, n % 2 == 0, n != 260, true));
   for (int64_t n : {int64_t{1}, int64_t{255}, int64_t{1024}, int64_t{2048}, int64_t{2500}})
     all.push_back(residual_case({2, n}, Pointwise::gelu, true, true));
   all.push_back(residual_case({300, 40}, Pointwise::swish, true, true));
@@ -131,6 +142,7 @@ std::vector<OpCase> cases() {
 std::vector<OpCase> long_cases() {
   return {affine_norm_case({4300, 12}, true, true),
           affine_norm_case({1100, 516}, true, true),
+          affine_norm_case({1101, 512}, true, true, true),
           normalize_case({1100, 516}, true),
           normalize_case({300, 1028}, true),
           residual_case({4300, 9}, Pointwise::gelu, true, true),
@@ -280,6 +292,8 @@ TEST_CASE("wrong arguments are refused by name") {
   const Tensor gain = x.select(0, 0);
   CHECK_THROWS_WITH_AS(ops::affine_norm(x, Tensor(), Tensor(), norm), doctest::Contains("an affine norm has a gain"), c10::Error);
   CHECK_THROWS_WITH_AS(ops::affine_norm(x, gain, c, norm), doctest::Contains("[normalize] bias must be"), c10::Error);
+  CHECK_THROWS_WITH_AS(ops::affine_norm_of_sum(x, x.narrow(0, 0, 1), gain, Tensor(), norm), doctest::Contains("[normalize] branch must be"),
+                       c10::Error);
   CHECK_THROWS_WITH_AS(ops::residual(x, {.m = x.narrow(0, 0, 1)}, c), doctest::Contains("[residual] m must be"), c10::Error);
   CHECK_THROWS_WITH_AS(ops::residual(x, {.m = x, .z = x}, c), doctest::Contains("z and diag come together"), c10::Error);
   CHECK_THROWS_WITH_AS(ops::residual(x, {.m = x}, x.narrow(1, 0, 3)[0]), doctest::Contains("c must be one"), c10::Error);
@@ -289,7 +303,8 @@ TEST_CASE("errors of the norms and the residual sum are those of the composite a
   const std::vector<int64_t> shape{96, 1024};
   for (const at::Device* device : testing::devices())
     for (const OpCase& c : {normalize_case(shape, true), affine_norm_case(shape, true, true), affine_norm_case({96, 768}, true, true),
-                            affine_norm_case(shape, true, false), residual_case(shape, Pointwise::gelu, true, true),
-                            residual_case(shape, Pointwise::swish, true, true), residual_case(shape, Pointwise::none, false, false, true)})
+                            affine_norm_case({96, 768}, true, true, true), affine_norm_case(shape, true, false),
+                            residual_case(shape, Pointwise::gelu, true, true), residual_case(shape, Pointwise::swish, true, true),
+                            residual_case(shape, Pointwise::none, false, false, true)})
       testing::check_accuracy(c, *device);
 }

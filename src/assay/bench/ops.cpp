@@ -16,6 +16,7 @@
 #include "assay/bench/time_calls.h"
 #include "assay/core/error.h"
 #include "assay/ops/adam/adam.h"
+#include "assay/ops/column_sums/column_sums.h"
 #include "assay/ops/loss_head/loss_head.h"
 #include "assay/ops/normalize/normalize.h"
 #include "assay/ops/normalize/normalize_op.h"
@@ -124,10 +125,10 @@ void append_row_ops(Value& to, const at::Device& device, int64_t rows, int64_t n
     return leaf.grad();
   };
   add(
-      "normalize", wide + 2 * half, [&] { return std::get<1>(forward.call(x, s, {}, 1e-6, false, narrow, true)); },
+      "normalize", wide + 2 * half, [&] { return std::get<1>(forward.call(x, {}, s, {}, 1e-6, false, narrow, true)); },
       [&] { return ops::normalize_reference(x, s, 1e-6).scaled.to(branch); });
   add(
-      "normalize backward", 3 * wide + 2 * half, [&] { return std::get<0>(backward.call(z, m, t, x, s, false, 1e-6, false)); },
+      "normalize backward", 3 * wide + 2 * half, [&] { return std::get<0>(backward.call(z, m, t, x, s, false, 1e-6, false, false)); },
       [&] {
         return gradient(x, [&](const Tensor& leaf) {
           const ops::Normalized y = ops::normalize_reference(leaf, s, 1e-6);
@@ -135,16 +136,24 @@ void append_row_ops(Value& to, const at::Device& device, int64_t rows, int64_t n
         });
       });
   add(
-      "layer norm", wide + half, [&] { return std::get<1>(forward.call(x, s, b, 1e-5, true, narrow, false)); },
+      "layer norm", wide + half, [&] { return std::get<1>(forward.call(x, {}, s, b, 1e-5, true, narrow, false)); },
       [&] { return ops::affine_norm_reference(x, s, b, {}).scaled.to(branch); });
+  const auto layer_norm_gradient = [&] {
+    return gradient(x, [&](const Tensor& leaf) {
+      const ops::Normalized y = ops::affine_norm_reference(leaf, s, b, {});
+      return (y.scaled * m + y.through * t).sum();
+    });
+  };
   add(
-      "layer norm backward", 3 * wide + half, [&] { return std::get<0>(backward.call({}, m, t, x, s, true, 1e-5, true)); },
-      [&] {
-        return gradient(x, [&](const Tensor& leaf) {
-          const ops::Normalized y = ops::affine_norm_reference(leaf, s, b, {});
-          return (y.scaled * m + y.through * t).sum();
-        });
-      });
+      "layer norm backward", 3 * wide + half, [&] { return std::get<0>(backward.call({}, m, t, x, s, true, 1e-5, true, false)); },
+      layer_norm_gradient);
+  add(
+      "layer norm of x + m", 2 * wide + 2 * half, [&] { return std::get<1>(forward.call(x, m, s, b, 1e-5, true, narrow, false)); },
+      [&] { return ops::affine_norm_reference(x + m, s, b, {}).scaled.to(branch); });
+  add(
+      "its backward", 3 * wide + (narrow ? 2 : 1) * half,
+      [&] { return std::get<0>(backward.call({}, m, t, x, s, true, 1e-5, true, narrow)); }, layer_norm_gradient);
+  add("column sums", half, [&] { return ops::column_sums(m); }, [&] { return m.sum(at::IntArrayRef{0}, false, at::kFloat); });
   const auto gelu = static_cast<int64_t>(ops::Pointwise::gelu);
   const auto wide_branch = [&](const Tensor& of) {
     return ops::Branch{.m = of, .bias = b, .diag = s, .z = z.to(at::kFloat), .activation = ops::Pointwise::gelu};

@@ -61,6 +61,11 @@ struct Lane {
   // Rows are walked: first, first + step, ... The lanes of a row go through the same ones.
   __device__ int64_t first_row() const { return int64_t{blockIdx.x} * Shape::kRows + group; }
   __device__ int64_t row_step() const { return int64_t{gridDim.x} * Shape::kRows; }
+  // Where the walk ends if all rows of a block take the same number of turns, some without a row in the last. A kernel wants that where a barrier of
+  // the whole block follows barriers of rows: compute-sanitizer's racecheck sees no barrier of the block where rows have passed their own a different
+  // number of times.
+  __device__ int64_t even_end(int64_t rows) const { return (rows + Shape::kRows - 1) / Shape::kRows * Shape::kRows; }
+  __device__ bool has_row(int64_t row, int64_t rows) const { return Shape::kRows == 1 || row < rows; }
   __device__ int column(int j) const { return (j / W * Shape::kLanes + lane) * W + j % W; }
   __device__ bool inside(int j) const { return column(j) < n; }  // n is a multiple of W
 
@@ -137,28 +142,35 @@ class RowSums {
   int turn_ = 0;
 };
 
-// to[column] = sum over the block's rows, in their order; `shared` holds column_bytes and is free again afterwards. All threads call it.
-template <class T, int WARPS, int W>
-__device__ void add_columns(const Lane<WARPS, W>& at, const T (&sums)[kLanePart], T* shared, T* to) {
+// to[k n + column] = sum over the block's rows of sums[k], in their order; `shared` holds column_bytes of N and is free again afterwards. All threads
+// call it.
+template <class T, int WARPS, int W, int N>
+__device__ void add_columns(const Lane<WARPS, W>& at, const T (&sums)[N][kLanePart], T* shared, T* to) {
+  constexpr int kRows = RowShape<WARPS>::kRows;
 #pragma unroll
-  for (int j = 0; j < kLanePart; ++j)
-    if (at.inside(j)) shared[at.group * at.n + at.column(j)] = sums[j];
+  for (int k = 0; k < N; ++k)
+#pragma unroll
+    for (int j = 0; j < kLanePart; ++j)
+      if (at.inside(j)) shared[(k * kRows + at.group) * at.n + at.column(j)] = sums[k][j];
   __syncthreads();
   // The same number of turns for all lanes of a warp, which so arrive at the barrier together.
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   for (int first = static_cast<int>(threadIdx.x) - lane; first < at.n; first += RowShape<WARPS>::kThreads) {
     const int i = first + lane;
     if (i < at.n) {
-      T total = shared[i];
-      for (int g = 1; g < RowShape<WARPS>::kRows; ++g) total += shared[g * at.n + i];
-      to[i] = total;
+#pragma unroll
+      for (int k = 0; k < N; ++k) {
+        T total = shared[k * kRows * at.n + i];
+        for (int g = 1; g < kRows; ++g) total += shared[(k * kRows + g) * at.n + i];
+        to[k * at.n + i] = total;
+      }
     }
   }
   __syncthreads();
 }
 template <class T, int WARPS>
-constexpr size_t column_bytes(int64_t n) {
-  return static_cast<size_t>(n) * RowShape<WARPS>::kRows * sizeof(T);
+constexpr size_t column_bytes(int64_t n, int sums = 1) {
+  return static_cast<size_t>(n) * RowShape<WARPS>::kRows * static_cast<size_t>(sums) * sizeof(T);
 }
 
 // out[column] = sum over blocks of partial[block][column], in double, rows of `partial` `stride` apart, in an order that depends on `blocks` alone. 32

@@ -3,6 +3,7 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
+#include <c10/core/AutogradState.h>
 #include <dlfcn.h>
 #include <malloc.h>
 #include <sys/resource.h>
@@ -68,6 +69,10 @@ void make_repeatable() {
   at::globalContext().setBenchmarkCuDNN(false);
 }
 
+// Backward passes run on the thread that asks for them. torch gives those of a GPU to a thread of their own, which has a cuBLAS handle of its own and
+// with it 32 MB of workspace.
+void one_thread_a_step() { c10::AutogradState::get_tls_state().set_multithreading_enabled(false); }
+
 }  // namespace
 
 at::Device open_device(std::string_view name) {
@@ -83,6 +88,7 @@ at::Device open_device(std::string_view name) {
   if (index >= count)
     throw core::DeviceError("device", "'" + std::string(name) + "' does not exist; this machine has " + std::to_string(count) + " GPU(s)");
   make_repeatable();
+  one_thread_a_step();
   cuda.select(index);
   return at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(index));
 }
@@ -97,6 +103,8 @@ int64_t peak_bytes(const at::Device& device) {
   getrusage(RUSAGE_SELF, &usage);
   return int64_t{usage.ru_maxrss} * 1024;
 }
+
+int64_t capability(const at::Device& device) { return device.is_cuda() ? cuda_library().capability(device.index()) : 0; }
 
 int64_t free_bytes(const at::Device& device) { return device.is_cuda() ? cuda_library().free_bytes(device.index()) : -1; }
 

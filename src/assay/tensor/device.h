@@ -16,6 +16,9 @@ void synchronize(const at::Device& device);
 // Bytes at the peak since start: resident set on the CPU, allocator on CUDA.
 int64_t peak_bytes(const at::Device& device);
 
+// Compute capability of a CUDA device, 90 for 9.0; 0 of the CPU.
+int64_t capability(const at::Device& device);
+
 // Bytes that a new tensor may take on a CUDA device: what the driver has left and what our allocator holds unused. -1 on the CPU.
 int64_t free_bytes(const at::Device& device);
 
@@ -32,6 +35,7 @@ struct CudaInterface {
   int64_t (*peak_bytes)(int index);
   std::unique_ptr<Graph> (*capture)(const std::function<void()>& work);
   int64_t (*free_bytes)(int index);
+  int64_t (*capability)(int index);
 };
 
 }  // namespace assay::tensor

@@ -49,8 +49,15 @@ int64_t free_bytes_of(int index) {
   return static_cast<int64_t>(left) + stats.reserved_bytes[0].current - stats.allocated_bytes[0].current;
 }
 
+int64_t capability_of(int index) {
+  int major = 0, minor = 0;
+  cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, index);
+  cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, index);
+  return 10 * major + minor;
+}
+
 constexpr CudaInterface interface{&device_count,   &device_name,  &select_device, &wait_for_device,
-                                  &peak_allocated, &capture_cuda, &free_bytes_of};
+                                  &peak_allocated, &capture_cuda, &free_bytes_of, &capability_of};
 
 }  // namespace
 }  // namespace assay::tensor

@@ -91,7 +91,10 @@ Tensor rows_gradient(const Tensor& g, const Tensor& x, at::ScalarType matrix, Pr
   return raw_product(g.t(), x, p);
 }
 
-Tensor bias_gradient(const Tensor& g, at::ScalarType type) { return g.is_cpu() ? column_sums(g) : g.sum({0}, false, type); }
+Tensor bias_gradient(const Tensor& g, at::ScalarType type) {
+  static const auto column_sums = c10::Dispatcher::singleton().findSchemaOrThrow("assay::column_sums", "").typed<Tensor(const Tensor&)>();
+  return column_sums.call(g).to(type);
+}
 
 at::ScalarType saved_type(torch::autograd::AutogradContext* ctx) { return static_cast<at::ScalarType>(ctx->saved_data["matrix"].toInt()); }
 

@@ -11,7 +11,4 @@ void product_into(const Tensor& out, const Tensor& a, const Tensor& b, Precision
 // multiplies that, else `a`.
 Tensor operand_of(const Tensor& a, Precision p);
 
-// Sums over the rows of x [N, n], float32, float64 or bfloat16 on the CPU -> [n] (float32 for bfloat16), in an order that depends on the shape alone.
-Tensor column_sums(const Tensor& x);
-
 }  // namespace assay::tensor

@@ -132,12 +132,7 @@ class Gpt2 final : public Model {
 
   // x = E[u] + P;  L times:  x += W_o Attn(W_qkv LN1(x) + b_qkv) + b_o;  x += W_2 gelu(W_1 LN2(x) + b_1) + b_2;  logits = E LNf(x)
   using Model::forward;
-  Tensor forward(const Tensor& input, const Observer* observe) override {
-    const auto seen = [&](const std::string& name, const Tensor& state) {
-      if (observe != nullptr) (*observe)(name, state);
-    };
-    return head_(states(input, seen)).to(E_VC_.scalar_type());
-  }
+  Tensor forward(const Tensor& input, const Observer* observe) override { return head_(states(input, observe)).to(E_VC_.scalar_type()); }
 
   Tensor read_out(std::string_view name, const Tensor& state) override {
     return head_(name == "final" ? state : ln_f_(state)).to(E_VC_.scalar_type());
@@ -146,7 +141,7 @@ class Gpt2 final : public Model {
     return decoder::objective(config_.objective, logits_BTV, targets_BT);
   }
   Tensor training_loss(const Tensor& ids_BT, const Tensor& targets_BT) override {
-    const Tensor z_BTC = states(ids_BT, [](const std::string&, const Tensor&) {});
+    const Tensor z_BTC = states(ids_BT, nullptr);
     return decoder::objective(config_.objective, z_BTC, head_.matrix(), targets_BT, head_.precision());
   }
   std::pair<int64_t, int64_t> scored(int64_t T) const override { return config_.objective.scored(T); }
@@ -184,31 +179,34 @@ class Gpt2 final : public Model {
   }
 
   // The normalised state behind the last block.
-  template <class Seen>
-  Tensor states(const Tensor& input, const Seen& seen) {
+  Tensor states(const Tensor& input, const Observer* observe) {
+    const auto seen = [&](const std::string& name, decoder::Stream& s) {
+      if (observe != nullptr) (*observe)(name, s.settled());
+    };
     const int64_t T = input.size(1);
     if (T > config_.max_seq_len)
       refuse("a sequence of " + std::to_string(T) + " tokens, but max_seq_len=" + std::to_string(config_.max_seq_len));
-    Tensor x_BTC = embed(input);
-    seen("embed", x_BTC);
+    decoder::Stream stream{embed(input), {}};
+    seen("embed", stream);
     for (size_t l = 0; l < blocks_.size(); ++l) {
       const Block& b = blocks_[l];
       const std::string block = "blocks." + std::to_string(l);
-      const ops::Normalized first = b.ln1.branch(x_BTC);
-      const Tensor mixed_BTC = b.join_attn(first.through, b.attn(first.scaled, rotary_ ? &*rotary_ : nullptr));
-      seen(block + ".attn", mixed_BTC);
+      const ops::Normalized first = b.ln1.branch(stream);
+      decoder::Stream mixed = b.join_attn(first.through, b.attn(first.scaled, rotary_ ? &*rotary_ : nullptr));
+      seen(block + ".attn", mixed);
       const bool parallel = config_.residual.parallel();
-      const ops::Normalized second = b.ln2.branch(parallel ? first.through : mixed_BTC);
-      x_BTC = b.join_mlp(parallel ? mixed_BTC : second.through, b.mlp(second.scaled));
+      const ops::Normalized second = b.ln2.branch(parallel ? decoder::Stream{first.through, {}} : mixed);
+      stream = b.join_mlp(parallel ? mixed.settled() : second.through, b.mlp(second.scaled));
       if (b.sort || b.shift) {
-        seen(block + ".mlp", x_BTC);
-        x_BTC = b.sort ? (*b.sort)(x_BTC) : (*b.shift)(x_BTC);
+        seen(block + ".mlp", stream);
+        const Tensor& x_BTC = stream.settled();
+        stream = {b.sort ? (*b.sort)(x_BTC) : (*b.shift)(x_BTC), {}};
       }
-      seen(block, x_BTC);
+      seen(block, stream);
     }
-    const Tensor z_BTC = ln_f_(x_BTC);
-    seen("final", z_BTC);
-    return z_BTC;
+    decoder::Stream last{ln_f_.branch(stream).scaled, {}};
+    seen("final", last);
+    return last.x;
   }
 
   Tensor embed(const Tensor& input) const {

@@ -65,7 +65,9 @@ __global__ void __launch_bounds__(kThreads) backward_kernel(CausalConvBackwardAr
   const int64_t first = int64_t{blockIdx.z} * a.T * a.V + at.channel;
   const Z *g = static_cast<const Z*>(a.g) + first, *z = static_cast<const Z*>(a.z) + first;
   Z* dz = static_cast<Z*>(a.dz) + first;
-  T w[TAPS], up[TAPS] = {}, past[TAPS], dw[TAPS] = {}, db = 0;
+  // What an addition to dw rounds off is taken along by the next (Kahan 1965), where registers are left for it.
+  constexpr bool kCompensated = TAPS <= 16 && sizeof(T) < sizeof(double);
+  T w[TAPS], up[TAPS] = {}, past[TAPS], dw[TAPS] = {}, lost[TAPS] = {}, db = 0;
   load_taps(a.weight, at.channel, a.K, w);
 #pragma unroll
   for (int j = 1; j < TAPS; ++j) past[j] = at_position<T>(z, at.begin - TAPS + j, a.T, a.V);
@@ -92,7 +94,11 @@ __global__ void __launch_bounds__(kThreads) backward_kernel(CausalConvBackwardAr
       if (s >= at.begin && s < at.end) assign(dz[s * a.V], sum);
     }
 #pragma unroll
-    for (int j = 0; j < TAPS; ++j) dw[j] += part[j];
+    for (int j = 0; j < TAPS; ++j) {
+      const T added = part[j] - lost[j], sum = dw[j] + added;
+      if (kCompensated) lost[j] = (sum - dw[j]) - added;
+      dw[j] = sum;
+    }
   }
   T* partial = static_cast<T*>(a.partial) + (int64_t{blockIdx.z} * gridDim.y + blockIdx.y) * (a.K + 1) * a.V + at.channel;
 #pragma unroll

@@ -68,7 +68,7 @@ __global__ void __launch_bounds__(kBlock) block_rows(LossHeadArguments a) {
   }
   const T to_a = gain * r;
   // Largest and mass in one walk: the mass so far is rescaled when a larger logit comes.
-  T highest = -INFINITY, mass = 0, sum = 0;
+  T highest = -INFINITY, base = -INFINITY, mass = 0, sum = 0;
   for_packs(x, n, [&](int, int count, const In* e) {
     T l[kPack], most = highest;
 #pragma unroll
@@ -77,15 +77,15 @@ __global__ void __launch_bounds__(kBlock) block_rows(LossHeadArguments a) {
       most = largest_of(most, l[j]);
       if (j < count) sum += l[j];
     }
-    const T base = scaled(most);
-    if (most > highest) mass *= exponential(highest, base);
-    highest = most;
+    const T next = base_of(most);
+    if (most > highest) mass *= power_between(base, next);
+    highest = most, base = next;
 #pragma unroll
-    for (int j = 0; j < kPack; ++j) mass += exponential(l[j], base);
+    for (int j = 0; j < kPack; ++j) mass += power(l[j], base);
   });
-  const T most = block_all(highest, Largest());
-  mass = block_all(highest == -INFINITY ? T(0) : mass * exponential(highest, scaled(most)), Plus());
-  const RowNumbers<T> numbers = row_numbers(most, mass, s);
+  const T common = block_all(base, Largest());
+  mass = block_all(base == -INFINITY ? T(0) : mass * power_between(base, common), Plus());
+  const RowNumbers<T> numbers = row_numbers(common, mass, s);
   const T mean = s.smoothing > 0 ? block_all(sum, Plus()) * inverse_n : T(0);
   if (threadIdx.x == 0) a.row_loss[row] = known ? static_cast<double>(row_loss(numbers, capped(wide(x[target]) * to_a, s), mean, s)) : NAN;
   if (a.dx == nullptr) return;

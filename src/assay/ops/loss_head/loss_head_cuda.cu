@@ -61,7 +61,8 @@ int of_device(cudaDeviceAttr what) {
 template <class In, bool PLAIN, int THREADS>
 bool launch_streamed(const LossHeadArguments& a, int64_t rows, cudaError_t& error) {
   constexpr int kPack = 16 / sizeof(In);
-  const int64_t capacity = (a.vocab + 2 * kPack - 2) / kPack, bytes = 2 * capacity * 16;  // a row may begin anywhere in its first pack
+  constexpr int kLatest = kLine / sizeof(In) - 1;  // a row may begin anywhere in its first line
+  const int64_t capacity = (a.vocab + kLatest + kPack - 1) / kPack, bytes = 2 * capacity * 16;
   if (bytes + 2048 > of_device(cudaDevAttrMaxSharedMemoryPerBlockOptin)) return false;
   const auto kernel = streamed_rows<In, PLAIN, THREADS>;
   error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
@@ -78,8 +79,6 @@ bool launch_streamed(const LossHeadArguments& a, int64_t rows, cudaError_t& erro
 template <class In, bool PLAIN>
 bool launch_streamed_rows(const LossHeadArguments& a, int64_t rows, cudaError_t& error) {
   const bool few = a.vocab * static_cast<int64_t>(sizeof(In)) <= 32768;  // packs for 256 threads
-  // Wide rows that begin within a cache line go through more lines than they have: measured slower than one row a block.
-  if (!few && a.stride * static_cast<int64_t>(sizeof(In)) % 128 != 0) return false;
   return few ? launch_streamed<In, PLAIN, 256>(a, rows, error) : launch_streamed<In, PLAIN, kBlock>(a, rows, error);
 }
 

@@ -20,13 +20,20 @@ __device__ inline __nv_bfloat16 narrow<__nv_bfloat16, float>(float x) {
 __device__ inline float largest_of(float a, float b) { return fmaxf(a, b); }
 __device__ inline double largest_of(double a, double b) { return fmax(a, b); }  // a NaN reaches the loss through the sum of exponentials
 
-// exp(l - highest) as one fused multiply-add and the hardware's base-2 exponential; `highest` comes in scaled by log2(e).
-__device__ inline float exponential(float l, float scaled_highest) { return exp2f(fmaf(l, 1.4426950408889634f, -scaled_highest)); }
-__device__ inline double exponential(double l, double scaled_highest) { return exp2(fma(l, 1.4426950408889634, -scaled_highest)); }
+// Exponentials are powers of two from a base, the largest logit times log2(e), rounded: exp(l) = 2^base power(l, base), one fused multiply-add and the
+// hardware's exponential. What was taken from one base goes over to another by their difference, so that a base's rounding is in no result.
 template <class T>
-__device__ T scaled(T highest) {
+__device__ T base_of(T highest) {
   return highest * T(1.4426950408889634);
 }
+__device__ inline float power(float l, float base) { return exp2f(fmaf(l, 1.4426950408889634f, -base)); }
+__device__ inline double power(double l, double base) { return exp2(fma(l, 1.4426950408889634, -base)); }
+__device__ inline float power_between(float from, float to) { return exp2f(from - to); }
+__device__ inline double power_between(double from, double to) { return exp2(from - to); }
+__device__ inline float log_of(float base, float mass) {
+  return fmaf(base, 0.693147182f, fmaf(base, -1.90465433e-9f, logf(mass)));
+}  // ln 2 in two
+__device__ inline double log_of(double base, double mass) { return fma(base, 0.69314718055994530942, log(mass)); }
 
 struct Plus {
   template <class T>
@@ -69,14 +76,14 @@ __device__ T capped(T a, const LossRowSettings<T>& s) {
 // What all threads of a row know after its reductions.
 template <class T>
 struct RowNumbers {
-  T scaled_highest, share, even, hit, lse;
+  T base, share, even, hit, lse;
 };
 
 template <class T>
-__device__ RowNumbers<T> row_numbers(T highest, T mass, const LossRowSettings<T>& s) {
+__device__ RowNumbers<T> row_numbers(T base, T mass, const LossRowSettings<T>& s) {
   RowNumbers<T> r;
-  r.scaled_highest = scaled(highest);
-  r.lse = highest + log(mass);
+  r.base = base;
+  r.lse = log_of(base, mass);
   r.share = s.weight * (1 + 2 * s.z_loss * r.lse) / mass;
   r.even = s.weight * s.smoothing / static_cast<T>(s.vocab);
   r.hit = s.weight * (1 - s.smoothing);
@@ -91,7 +98,7 @@ __device__ T row_loss(const RowNumbers<T>& r, T hit, T mean, const LossRowSettin
 // d(weight * loss)/da of one logit l.
 template <class T>
 __device__ T logit_gradient(T l, bool is_target, const RowNumbers<T>& r, const LossRowSettings<T>& s) {
-  T d = exponential(l, r.scaled_highest) * r.share - r.even;
+  T d = power(l, r.base) * r.share - r.even;
   if (is_target) d -= r.hit;
   if (s.softcap > 0) {
     const T t = l * s.inverse_softcap;

@@ -14,19 +14,15 @@ __device__ inline void end_of_copies() { asm volatile("cp.async.commit_group;" :
 // Until all but the last group of this thread's copies are there.
 __device__ inline void wait_for_copies() { asm volatile("cp.async.wait_group 1;" ::: "memory"); }
 
-// Largest logit and mass exp(l - largest) of parts of a row.
+// Of parts of a row: the base of the largest logit and the sum of the powers from it.
 template <class T>
 struct Peak {
-  T highest, mass;
+  T base, mass;
 };
 template <class T>
-__device__ T mass_below(const Peak<T>& p, T scaled_highest) {
-  return p.highest == -INFINITY ? T(0) : p.mass * exponential(p.highest, scaled_highest);
-}
-template <class T>
 __device__ Peak<T> warp_peak(Peak<T> p) {
-  const T highest = warp_all(p.highest, Largest());
-  return {highest, warp_all(mass_below(p, scaled(highest)), Plus())};
+  const T base = warp_all(p.base, Largest());
+  return {base, warp_all(p.base == -INFINITY ? T(0) : p.mass * power_between(p.base, base), Plus())};
 }
 // Over a block of THREADS; `shared` holds a Peak a warp and is not to be written again before the block's next barrier but one.
 template <int THREADS, class T>
@@ -38,9 +34,12 @@ __device__ Peak<T> block_peak(Peak<T> p, Peak<T>* shared) {
   return warp_peak(lane < THREADS / kWarp ? shared[lane] : Peak<T>{-INFINITY, T(0)});
 }
 
+inline constexpr int kLine = 128;  // bytes of a cache line
+
 // Rows follow each other through shared memory, two at a time: one is worked on while the next arrives. A thread reads only what it copied itself.
-// A row is covered by the 16-byte packs that it touches: pack i holds columns i * kPack - head and up, and the first and the last may hold some of the
-// neighbouring rows, which are neither used nor written.
+// A row is covered by 16-byte packs from the beginning of the cache line in which it begins, so that a warp's packs are whole lines wherever that is:
+// pack i holds columns i * kPack - head and up. Packs before the row are left out; its first and last may hold some of the neighbouring rows, which are
+// neither used nor written.
 template <class In, bool PLAIN, int THREADS>
 __global__ void __launch_bounds__(THREADS) streamed_rows(LossHeadArguments a, int capacity) {
   using T = typename Inside<In>::type;
@@ -51,11 +50,12 @@ __global__ void __launch_bounds__(THREADS) streamed_rows(LossHeadArguments a, in
   const int n = static_cast<int>(a.vocab);
   const int64_t rows = a.batch * (a.last - a.first);
   const auto start_of = [&](int64_t row) { return static_cast<const In*>(a.x) + position_of(a, row) * a.stride; };
-  const auto head_of = [&](const In* x) { return static_cast<int>(reinterpret_cast<uintptr_t>(x) % 16 / sizeof(In)); };
+  const auto head_of = [&](const In* x) { return static_cast<int>(reinterpret_cast<uintptr_t>(x) % kLine / sizeof(In)); };
   const auto fetch = [&](int64_t row, uint4* to) {
     const In* x = start_of(row);
     const int head = head_of(x), end = head + n;
     for (int i = threadIdx.x; i * kPack < end; i += THREADS) {
+      if ((i + 1) * kPack <= head) continue;
       const int left = (end - i * kPack) * static_cast<int>(sizeof(In));
       copy_async(to + i, x - head + i * kPack, left < 16 ? left : 16);
     }
@@ -82,6 +82,7 @@ __global__ void __launch_bounds__(THREADS) streamed_rows(LossHeadArguments a, in
     // f(pack, its first column, whether all of it belongs to the row)
     const auto for_mine = [&](auto&& f) {
       for (int i = threadIdx.x; i * kPack < end; i += THREADS) {
+        if ((i + 1) * kPack <= head) continue;
         Pack p;
         p.bits = mine[i];
         f(p, i * kPack - head, i * kPack >= head && (i + 1) * kPack <= end);
@@ -102,22 +103,23 @@ __global__ void __launch_bounds__(THREADS) streamed_rows(LossHeadArguments a, in
     const auto logit = [&](In e) { return PLAIN ? wide(e) : capped(wide(e) * to_a, s); };
     // Largest and mass in one walk: the mass so far is rescaled when a larger logit comes.
     Peak<T> peak{-INFINITY, T(0)};
+    T highest = -INFINITY;
     for_mine([&](const Pack& p, int first, bool whole) {
-      T l[kPack], most = peak.highest;
+      T l[kPack], most = highest;
 #pragma unroll
       for (int e = 0; e < kPack; ++e) {
         l[e] = logit(p.e[e]);
         if (!whole && !inside(first + e)) l[e] = -INFINITY;
         most = largest_of(most, l[e]);
       }
-      const T base = scaled(most);
-      if (most > peak.highest) peak.mass *= exponential(peak.highest, base);
-      peak.highest = most;
+      const T base = base_of(most);
+      if (most > highest) peak.mass *= power_between(peak.base, base);
+      highest = most, peak.base = base;
 #pragma unroll
-      for (int e = 0; e < kPack; ++e) peak.mass += exponential(l[e], base);
+      for (int e = 0; e < kPack; ++e) peak.mass += power(l[e], base);
     });
     peak = block_peak<THREADS>(peak, peaks[turn]);
-    const RowNumbers<T> numbers = row_numbers(peak.highest, peak.mass, s);
+    const RowNumbers<T> numbers = row_numbers(peak.base, peak.mass, s);
     T mean = 0;
     if (s.smoothing > 0) {
       T sum = 0;
@@ -153,7 +155,7 @@ __global__ void __launch_bounds__(THREADS) streamed_rows(LossHeadArguments a, in
       Pack out;
 #pragma unroll
       for (int e = 0; e < kPack; ++e) {
-        if (PLAIN) out.e[e] = narrow<In, T>(exponential(wide(p.e[e]), numbers.scaled_highest) * numbers.share - numbers.even);
+        if (PLAIN) out.e[e] = narrow<In, T>(power(wide(p.e[e]), numbers.base) * numbers.share - numbers.even);
         else out.e[e] = narrow<In, T>(logit_gradient(logit(p.e[e]), false, numbers, s) * to_a - wide(p.e[e]) * back);
       }
       if (hit >= first && hit < first + kPack) {

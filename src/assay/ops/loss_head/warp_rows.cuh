@@ -6,7 +6,7 @@ namespace assay::ops::loss_rows {
 
 // A row a warp: element j of lane k is column (j / W * 32 + k) * W + j % W, so that loads are W elements wide. FULL: the row fills all of them.
 template <class In, int PER, int W, bool FULL, bool PLAIN>
-__global__ void __launch_bounds__(kWarp* kWarpsPerBlock) warp_rows(LossHeadArguments a) {
+__global__ void __launch_bounds__(kWarp* kWarpsPerBlock, 4) warp_rows(LossHeadArguments a) {
   using T = typename Inside<In>::type;
   const int lane = threadIdx.x % kWarp, vocab = static_cast<int>(a.vocab);
   const int64_t row = int64_t{blockIdx.x} * kWarpsPerBlock + threadIdx.x / kWarp, rows = a.batch * (a.last - a.first);
@@ -57,15 +57,15 @@ __global__ void __launch_bounds__(kWarp* kWarpsPerBlock) warp_rows(LossHeadArgum
     for (int j = 0; j < PER; ++j) sum += inside(j) ? l[j] : T(0);
     mean = warp_all(sum, Plus()) * inverse_n;
   }
-  const T scaled_highest = scaled(highest);
+  const T base = base_of(highest);
   T mass = 0;
 #pragma unroll
   for (int j = 0; j < PER; ++j) {
-    const T e = exponential(l[j], scaled_highest);
+    const T e = power(l[j], base);
     mass += e;
     if (PLAIN) l[j] = e;  // all that the gradient wants of l
   }
-  const RowNumbers<T> n = row_numbers(highest, warp_all(mass, Plus()), s);
+  const RowNumbers<T> n = row_numbers(base, warp_all(mass, Plus()), s);
   // A target outside the vocabulary makes the loss NaN: the device cannot throw.
   if (lane == 0) a.row_loss[row] = known ? static_cast<double>(row_loss(n, hit, mean, s)) : NAN;
   if (a.dx == nullptr) return;

@@ -7,7 +7,7 @@ namespace assay::ops {
 //   z = x (mean(x^2) + eps)^(-1/2) over the last axis,   scaled = z * scale
 struct Normalized {
   Tensor z, scaled;  // scaled is undefined where no scale was given
-  Tensor through;    // x again, for the residual sum: what flows back through it is added to dx in the same pass
+  Tensor through;    // what was normalised, for the residual sum: what flows back through it is added to dx in the same pass
 };
 
 // x [..., n] float32 or float64, scale [n] of the same dtype or undefined. bf16: z and scaled are bfloat16 (float32 x); else of x's dtype.
@@ -28,6 +28,10 @@ struct AffineNorm {
 //   dx = dthrough + r (u - mean(u) [centered] - z mean(u z)),   dgain = sum dscaled z,   dbias = sum dscaled
 // Sources: Ba et al. 2016; Zhang and Sennrich 2019.
 Normalized affine_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, const AffineNorm& norm);
+
+// The same of x + branch, which is `through` of the result and takes no pass of its own, nor does the branch's gradient, dx in the branch's dtype.
+// branch [..., n]: bfloat16 where norm.bf16 says so, else as x; of another dtype it is added by an ordinary call.
+Normalized affine_norm_of_sum(const Tensor& x, const Tensor& branch, const Tensor& gain, const Tensor& bias, const AffineNorm& norm);
 
 // By ordinary differentiable ATen calls.
 Normalized normalize_reference(const Tensor& x, const Tensor& scale, double eps);

@@ -25,16 +25,19 @@ struct Wide {
   Tensor y, r;
 };
 
-NormalizeResult wide_rows(const Tensor& x, const MaybeTensor& scale, const MaybeTensor& bias, const NormalizeNumbers& n) {
+NormalizeResult wide_rows(const Tensor& given, const MaybeTensor& branch, const MaybeTensor& scale, const MaybeTensor& bias,
+                          const NormalizeNumbers& n) {
+  const Tensor x = branch ? (given + *branch).contiguous() : given;
   const auto dtype = n.bf16 ? at::kBFloat16 : x.scalar_type();
   const Wide w(x, n.eps, n.centered);
   const Tensor z = w.y * w.r, none = at::empty({0}, x.options().dtype(dtype));
   const auto scaled = [&] { return bias ? z * *scale + *bias : z * *scale; };
-  return {n.with_z ? z.to(dtype).contiguous() : none, scale ? scaled().to(dtype).contiguous() : none};
+  return {n.with_z ? z.to(dtype).contiguous() : none, scale ? scaled().to(dtype).contiguous() : none,
+          branch ? x : at::empty({0}, x.options())};
 }
 
 NormalizeGrads wide_rows_backward(const MaybeTensor& dz, const MaybeTensor& dscaled, const MaybeTensor& dthrough, const Tensor& x,
-                                  const MaybeTensor& scale, bool with_bias, double eps, bool centered) {
+                                  const MaybeTensor& scale, bool with_bias, double eps, bool centered, bool narrow_branch) {
   const int64_t n = x.size(-1);
   const Wide w(x, eps, centered);
   const auto columns = [&](bool want) { return want ? at::zeros({n}, x.options()) : at::empty({0}, x.options()); };
@@ -48,46 +51,55 @@ NormalizeGrads wide_rows_backward(const MaybeTensor& dz, const MaybeTensor& dsca
   Tensor dx = w.r * u - w.y * (w.r.pow(3) / static_cast<double>(n) * (u * w.y).sum(-1, true));
   if (centered) dx = dx - w.r * u.mean(-1, true);
   if (dthrough) dx = dx + *dthrough;
-  return {dx.contiguous(), dscale, dbias};
+  return {dx.contiguous(), narrow_branch ? dx.to(at::kBFloat16).contiguous() : at::empty({0}, x.options().dtype(at::kBFloat16)), dscale,
+          dbias};
 }
 
-NormalizeResult normalize_cuda(const Tensor& given, const MaybeTensor& scale, const MaybeTensor& bias, double eps, bool centered, bool bf16,
-                               bool with_z) {
-  check_normalize(given, scale, bias, bf16);
+NormalizeResult normalize_cuda(const Tensor& given, const MaybeTensor& branch, const MaybeTensor& scale, const MaybeTensor& bias,
+                               double eps, bool centered, bool bf16, bool with_z) {
+  check_normalize(given, branch, scale, bias, bf16);
   const c10::cuda::CUDAGuard guard(given.device());
-  if (given.size(-1) > kWidestRow) return wide_rows(given, scale, bias, {eps, centered, bf16, with_z});
-  const Tensor x = given.contiguous(), s = scale ? scale->contiguous() : Tensor(), b = bias ? bias->contiguous() : Tensor();
+  if (given.size(-1) > kWidestRow) return wide_rows(given, branch, scale, bias, {eps, centered, bf16, with_z});
+  const auto dense = [](const MaybeTensor& t) { return t ? t->contiguous() : Tensor(); };
+  const Tensor x = given.contiguous(), m = dense(branch), s = dense(scale), b = dense(bias);
   const auto options = x.options().dtype(bf16 ? at::kBFloat16 : x.scalar_type());
   const auto made = [&](bool want) { return want ? at::empty(x.sizes(), options) : at::empty({0}, options); };
-  const Tensor z = made(with_z), scaled = made(scale.has_value());
+  const Tensor z = made(with_z), scaled = made(scale.has_value()), sum = branch ? at::empty_like(x) : at::empty({0}, x.options());
   const auto pointer = [](const Tensor& t) { return t.defined() ? t.const_data_ptr() : nullptr; };
+  const auto target = [](bool wanted, const Tensor& t) { return wanted ? t.mutable_data_ptr() : nullptr; };
   const int64_t n = x.size(-1);
-  check(normalize({x.const_data_ptr(), pointer(s), pointer(b), with_z ? z.mutable_data_ptr() : nullptr,
-                   scale ? scaled.mutable_data_ptr() : nullptr, x.numel() / n, n, eps, centered, c10::cuda::getCurrentCUDAStream()},
+  check(normalize({x.const_data_ptr(), pointer(m), pointer(s), pointer(b), target(with_z, z), target(scale.has_value(), scaled),
+                   target(branch.has_value(), sum), x.numel() / n, n, eps, centered, c10::cuda::getCurrentCUDAStream()},
                   x.scalar_type() == at::kDouble, bf16));
-  return {z, scaled};
+  return {z, scaled, sum};
 }
 
 NormalizeGrads normalize_backward_cuda(const MaybeTensor& dz, const MaybeTensor& dscaled, const MaybeTensor& dthrough, const Tensor& given,
-                                       const MaybeTensor& scale, bool with_bias, double eps, bool centered) {
+                                       const MaybeTensor& scale, bool with_bias, double eps, bool centered, bool narrow_branch) {
+  TORCH_CHECK(!narrow_branch || given.scalar_type() == at::kFloat, "[normalize] a bfloat16 branch joins a float32 state, not ",
+              given.scalar_type());
   const c10::cuda::CUDAGuard guard(given.device());
-  if (given.size(-1) > kWidestRow) return wide_rows_backward(dz, dscaled, dthrough, given, scale, with_bias, eps, centered);
+  if (given.size(-1) > kWidestRow) return wide_rows_backward(dz, dscaled, dthrough, given, scale, with_bias, eps, centered, narrow_branch);
   const Tensor x = given.contiguous();
   const int64_t n = x.size(-1), rows = x.numel() / n;
   const bool bf16 = (dz && dz->scalar_type() == at::kBFloat16) || (dscaled && dscaled->scalar_type() == at::kBFloat16);
   const auto ready = [&](const MaybeTensor& t, at::ScalarType dtype) { return t ? t->to(dtype).contiguous() : Tensor(); };
   const auto narrow = bf16 ? at::kBFloat16 : x.scalar_type();
   const Tensor g = ready(dz, narrow), h = ready(dscaled, narrow), t = ready(dthrough, x.scalar_type()), s = ready(scale, x.scalar_type());
-  const Tensor dx = at::empty_like(x), none = at::empty({0}, x.options());
+  const auto half = x.options().dtype(at::kBFloat16);
+  const Tensor dx = at::empty_like(x), none = at::empty({0}, x.options()),
+               dbranch = narrow_branch ? at::empty(x.sizes(), half) : at::empty({0}, half);
   const Tensor sums = h.defined() ? at::empty({2, n}, x.options()) : at::zeros({2, scale ? n : 0}, x.options());
   const Tensor partial = h.defined() ? at::empty({normalize_blocks(rows, n), 2 * n}, x.options()) : Tensor();
   const auto pointer = [](const Tensor& tensor) { return tensor.defined() ? tensor.const_data_ptr() : nullptr; };
-  check(normalize_backward({pointer(g), pointer(h), pointer(t), x.const_data_ptr(), pointer(s), dx.mutable_data_ptr(),
-                            h.defined() ? sums.mutable_data_ptr() : nullptr, h.defined() ? partial.mutable_data_ptr() : nullptr, with_bias,
-                            rows, n, eps, centered, c10::cuda::getCurrentCUDAStream()},
-                           x.scalar_type() == at::kDouble, bf16));
+  const auto target = [](bool wanted, const Tensor& tensor) { return wanted ? tensor.mutable_data_ptr() : nullptr; };
+  check(normalize_backward(
+      {pointer(g), pointer(h), pointer(t), x.const_data_ptr(), pointer(s), dx.mutable_data_ptr(), target(narrow_branch, dbranch),
+       target(h.defined(), sums), target(h.defined(), partial), with_bias, rows, n, eps, centered, c10::cuda::getCurrentCUDAStream()},
+      x.scalar_type() == at::kDouble, bf16));
   // An op's results share no memory: with one of them a part will do.
-  return {dx, scale ? (with_bias ? sums.select(0, 0).clone() : sums.select(0, 0)) : none, with_bias ? sums.select(0, 1).clone() : none};
+  return {dx, dbranch, scale ? (with_bias ? sums.select(0, 0).clone() : sums.select(0, 0)) : none,
+          with_bias ? sums.select(0, 1).clone() : none};
 }
 
 }  // namespace

@@ -35,7 +35,14 @@ __global__ void __launch_bounds__(RowShape<WARPS>::kThreads, resident_blocks<T, 
   at.template load_if<T>(a.bias, 0, bias);
   const T inverse = T(1) / static_cast<T>(at.n);
   for (int64_t row = at.first_row(); row < a.rows; row += at.row_step()) {
+    T joining[kLanePart];
     at.load(static_cast<const T*>(a.x) + row * a.n, x);
+    at.template load_if<Z>(a.branch, row, joining);
+    if (a.branch != nullptr) {
+#pragma unroll
+      for (int j = 0; j < kLanePart; ++j) x[j] += joining[j];
+      at.store(static_cast<T*>(a.sum) + row * a.n, [&](int j) { return x[j]; });
+    }
     if (a.centered) {
       T mean[1] = {sum_of(x)};
       sums.all(at, mean);
@@ -50,7 +57,7 @@ __global__ void __launch_bounds__(RowShape<WARPS>::kThreads, resident_blocks<T, 
 }
 
 // What the gradient of `scaled` takes part in: nothing, dscale, or dscale and dbias.
-enum class Sums { none, scale, scale_and_bias };
+enum class Sums : int { none = 0, scale = 1, scale_and_bias = 2 };
 
 template <class T, class Z, Sums KIND, int WARPS, int W>
 __global__ void __launch_bounds__(RowShape<WARPS>::kThreads, resident_blocks<T, WARPS>()) backward_kernel(NormalizeBackwardArguments a) {
@@ -58,9 +65,12 @@ __global__ void __launch_bounds__(RowShape<WARPS>::kThreads, resident_blocks<T, 
   __shared__ T slots[RowSums<T, WARPS, 2>::kSlots];
   RowSums<T, WARPS, 2> sums(slots);
   const Lane<WARPS, W> at(a.n);
-  T dscale[kLanePart] = {}, dbias[kLanePart] = {};
+  constexpr int kSums = static_cast<int>(KIND);
+  T columns[kSums < 1 ? 1 : kSums][kLanePart] = {};  // of dscale and dbias
   const T inverse = T(1) / static_cast<T>(at.n);
-  for (int64_t row = at.first_row(); row < a.rows; row += at.row_step()) {
+  for (int64_t walked = at.first_row(); walked < at.even_end(a.rows); walked += at.row_step()) {
+    const bool there = at.has_row(walked, a.rows);
+    const int64_t row = there ? walked : 0;
     T x[kLanePart], u[kLanePart], h[kLanePart], through[kLanePart];
     at.load(static_cast<const T*>(a.x) + row * a.n, x);
     at.template load_if<Z>(a.dz, row, u);
@@ -82,38 +92,45 @@ __global__ void __launch_bounds__(RowShape<WARPS>::kThreads, resident_blocks<T, 
     T both[2] = {product_of(x, x), product_of(u, x)};
     sums.all(at, both);
     const T r = 1 / sqrt(both[0] * inverse + static_cast<T>(a.eps)), c = r * r * r * inverse * both[1];
-    at.store(static_cast<T*>(a.dx) + row * a.n, [&](int j) { return through[j] + (r * (u[j] - level) - c * x[j]); });
+#pragma unroll
+    for (int j = 0; j < kLanePart; ++j) through[j] += r * (u[j] - level) - c * x[j];
+    if (!there) continue;
+    at.store(static_cast<T*>(a.dx) + row * a.n, [&](int j) { return through[j]; });
+    if (a.dbranch != nullptr) {
+      if constexpr (sizeof(T) < sizeof(double))
+        at.store(static_cast<__nv_bfloat16*>(a.dbranch) + row * a.n, [&](int j) { return through[j]; });
+    }
     if (KIND != Sums::none) {
 #pragma unroll
       for (int j = 0; j < kLanePart; ++j) {
-        dscale[j] += h[j] * (x[j] * r);
-        if (KIND == Sums::scale_and_bias) dbias[j] += h[j];
+        columns[0][j] += h[j] * (x[j] * r);
+        if (kSums > 1) columns[kSums - 1][j] += h[j];
       }
     }
   }
   if (KIND == Sums::none) return;
-  T *shared = reinterpret_cast<T*>(raw), *partial = static_cast<T*>(a.partial) + int64_t{blockIdx.x} * 2 * at.n;
-  add_columns(at, dscale, shared, partial);
-  if (KIND == Sums::scale_and_bias) add_columns(at, dbias, shared, partial + at.n);
+  add_columns(at, columns, reinterpret_cast<T*>(raw), static_cast<T*>(a.partial) + int64_t{blockIdx.x} * 2 * at.n);
 }
 
 template <class T, class Z>
 cudaError_t launch(const NormalizeArguments& a) {
-  const bool done = with_row_shape<T>(a.n, in_fours(a.n, sizeof(T), a.x, a.scale, a.bias, a.z, a.scaled), [&](auto warps, auto width) {
-    constexpr int kWarps = decltype(warps)::value;
-    forward_kernel<T, Z, kWarps, decltype(width)::value><<<row_blocks(a.rows, a.n) * 2, RowShape<kWarps>::kThreads, 0, a.stream>>>(a);
-  });
+  const bool done =
+      with_row_shape<T>(a.n, in_fours(a.n, sizeof(T), a.x, a.branch, a.scale, a.bias, a.z, a.scaled, a.sum), [&](auto warps, auto width) {
+        constexpr int kWarps = decltype(warps)::value;
+        forward_kernel<T, Z, kWarps, decltype(width)::value><<<row_blocks(a.rows, a.n) * 2, RowShape<kWarps>::kThreads, 0, a.stream>>>(a);
+      });
   return done ? cudaGetLastError() : cudaErrorInvalidValue;
 }
 
 template <class T, class Z, Sums KIND>
 cudaError_t launch_kind(const NormalizeBackwardArguments& a) {
   const int blocks = row_blocks(a.rows, a.n), n = static_cast<int>(a.n);
-  const bool fours = in_fours(a.n, sizeof(T), a.dz, a.dscaled, a.dthrough, a.x, a.scale, a.dx);
+  const bool fours = in_fours(a.n, sizeof(T), a.dz, a.dscaled, a.dthrough, a.x, a.scale, a.dx, a.dbranch);
   const bool done = with_row_shape<T>(a.n, fours, [&](auto warps, auto width) {
     constexpr int kWarps = decltype(warps)::value;
+    constexpr int kSums = static_cast<int>(KIND);
     backward_kernel<T, Z, KIND, kWarps, decltype(width)::value>
-        <<<blocks, RowShape<kWarps>::kThreads, KIND == Sums::none ? 0 : column_bytes<T, kWarps>(n), a.stream>>>(a);
+        <<<blocks, RowShape<kWarps>::kThreads, column_bytes<T, kWarps>(n, kSums), a.stream>>>(a);
   });
   if (!done) return cudaErrorInvalidValue;
   if (KIND == Sums::none) return cudaGetLastError();

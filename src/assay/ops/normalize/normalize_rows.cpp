@@ -21,6 +21,11 @@ Row<T> row_of(const T* x, int64_t n, T eps, bool centered) {
 }
 
 template <class T>
+void add(const T* x, const T* branch, int64_t n, T* __restrict sum) {
+  for (int64_t i = 0; i < n; ++i) sum[i] = x[i] + branch[i];
+}
+
+template <class T>
 void forward(const T* x, const T* scale, const T* bias, int64_t n, T eps, bool centered, T* __restrict z, T* __restrict scaled) {
   const auto [mean, r] = row_of(x, n, eps, centered);
   if (z != nullptr)
@@ -46,15 +51,15 @@ void backward(const T* dz, const T* dscaled, const T* dthrough, const T* x, cons
       for (int64_t i = 0; i < n; ++i) dbias[i] += dscaled[i];
   }
   const T inverse = T(1) / static_cast<T>(n), along = sum_over<T>(n, [&](int64_t i) { return dx[i] * (x[i] - mean); });
-  const T c = r * r * r * inverse * along, level = centered ? r * inverse * sum_over<T>(n, [&](int64_t i) { return dx[i]; }) : T(0);
+  const T c = r * r * r * inverse * along, level = centered ? inverse * sum_over<T>(n, [&](int64_t i) { return dx[i]; }) : T(0);
   if (dthrough != nullptr)
-    for (int64_t i = 0; i < n; ++i) dx[i] = dthrough[i] + (r * dx[i] - level - c * (x[i] - mean));
+    for (int64_t i = 0; i < n; ++i) dx[i] = dthrough[i] + (r * (dx[i] - level) - c * (x[i] - mean));
   else
-    for (int64_t i = 0; i < n; ++i) dx[i] = r * dx[i] - level - c * (x[i] - mean);
+    for (int64_t i = 0; i < n; ++i) dx[i] = r * (dx[i] - level) - c * (x[i] - mean);
 }
 
 }  // namespace
 
-const NormalizeRows normalize_rows{{&forward<float>, &backward<float>}, {&forward<double>, &backward<double>}};
+const NormalizeRows normalize_rows{{&add<float>, &forward<float>, &backward<float>}, {&add<double>, &forward<double>, &backward<double>}};
 
 }  // namespace assay::ops::ASSAY_CAPABILITY

@@ -85,7 +85,7 @@ __global__ void __launch_bounds__(RowShape<WARPS>::kThreads, resident_blocks<T, 
   __shared__ T along_of_warp[kWarps];
   T* shared = reinterpret_cast<T*>(raw);
   const Lane<WARPS, W> at(a.n);
-  T c[kLanePart], bias[kLanePart], diag[kLanePart], ddiag[kLanePart] = {}, dbias[kLanePart] = {}, dc[kLanePart] = {};
+  T c[kLanePart], bias[kLanePart], diag[kLanePart], ddiag[1][kLanePart] = {}, dbias[1][kLanePart] = {}, dc[1][kLanePart] = {};
   load_factor(at, a, c);
   at.template load_if<T>(a.bias, 0, bias);
   at.template load_if<T>(a.diag, 0, diag);
@@ -97,14 +97,14 @@ __global__ void __launch_bounds__(RowShape<WARPS>::kThreads, resident_blocks<T, 
 #pragma unroll
       for (int j = 0; j < kLanePart; ++j) {
         const Activated<T> act = activate<decltype(activation)::value>(in[j]);
-        dc[j] += g[j] * act.value;  // 0 beyond the row's end: g is
+        dc[0][j] += g[j] * act.value;  // 0 beyond the row's end: g is
         g[j] *= c[j] * act.slope;
       }
     });
 #pragma unroll
     for (int j = 0; j < kLanePart; ++j) {
-      dbias[j] += g[j];
-      ddiag[j] += g[j] * z[j];
+      dbias[0][j] += g[j];
+      ddiag[0][j] += g[j] * z[j];
     }
     at.store(static_cast<Z*>(a.dm) + row * a.n, [&](int j) { return g[j]; });
     if (a.diag != nullptr) at.store(static_cast<Z*>(a.dz) + row * a.n, [&](int j) { return g[j] * diag[j]; });
@@ -114,7 +114,7 @@ __global__ void __launch_bounds__(RowShape<WARPS>::kThreads, resident_blocks<T, 
   if (a.diag != nullptr) add_columns(at, ddiag, shared, partial);
   if (a.bias != nullptr) add_columns(at, dbias, shared, partial + n);
   if (a.factors > 1) return add_columns(at, dc, shared, partial + 2 * n);
-  const T along = warp_sum(dc[0] + dc[1] + dc[2] + dc[3]);
+  const T along = warp_sum(dc[0][0] + dc[0][1] + dc[0][2] + dc[0][3]);
   if (threadIdx.x % kWarp == 0) along_of_warp[threadIdx.x / kWarp] = along;
   __syncthreads();
   if (threadIdx.x == 0) {

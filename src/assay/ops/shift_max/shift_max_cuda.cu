@@ -7,10 +7,10 @@ namespace {
 
 constexpr int kWarpsOfBlock = 8, kThreads = kWarp * kWarpsOfBlock;
 
-// phi(u) and h = 1 / (1 + |u|/k).
+// phi(u) and its slope, phi(u) / (1 + |u|/k).
 template <class T>
 struct Weight {
-  T w, h;
+  T w, slope;
 };
 template <class T>
 __device__ Weight<T> weight(T u, T of_k, int k) {
@@ -18,22 +18,39 @@ __device__ Weight<T> weight(T u, T of_k, int k) {
   T w = base;
 #pragma unroll 1
   for (int i = 1; i < k; ++i) w *= base;
-  return {w, h};
+  return {w, k > 1 ? w * h : u >= T(0) ? T(1) : h * h};
 }
 
-// Sum over the lanes of a row. `slots`: of this sum alone, for rows of a whole block; all its threads call it.
-template <int LANES, class T>
-__device__ T row_sum(T x, T* slots) {
+// Sum over the lanes of a row, between warps in S. `slots`: of this sum alone, for rows of a whole block; all its threads call it.
+template <int LANES, class T, class S>
+__device__ S row_sum(T x, S* slots) {
 #pragma unroll
   for (int step = (LANES < kWarp ? LANES : kWarp) / 2; step > 0; step /= 2) x += __shfl_xor_sync(0xffffffffu, x, step);
   if constexpr (LANES > kWarp) {
     if (threadIdx.x % kWarp == 0) slots[threadIdx.x / kWarp] = x;
     __syncthreads();
-    x = 0;
+    S total = 0;
 #pragma unroll
-    for (int w = 0; w < LANES / kWarp; ++w) x += slots[w];
+    for (int w = 0; w < LANES / kWarp; ++w) total += slots[w];
+    return total;
   }
   return x;
+}
+
+// Of a lane's numbers, in pairs.
+template <class T, int N>
+__device__ T pairwise_sum(const T (&x)[N]) {
+  T part[N / 2];
+#pragma unroll
+  for (int j = 0; j < N / 2; ++j) part[j] = x[2 * j] + x[2 * j + 1];
+  if constexpr (N == 2) return part[0];
+  else return pairwise_sum(part);
+}
+
+// 1/total, rounded once.
+__device__ inline float reciprocal(double total) {
+  const float high = static_cast<float>(total), low = static_cast<float>(total - high), r = 1 / high;
+  return fmaf(r, fmaf(-high, r, 1.0f) - low * r, r);
 }
 
 // Lanes beyond the last row take part in the sums, with zeros.
@@ -43,7 +60,8 @@ __global__ void __launch_bounds__(kThreads) row_kernel(ShiftMaxArguments a) {
   struct alignas(sizeof(T) * W) Pack {
     T e[W];
   };
-  __shared__ T slots[4][kWarpsOfBlock];
+  __shared__ T slots[3][kWarpsOfBlock];
+  __shared__ double slots_of_total[kWarpsOfBlock];
   const int64_t row = (int64_t{blockIdx.x} * kThreads + threadIdx.x) / LANES;
   const int lane = static_cast<int>(threadIdx.x) % LANES;
   const auto column = [&](int j) { return (j / W * LANES + lane) * W + j % W; };
@@ -70,21 +88,24 @@ __global__ void __launch_bounds__(kThreads) row_kernel(ShiftMaxArguments a) {
   const T of_n = T(1) / static_cast<T>(a.n), of_tau = T(1) / static_cast<T>(a.tau), of_k = T(1) / static_cast<T>(a.k);
   const T mean = sum_of(z, slots[0]) * of_n;
   const int k = static_cast<int>(a.k);
-  T w[PER], h[PER], total = 0, along = 0;
+  T w[PER], slope[PER], along = 0;
 #pragma unroll
   for (int j = 0; j < PER; ++j) {
     const Weight<T> x = weight((z[j] - mean) * of_tau, of_k, k);
     w[j] = in(j) ? x.w : T(0);
-    h[j] = x.h;
-    total += w[j];
+    slope[j] = in(j) ? x.slope : T(0);
     if constexpr (BACKWARD) along += w[j] * g[j];
   }
-  const T of_total = T(1) / row_sum<LANES>(total, slots[1]);
+  // In pairs, and in double between warps: an error of the total is one of the whole row.
+  const double total = row_sum<LANES>(pairwise_sum(w), slots_of_total);
+  T of_total;
+  if constexpr (sizeof(T) < sizeof(double)) of_total = reciprocal(total);
+  else of_total = 1 / total;
   if constexpr (BACKWARD) {
-    const T expected = row_sum<LANES>(along, slots[2]) * of_total;
+    const T expected = row_sum<LANES>(along, slots[1]) * of_total;
 #pragma unroll
-    for (int j = 0; j < PER; ++j) z[j] = w[j] * of_total * h[j] * (g[j] - expected) * of_tau;
-    const T level = sum_of(z, slots[3]) * of_n;
+    for (int j = 0; j < PER; ++j) z[j] = slope[j] * (g[j] - expected) * (of_total * of_tau);
+    const T level = sum_of(z, slots[2]) * of_n;
 #pragma unroll
     for (int j = 0; j < PER; ++j) z[j] -= level;
   } else {

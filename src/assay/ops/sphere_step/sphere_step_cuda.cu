@@ -53,9 +53,11 @@ __global__ void __launch_bounds__(RowShape<WARPS>::kThreads, resident_blocks<T, 
   __shared__ T slots[RowSums<T, WARPS, 1>::kSlots];
   RowSums<T, WARPS, 1> sums(slots);
   const Lane<WARPS, W> at(a.n);
-  T step[kLanePart], G[kLanePart] = {};
+  T step[kLanePart], G[1][kLanePart] = {};
   load_step(at, a, step);
-  for (int64_t row = at.first_row(); row < a.rows; row += at.row_step()) {
+  for (int64_t walked = at.first_row(); walked < at.even_end(a.rows); walked += at.row_step()) {
+    const bool there = at.has_row(walked, a.rows);
+    const int64_t row = there ? walked : 0;
     T y[kLanePart], u[kLanePart], other[kLanePart], rho[kLanePart];
     at.load(static_cast<const T*>(a.y) + row * a.n, y);
     at.template load_if<T>(a.dy, row, u);
@@ -69,10 +71,11 @@ __global__ void __launch_bounds__(RowShape<WARPS>::kThreads, resident_blocks<T, 
       along[0] += u[j] * y[j];
     }
     sums.all(at, along);
+    if (!there) continue;
 #pragma unroll
     for (int j = 0; j < kLanePart; ++j) {
       u[j] = r * (u[j] - along[0] * y[j]);
-      if (SUMS) G[j] += u[j] * rho[j];
+      if (SUMS) G[0][j] += u[j] * rho[j];
     }
     at.store(static_cast<T*>(a.dx) + row * a.n, [&](int j) { return u[j]; });
     if (a.drho != nullptr) at.store(static_cast<Z*>(a.drho) + row * a.n, [&](int j) { return step[j] * u[j]; });

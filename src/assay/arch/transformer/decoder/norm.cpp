@@ -19,9 +19,11 @@ Norm::Norm(const NormConfig& c, const Builder& b, const std::string& name, int64
   if (c.norm == "layer") gain_.bias = b.params.add(name + ".bias", {n}, tensor::constant(0));
 }
 
-ops::Normalized Norm::branch(const Tensor& x) const {
-  return ops::affine_norm(x, gain_.weight, gain_.bias,
-                          {.eps = config_.norm_eps, .centered = config_.norm == "layer", .bf16 = tensor::keeps_bf16(x, precision_)});
+ops::Normalized Norm::branch(const Stream& stream) const {
+  const ops::AffineNorm norm{
+      .eps = config_.norm_eps, .centered = config_.norm == "layer", .bf16 = tensor::keeps_bf16(stream.x, precision_)};
+  return stream.branch.defined() ? ops::affine_norm_of_sum(stream.x, stream.branch, gain_.weight, gain_.bias, norm)
+                                 : ops::affine_norm(stream.x, gain_.weight, gain_.bias, norm);
 }
 
 namespace {

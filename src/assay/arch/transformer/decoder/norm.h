@@ -1,5 +1,6 @@
 #pragma once
 #include "assay/arch/transformer/decoder/part.h"
+#include "assay/arch/transformer/decoder/residual.h"
 #include "assay/ops/normalize/normalize.h"
 
 // The norm of every block and of the end, over the channels of one position.
@@ -17,10 +18,10 @@ class Norm {
  public:
   Norm() = default;
   Norm(const NormConfig& c, const Builder& b, const std::string& name, int64_t n);
-  Tensor operator()(const Tensor& x) const { return branch(x).scaled; }
-  // The normalised state (bfloat16 on a GPU in that precision) beside x itself for the residual sum: what flows back through x joins the
-  // norm's gradient in one pass.
-  ops::Normalized branch(const Tensor& x) const;
+  Tensor operator()(const Tensor& x) const { return branch({x, {}}).scaled; }
+  // The normalised stream (bfloat16 on a GPU in that precision) beside the stream itself for the residual sum: what flows back through it joins
+  // the norm's gradient in one pass.
+  ops::Normalized branch(const Stream& stream) const;
 
  private:
   NormConfig config_;

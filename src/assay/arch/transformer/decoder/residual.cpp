@@ -30,9 +30,9 @@ Residual::Residual(const ResidualConfig& c, int64_t layers, int64_t width, const
   if (c.residual == "gated") gain_C_ = b.params.add(name, {width}, tensor::constant(1));
 }
 
-Tensor Residual::operator()(const Tensor& x, const Tensor& f) const {
-  if (gain_C_.defined()) return x + gain_C_ * f;
-  return scale_ == 1 ? x + f : x + scale_ * f;
+Stream Residual::operator()(const Tensor& x, const Tensor& f) const {
+  if (gain_C_.defined()) return {x + gain_C_ * f, {}};
+  return scale_ == 1 ? Stream{x, f} : Stream{x + scale_ * f, {}};
 }
 
 namespace {

@@ -8,6 +8,16 @@
 //   residual=parallel   x <- x + attn(N1 x) + mlp(N2 x): both branches read the same x
 namespace assay::arch::decoder {
 
+// The stream, or a stream and a branch whose sum is the stream: the norm that reads them adds while it reads, which saves a pass.
+struct Stream {
+  Tensor x, branch;  // branch undefined: x is the stream
+  const Tensor& settled() {
+    if (branch.defined()) x = x + branch;
+    branch = Tensor();
+    return x;
+  }
+};
+
 struct ResidualConfig {
   std::string residual = "plain";
   bool residual_init = false;
@@ -21,7 +31,7 @@ class Residual {
  public:
   Residual() = default;
   Residual(const ResidualConfig& c, int64_t layers, int64_t width, const Builder& b, const std::string& name);
-  Tensor operator()(const Tensor& x, const Tensor& f) const;
+  Stream operator()(const Tensor& x, const Tensor& f) const;
 
  private:
   double scale_ = 1;

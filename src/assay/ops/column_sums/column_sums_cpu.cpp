@@ -1,10 +1,12 @@
 #include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <torch/library.h>
 
 #include <algorithm>
 
-#include "assay/tensor/tiles.h"
+#include "assay/ops/column_sums/column_sums.h"
 
-namespace assay::tensor {
+namespace assay::ops {
 namespace {
 
 constexpr int64_t kColumns = 64, kRowsTogether = 16;
@@ -27,9 +29,8 @@ void sum_columns(const X* x, int64_t rows, int64_t n, T* out) {
   });
 }
 
-}  // namespace
-
-Tensor column_sums(const Tensor& x) {
+Tensor column_sums_cpu(const Tensor& x) {
+  check_column_sums(x);
   const bool narrow = x.scalar_type() == at::kBFloat16;
   const Tensor in = x.contiguous(), out = at::empty({x.size(1)}, narrow ? x.options().dtype(at::kFloat) : x.options());
   const int64_t rows = x.size(0), n = x.size(1);
@@ -39,4 +40,8 @@ Tensor column_sums(const Tensor& x) {
   return out;
 }
 
-}  // namespace assay::tensor
+}  // namespace
+
+TORCH_LIBRARY_IMPL(assay, CPU, m) { m.impl("column_sums", column_sums_cpu); }
+
+}  // namespace assay::ops
