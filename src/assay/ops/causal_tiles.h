@@ -44,14 +44,14 @@ void for_panels(int64_t n, const Work& work) {
   });
 }
 
-// scores[i, j] = a[row + i] . b[key + j]. Only numbers that a row sees, and some beyond, are written.
+// scores[i, j] = a[row + i] . b[key + j], or that of b times factor where it is there. Only numbers that a row sees, and some beyond, are written.
 template <class T>
-void score_tile(const RowsIn<T>& a, const RowsIn<T>& b, const Tile& t, T* scores) {
+void score_tile(const RowsIn<T>& a, const RowsIn<T>& b, const Tile& t, T* scores, const T* factor = nullptr) {
   const PanelRows<T>& rows = panels(T());
   for_panels<T>(t.keys, [&](int64_t j, int64_t count, T* panel) {
     for (int64_t n = 0; n < a.columns; n += kPanelKeys) {
       const int64_t depth = std::min(kPanelKeys, a.columns - n);
-      rows.pack_transposed(b.from + (t.key + j) * b.stride + n, b.stride, depth, count, panel);
+      rows.pack_transposed(b.from + (t.key + j) * b.stride + n, b.stride, depth, count, factor == nullptr ? nullptr : factor + n, panel);
       for (int64_t i = 0; i < t.rows; i += kTileRows) {
         const int64_t tall = std::min(kTileRows, t.rows - i), seen = std::min(count, t.own(i + tall - 1) - j);
         if (seen <= 0 || j + count <= t.own(i) - t.reach) continue;
@@ -61,9 +61,9 @@ void score_tile(const RowsIn<T>& a, const RowsIn<T>& b, const Tile& t, T* scores
   });
 }
 
-// out[row + i] = sum over keys of weights[i, j] v[key + j]
+// out[row + i] = sum over keys of weights[i, j] v[key + j], or that added to it
 template <class T>
-void rows_of_tile(const T* weights, const RowsIn<T>& v, const Tile& t, const RowsOut<T>& out) {
+void rows_of_tile(const T* weights, const RowsIn<T>& v, const Tile& t, const RowsOut<T>& out, bool add = false) {
   const PanelRows<T>& rows = panels(T());
   for_panels<T>(v.columns, [&](int64_t c, int64_t count, T* panel) {
     for (int64_t j = 0; j < t.keys; j += kPanelKeys) {
@@ -73,9 +73,9 @@ void rows_of_tile(const T* weights, const RowsIn<T>& v, const Tile& t, const Row
         const int64_t tall = std::min(kTileRows, t.rows - i);
         const int64_t first = std::clamp<int64_t>(t.own(i) - t.reach - j, 0, keys);
         const int64_t seen = std::clamp<int64_t>(t.own(i + tall - 1) - j, first, keys) - first;
-        if (seen == 0 && j > 0) continue;
+        if (seen == 0 && (add || j > 0)) continue;
         rows.product({weights + i * t.keys + j + first, t.keys, 1}, tall, panel + first * rows.columns, seen, count,
-                     out.to + (t.row + i) * out.stride + c, out.stride, j > 0);
+                     out.to + (t.row + i) * out.stride + c, out.stride, add || j > 0);
       }
     }
   });

@@ -41,13 +41,15 @@ void transpose(Vec<T>* rows) {
 }
 
 template <class T>
-void pack_transposed(const T* x, int64_t stride, int64_t keys, int64_t count, T* panel) {
+void pack_transposed(const T* x, int64_t stride, int64_t keys, int64_t count, const T* factor, T* panel) {
   constexpr int64_t width = Vec<T>::size();
   Vec<T> square[width];
   for (int64_t j = 0; j < kColumns<T>; j += width) {
     for (int64_t k = 0; k < keys; k += width) {
       const int64_t live = keys - k < width ? keys - k : width;
       for (int64_t i = 0; i < width; ++i) square[i] = j + i < count ? Vec<T>::loadu(x + (j + i) * stride + k, live) : Vec<T>(0);
+      if (factor != nullptr)
+        for (int64_t i = 0; i < width; ++i) square[i] = square[i] * Vec<T>::loadu(factor + k, live);
       transpose<T>(square);
       for (int64_t i = 0; i < live; ++i) square[i].store(panel + (k + i) * kColumns<T> + j);
     }

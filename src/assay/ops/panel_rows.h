@@ -22,8 +22,8 @@ struct PanelRows {
   int64_t columns;
   // panel[k, j] = x[k, j] for k < keys, j < count; `stride` numbers from row to row of x. What lies beyond count is 0.
   void (*pack)(const T* x, int64_t stride, int64_t keys, int64_t count, T* panel);
-  // panel[k, j] = x[j, k], of count rows of x
-  void (*pack_transposed)(const T* x, int64_t stride, int64_t keys, int64_t count, T* panel);
+  // panel[k, j] = x[j, k], of count rows of x; times factor[k] where that is there
+  void (*pack_transposed)(const T* x, int64_t stride, int64_t keys, int64_t count, const T* factor, T* panel);
   // out[i, j] (+)= sum over k < keys of left(i, k) panel[k, j] for i < rows <= kTileRows, j < count <= columns.
   void (*product)(const LeftRows<T>& left, int64_t rows, const T* panel, int64_t keys, int64_t count, T* out, int64_t stride, bool add);
 };

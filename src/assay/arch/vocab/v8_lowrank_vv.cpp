@@ -64,8 +64,7 @@ class LowRankVV final : public Skeleton {
 
   // (z_t q).(z_s k) = (z_t q k).z_s: both diagonals on one side, so that keys and values are the state itself.
   Tensor propagate(const Hop& h, const Tensor& x_BTV) {
-    const auto [z_BTV, scaled_BTV, x] = ops::normalize(x_BTV, h.q_scale_V * h.k_scale_V, common().rms_eps, narrow(x_BTV));
-    return ops::residual(x, {.m = attend(scaled_BTV, z_BTV, z_BTV, h.decay_logit)}, h.prop_scale * h.prop_out_scale);
+    return copy_step(x_BTV, h.prop_scale * h.prop_out_scale, h.q_scale_V * h.k_scale_V, h.decay_logit);
   }
 
   Tensor interact(const Hop& h, const Tensor& x_BTV) const {
