@@ -1,6 +1,9 @@
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/full.h>
-#include <ATen/ops/zeros_like.h>
+#include <ATen/ops/log_sigmoid.h>
+#include <ATen/ops/rsqrt.h>
+#include <ATen/ops/zeros.h>
 #include <doctest/doctest.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -15,6 +18,16 @@ using testing::Tensors;
 
 namespace {
 
+// Products of bfloat16 tensors, all else in float32: as under autocast.
+Tensor composite_bf16(const Tensors& in) {
+  const auto narrow = [](const Tensor& t) { return t.to(at::kBFloat16); };
+  const Tensor x = in[0], z = x * at::rsqrt(x.square().mean(-1, true) + 1e-5);
+  const Tensor position = at::arange(x.size(1), in[2].options().requires_grad(false)), distance = position.unsqueeze(1) - position - 1;
+  const Tensor w = (distance.clamp_min(0) * at::log_sigmoid(in[2])).exp() * (distance >= 0);
+  const Tensor scores = narrow(z * in[1]).matmul(narrow(z).transpose(1, 2)) * w;
+  return x + in[3] * narrow(scores).matmul(narrow(z)).to(at::kFloat);
+}
+
 OpCase propagation_case(int64_t B, int64_t T, int64_t V, double logit, double c) {
   OpCase o;
   o.name = "propagation B=" + std::to_string(B) + " T=" + std::to_string(T) + " V=" + std::to_string(V) +
@@ -25,6 +38,9 @@ OpCase propagation_case(int64_t B, int64_t T, int64_t V, double logit, double c)
   };
   o.op = [](const Tensors& x) { return ops::propagation(x[0], x[1], x[2], x[3], 1e-5); };
   o.reference = [](const Tensors& x) { return ops::propagation_reference(x[0], x[1], x[2], x[3], 1e-5); };
+  const bool bf16 = ops::propagates(at::zeros({1, T, V}, at::kFloat), true);
+  if (bf16) o.op_bf16 = [](const Tensors& x) { return ops::propagation(x[0], x[1], x[2], x[3], 1e-5, true); };
+  if (bf16) o.composite_bf16 = [](const Tensors& x) { return composite_bf16(x); };
   o.meta = false;
   o.registered = false;
   return o;

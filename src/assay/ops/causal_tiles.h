@@ -23,7 +23,8 @@ inline const PanelRows<double>& panels(double) { return panel_rows().f64; }
 // A matrix whose rows are contiguous.
 template <class T>
 struct RowsIn {
-  explicit RowsIn(const Tensor& t) : from(t.const_data_ptr<T>()), stride(t.stride(0)), columns(t.size(1)) {}
+  explicit RowsIn(const Tensor& t) : RowsIn(t.const_data_ptr<T>(), t.stride(0), t.size(1)) {}
+  RowsIn(const T* first, int64_t stride, int64_t columns) : from(first), stride(stride), columns(columns) {}
   const T* from;
   int64_t stride, columns;
 };
@@ -46,8 +47,8 @@ void for_panels(int64_t n, const Work& work) {
 
 // scores[i, j] = a[row + i] . b[key + j], or that of b times factor where it is there. Only numbers that a row sees, and some beyond, are written.
 template <class T>
-void score_tile(const RowsIn<T>& a, const RowsIn<T>& b, const Tile& t, T* scores, const T* factor = nullptr) {
-  const PanelRows<T>& rows = panels(T());
+void score_tile(const RowsIn<T>& a, const RowsIn<T>& b, const Tile& t, T* scores, const T* factor = nullptr,
+                const PanelRows<T>& rows = panels(T())) {
   for_panels<T>(t.keys, [&](int64_t j, int64_t count, T* panel) {
     for (int64_t n = 0; n < a.columns; n += kPanelKeys) {
       const int64_t depth = std::min(kPanelKeys, a.columns - n);

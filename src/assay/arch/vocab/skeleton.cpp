@@ -156,8 +156,8 @@ Tensor Skeleton::attend(const Tensor& q_in, const Tensor& k_in, const Tensor& v_
 }
 
 Tensor Skeleton::copy_step(const Tensor& x_BTV, const Tensor& gain, const Tensor& scale_V, const Tensor& decay_logit) {
-  if (memory_ == nullptr && !bf16() && !scores_.reversed_mask && scores_.score_scale == 1 && ops::propagates(x_BTV))
-    return ops::propagation(x_BTV, scale_V, decay_logit, gain, common_.rms_eps);
+  const bool plain = memory_ == nullptr && !scores_.reversed_mask && scores_.score_scale == 1;
+  if (plain && ops::propagates(x_BTV, bf16())) return ops::propagation(x_BTV, scale_V, decay_logit, gain, common_.rms_eps, bf16());
   const auto [z_BTV, scaled_BTV, x] = ops::normalize(x_BTV, scale_V, common_.rms_eps, narrow(x_BTV));
   return ops::residual(x, {.m = attend(scaled_BTV, z_BTV, z_BTV, decay_logit)}, gain);
 }

@@ -9,8 +9,9 @@ namespace assay::ops {
 // x [B, T, V] float32 or float64, scale [V], decay_logit and c one number each, all of one dtype. It is `normalize`, `decay_attention` with queries
 // z scale, keys and values z, and `residual` in one: see the README for what that saves. Saved for backward: x, the weighted scores [B, T, T] and the
 // factors of the norm [B, T]. Differentiable once. A kernel of the CPU with AVX2 or AVX-512 alone; `propagates` says where it is there and pays.
-Tensor propagation(const Tensor& x, const Tensor& scale, const Tensor& decay_logit, const Tensor& c, double eps);
-bool propagates(const Tensor& x);
+// With bf16 (float32 x, a processor with AVX512-BF16) operands of the products are rounded to bfloat16; sums and all else stay float32.
+Tensor propagation(const Tensor& x, const Tensor& scale, const Tensor& decay_logit, const Tensor& c, double eps, bool bf16 = false);
+bool propagates(const Tensor& x, bool bf16 = false);
 
 // By ordinary differentiable ATen calls.
 Tensor propagation_reference(const Tensor& x, const Tensor& scale, const Tensor& decay_logit, const Tensor& c, double eps);
