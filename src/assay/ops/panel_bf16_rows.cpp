@@ -36,6 +36,17 @@ void pack(const float* x, int64_t stride, int64_t keys, int64_t count, const flo
   }
 }
 
+void round(const float* x, const float* columns, float factor, int64_t n, float* pairs) {
+  const __m512 all = _mm512_set1_ps(factor);
+  auto* to = reinterpret_cast<uint16_t*>(pairs);
+  for (int64_t i = 0; i < n; i += kWidth) {
+    const __mmask16 live = first(n - i);
+    __m512 a = _mm512_maskz_loadu_ps(live, x + i) * all;
+    if (columns != nullptr) a = a * _mm512_maskz_loadu_ps(live, columns + i);
+    _mm256_mask_storeu_epi16(to + i, first(n + n % 2 - i), _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded(a), 16)));
+  }
+}
+
 template <int64_t VECTORS>
 __attribute__((target("avx512bf16"))) void tile(const LeftRows<float>& left, int64_t rows, const float* panel, int64_t keys, int64_t count,
                                                 float* out, int64_t stride, bool add) {
@@ -82,9 +93,9 @@ void product(const LeftRows<float>& left, int64_t rows, const float* panel, int6
 
 }  // namespace
 
-const Bf16Panels panel_bf16_rows{&product, &pack};
+const Bf16Panels panel_bf16_rows{&product, &pack, &round};
 #else
-const Bf16Panels panel_bf16_rows{nullptr, nullptr};
+const Bf16Panels panel_bf16_rows{nullptr, nullptr, nullptr};
 #endif
 
 }  // namespace assay::ops::ASSAY_CAPABILITY

@@ -7,10 +7,12 @@ namespace assay::ops {
 // a pair of bfloat16 numbers here, neighbours along the sum: `product` counts keys in pairs, its left operand is a matrix of pairs, and
 // `pack_transposed` of the float table moves pairs as it moves numbers.
 struct Bf16Panels {
-  // Both null without AVX-512.
+  // All null without AVX-512.
   decltype(PanelRows<float>::product) product;
   // panel[k, j] = the pair x[2k, j], x[2k + 1, j] for 2k < keys, each times its row's factor where that is there, rounded; 0 beyond the last.
   void (*pack)(const float* x, int64_t stride, int64_t keys, int64_t count, const float* factor, float* panel);
+  // A row of pairs: n numbers times factor, and times columns where that is there, rounded; an odd n is filled up with a 0.
+  void (*round)(const float* x, const float* columns, float factor, int64_t n, float* pairs);
 };
 
 ASSAY_SIMD_TABLE(Bf16Panels, panel_bf16_rows)

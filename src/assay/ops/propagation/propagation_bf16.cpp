@@ -3,7 +3,6 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 
-#include "assay/ops/bf16_rows.h"
 #include "assay/ops/causal_tiles.h"
 #include "assay/ops/panel_bf16_rows.h"
 #include "assay/ops/propagation/propagation_tables.h"
@@ -15,26 +14,21 @@ namespace {
 // A matrix of bfloat16 whose rows are whole pairs, the last of an odd row with a 0.
 class Pairs {
  public:
-  Pairs(int64_t rows, int64_t n) : n_(n), wide_(n + n % 2), memory_(at::empty({rows, wide_}, at::kBFloat16)) {}
-  // Row i from n float32 numbers, times factor.
-  void set(int64_t i, const float* from, float factor, std::vector<float>& memory) const {
-    memory.assign(static_cast<size_t>(wide_), 0.0F);
-    for (int64_t k = 0; k < n_; ++k) memory[static_cast<size_t>(k)] = factor * from[k];
-    bf16_rows().narrow(memory.data(), wide_, reinterpret_cast<uint16_t*>(memory_.mutable_data_ptr<at::BFloat16>()) + i * wide_);
+  Pairs(int64_t rows, int64_t n) : n_(n), pairs_((n + 1) / 2), memory_(at::empty({rows, pairs_}, at::kFloat)) {}
+  // Row i from n float32 numbers, times factor and columns.
+  void set(int64_t i, const float* from, float factor, const float* columns = nullptr) const {
+    panel_bf16_rows().round(from, columns, factor, n_, memory_.mutable_data_ptr<float>() + i * pairs_);
   }
-  RowsIn<float> words() const { return {reinterpret_cast<const float*>(memory_.const_data_ptr<at::BFloat16>()), wide_ / 2, wide_ / 2}; }
+  RowsIn<float> words() const { return RowsIn<float>(memory_); }
 
  private:
-  int64_t n_, wide_;
+  int64_t n_, pairs_;
   Tensor memory_;
 };
 
 Pairs rounded_rows(const float* x, int64_t rows, int64_t n, const float* factor) {
   const Pairs to(rows, n);
-  at::parallel_for(0, rows, kRowsOfTask, [&](int64_t begin, int64_t end) {
-    std::vector<float> memory;
-    for (int64_t i = begin; i < end; ++i) to.set(i, x + i * n, factor == nullptr ? 1 : factor[i], memory);
-  });
+  for_rows(rows, [&](int64_t i) { to.set(i, x + i * n, factor == nullptr ? 1 : factor[i]); });
   return to;
 }
 
@@ -45,10 +39,11 @@ PanelRows<float> panels_of_pairs() {
 }
 
 // sums[i, j] of the rows i .. i + tall - 1 of a table over positions [first, last) of a panel.
-void sum_pairs(const Pairs& table, int64_t i, int64_t tall, int64_t first, int64_t last, const float* panel, int64_t n, float* sums) {
+void sum_pairs(const Pairs& table, int64_t i, int64_t tall, int64_t first, int64_t last, const float* panel, int64_t n, float* sums,
+               int64_t stride, bool add) {
   const RowsIn<float> words = table.words();
   const int64_t from = first / 2, keys = (last + 1) / 2 - from, wide = panels(float()).columns;
-  panel_bf16_rows().product({words.from + i * words.stride + from, words.stride, 1}, tall, panel + from * wide, keys, n, sums, wide, false);
+  panel_bf16_rows().product({words.from + i * words.stride + from, words.stride, 1}, tall, panel + from * wide, keys, n, sums, stride, add);
 }
 
 // work(first column, columns, memory of `numbers` floats) for each panel of V columns.
@@ -69,33 +64,27 @@ void forward_in_bf16(const Tensor& x, const PropagationInputs<float>& in, float*
   const std::vector<float> ones(static_cast<size_t>(length), 1.0F);
   const Pairs z(length, V), q(length, V), mix(length, length);
   for_rows(length, [&](int64_t t) { r[t] = propagation_row(float()).inverse_norm(state + t * V, V, static_cast<float>(in.eps)); });
-  at::parallel_for(0, length, kRowsOfTask, [&](int64_t begin, int64_t end) {
-    std::vector<float> memory, scaled(static_cast<size_t>(V));
-    for (int64_t t = begin; t < end; ++t) {
-      z.set(t, state + t * V, r[t], memory);
-      for (int64_t i = 0; i < V; ++i) scaled[static_cast<size_t>(i)] = state[t * V + i] * in.scale[i];
-      q.set(t, scaled.data(), r[t], memory);
-    }
+  for_rows(length, [&](int64_t t) {
+    z.set(t, state + t * V, r[t]);
+    q.set(t, state + t * V, r[t], in.scale);
   });
   score_tile<float>(q.words(), z.words(), {0, length, 0, length, reach}, scores, nullptr, panels_of_pairs());
   at::parallel_for(0, length, kRowsOfTask, [&](int64_t begin, int64_t end) {
-    std::vector<float> row(static_cast<size_t>(length)), memory;
+    std::vector<float> row(static_cast<size_t>(length));
     for (int64_t t = begin; t < end; ++t) {
       const int64_t first = cleared(t, length, reach, {scores}), at = t * length + first;
-      row.assign(row.size(), 0.0F);
+      std::fill(row.begin(), row.end(), 0.0F);
       propagation_row(float()).weigh({in.weights.of(t) + first, ones.data(), 1, in.c, t - first}, scores + at, row.data() + first);
-      mix.set(t, row.data(), 1, memory);
+      mix.set(t, row.data(), 1);
     }
   });
+  Tensor(out).copy_(x);
   float* to = out.mutable_data_ptr<float>();
-  for_columns(V, (length + 1 + kTileRows) * wide, [&](int64_t j, int64_t n, float* panel) {
-    float* sums = panel + (length + 1) * wide;
+  for_columns(V, (length + 1) * wide, [&](int64_t j, int64_t n, float* panel) {
     panel_bf16_rows().pack(state + j, V, length, n, r, panel);
     for (int64_t i = 0; i < length; i += kTileRows) {
       const int64_t tall = std::min(kTileRows, length - i);
-      sum_pairs(mix, i, tall, std::max<int64_t>(0, i - reach), i + tall, panel, n, sums);
-      for (int64_t t = i; t < i + tall; ++t)
-        for (int64_t k = 0; k < n; ++k) to[t * V + j + k] = state[t * V + j + k] + sums[(t - i) * wide + k];
+      sum_pairs(mix, i, tall, std::max<int64_t>(0, i - reach), i + tall, panel, n, to + i * V + j, V, true);
     }
   });
 }
@@ -108,14 +97,10 @@ void backward_in_bf16(const Tensor& g, const Tensor& x, const PropagationInputs<
   score_tile<float>(rounded_rows(up, length, V, nullptr).words(), rounded_rows(state, length, V, r).words(), {0, length, 0, length, reach},
                     table.similar, nullptr, panels_of_pairs());
   gradients_of_table<float>(in, scores, ones.data(), length, table);
-  const Pairs similar = rounded_rows(table.similar, length, length, r), mix(length, length);
-  {
-    std::vector<float> column(static_cast<size_t>(length)), memory;
-    for (int64_t t = 0; t < length; ++t) {
-      for (int64_t s = 0; s < length; ++s) column[static_cast<size_t>(s)] = table.mix[s * length + t];
-      mix.set(t, column.data(), r[t], memory);
-    }
-  }
+  const Tensor turned = at::empty({length, length}, at::kFloat);
+  turn(table.mix, turned.mutable_data_ptr<float>(), length);
+  const Pairs similar = rounded_rows(table.similar, length, length, r),
+              mix = rounded_rows(turned.const_data_ptr<float>(), length, length, r);
   for_columns(V, (2 * length + 2 + 2 * kTileRows) * wide, [&](int64_t j, int64_t n, float* x_panel) {
     float *g_panel = x_panel + (length + 1) * wide, *y = g_panel + (length + 1) * wide, *w = y + kTileRows * wide;
     std::vector<float> part(static_cast<size_t>(wide));
@@ -124,8 +109,8 @@ void backward_in_bf16(const Tensor& g, const Tensor& x, const PropagationInputs<
     panel_bf16_rows().pack(up + j, V, length, n, nullptr, g_panel);
     for (int64_t i = 0; i < length; i += kTileRows) {
       const int64_t tall = std::min(kTileRows, length - i), last = std::min(length, i + tall + reach);
-      sum_pairs(similar, i, tall, std::max<int64_t>(0, i - reach), last, x_panel, n, y);
-      sum_pairs(mix, i, tall, i, last, g_panel, n, w);
+      sum_pairs(similar, i, tall, std::max<int64_t>(0, i - reach), last, x_panel, n, y, wide, false);
+      sum_pairs(mix, i, tall, i, last, g_panel, n, w, wide, false);
       std::fill(part.begin(), part.end(), 0.0F);
       for (int64_t t = i; t < i + tall; ++t)
         propagation_row(float()).combine(up + t * V + j, state + t * V + j, y + (t - i) * wide, w + (t - i) * wide, in.scale + j,

@@ -45,6 +45,16 @@ int64_t cleared(int64_t t, int64_t length, int64_t reach, std::initializer_list<
   return first;
 }
 
+// to = the transpose of from [n, n], by squares that stay in the nearest cache; where both are one its upper half becomes the lower one's.
+template <class T>
+void turn(const T* from, T* to, int64_t n) {
+  constexpr int64_t kSquare = 16;
+  for (int64_t t = 0; t < n; t += kSquare)
+    for (int64_t s = 0; s < (from == to ? t + 1 : n); s += kSquare)
+      for (int64_t i = t; i < std::min(n, t + kSquare); ++i)
+        for (int64_t j = s; j < std::min(from == to ? i : n, s + kSquare); ++j) to[j * n + i] = from[i * n + j];
+}
+
 template <class T>
 struct PropagationInputs {
   const T* scale;
@@ -72,8 +82,7 @@ void gradients_of_table(const PropagationInputs<T>& in, const T* scores, const T
     across[static_cast<size_t>(t)] = sums.all;
     to.c += static_cast<double>(sums.all), to.by_distance += static_cast<double>(sums.by_distance);
   }
-  for (int64_t t = 0; t < length; ++t)
-    for (int64_t s = 0; s < t; ++s) to.similar[s * length + t] = to.similar[t * length + s];
+  turn(to.similar, to.similar, length);
   for (int64_t t = 0; t < length; ++t) to.along.push_back(in.c * (across[static_cast<size_t>(t)] + 2 * columns[static_cast<size_t>(t)]));
 }
 
