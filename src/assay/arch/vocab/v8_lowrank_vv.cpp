@@ -70,7 +70,8 @@ class LowRankVV final : public Skeleton {
 
   Tensor interact(const Hop& h, const Tensor& x_BTV) const {
     const Tensor gain = h.interact_scale * h.int_out_scale;
-    if (ops::maps_low_rank(x_BTV, h.U_VR.size(1)))
+    // A token at a time the matrices would be copied into panels for one row.
+    if (x_BTV.size(1) > 1 && ops::maps_low_rank(x_BTV, h.U_VR.size(1)))
       return ops::low_rank_step(x_BTV, {h.U_VR, h.V_VR, h.diag_V, h.bias_V, activation_}, gain, common().rms_eps);
     const auto [z_BTV, unscaled, x] = ops::normalize(x_BTV, {}, common().rms_eps, narrow(x_BTV));
     const ops::Branch branch{

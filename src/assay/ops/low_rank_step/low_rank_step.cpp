@@ -30,19 +30,18 @@ const NormalizeRow<double>& norm(double) { return normalize_rows().f64; }
 const ResidualRow<float>& sum(float) { return residual_rows().f32; }
 const ResidualRow<double>& sum(double) { return residual_rows().f64; }
 
-// A matrix [V, R] as the products want it: `tall` [V, columns of a panel], and R x columns for each panel of its transpose.
+// A matrix [V, R] as the products want it: by panels of its columns in `tall`, and of its transpose's in `wide`.
 template <class T>
 struct Narrow {
   explicit Narrow(const Tensor& matrix) : R(matrix.size(1)) {
     const PanelRows<T>& p = panels(T());
     const Tensor m = matrix.contiguous();
-    const int64_t V = m.size(0), count = (V + p.columns - 1) / p.columns;
+    const int64_t V = m.size(0), C = p.columns, talls = (R + C - 1) / C, wides = (V + C - 1) / C;
     const T* from = m.const_data_ptr<T>();
-    memory_ = at::empty({(V + count * R) * p.columns}, m.options());
-    tall = memory_.mutable_data_ptr<T>(), wide = tall + V * p.columns;
-    p.pack(from, R, V, R, tall);
-    for (int64_t i = 0; i < count; ++i)
-      p.pack_transposed(from + i * p.columns * R, R, R, std::min(p.columns, V - i * p.columns), nullptr, wide + i * R * p.columns);
+    memory_ = at::empty({(talls * V + wides * R) * C}, m.options());
+    tall = memory_.mutable_data_ptr<T>(), wide = tall + talls * V * C;
+    for (int64_t i = 0; i < talls; ++i) p.pack(from + i * C, R, V, std::min(C, R - i * C), tall + i * V * C);
+    for (int64_t i = 0; i < wides; ++i) p.pack_transposed(from + i * C * R, R, R, std::min(C, V - i * C), nullptr, wide + i * R * C);
   }
   int64_t R;
   T *tall, *wide;
@@ -54,10 +53,12 @@ struct Narrow {
 // to [n, R] = rows [n, V] times a matrix [V, R]
 template <class T>
 void shrink(const T* rows, int64_t n, int64_t V, const Narrow<T>& by, T* to) {
-  for (int64_t i = 0; i < n; i += kTileRows)
-    for (int64_t k = 0; k < V; k += kPanelKeys)
-      panels(T()).product({rows + i * V + k, V, 1}, std::min(kTileRows, n - i), by.tall + k * panels(T()).columns,
-                          std::min(kPanelKeys, V - k), by.R, to + i * by.R, by.R, k > 0);
+  const PanelRows<T>& p = panels(T());
+  for (int64_t j = 0; j < by.R; j += p.columns)
+    for (int64_t i = 0; i < n; i += kTileRows)
+      for (int64_t k = 0; k < V; k += kPanelKeys)
+        p.product({rows + i * V + k, V, 1}, std::min(kTileRows, n - i), by.tall + j * V + k * p.columns, std::min(kPanelKeys, V - k),
+                  std::min(p.columns, by.R - j), to + i * by.R + j, by.R, k > 0);
 }
 
 // to [n, V] (+)= rows [n, R] times the transpose of a matrix [V, R]
@@ -70,12 +71,16 @@ void stretch(const T* rows, int64_t n, int64_t V, const Narrow<T>& by, T* to, bo
                           to + i * V + j, V, add);
 }
 
-// to [V, R] += the transpose of wide [n, V] times narrow [n, R]
+// to [R, V] += the transpose of narrow [n, R] times wide [n, V]: libraries' and our own products both like the few columns on the left.
 template <class T>
-void outer(const T* wide, const T* narrow, int64_t n, int64_t V, int64_t R, T* panel, T* to) {
-  panels(T()).pack(narrow, R, n, R, panel);
-  for (int64_t i = 0; i < V; i += kTileRows)
-    panels(T()).product({wide + i, 1, V}, std::min(kTileRows, V - i), panel, n, R, to + i * R, R, true);
+void outer(const T* narrow, const T* wide, int64_t n, int64_t V, int64_t R, T* panel, T* to) {
+  const PanelRows<T>& p = panels(T());
+  for (int64_t j = 0; j < V; j += p.columns) {
+    const int64_t count = std::min(p.columns, V - j);
+    p.pack(wide + j, V, n, count, panel);
+    for (int64_t i = 0; i < R; i += kTileRows)
+      p.product({narrow + i, 1, R}, std::min(kTileRows, R - i), panel, n, count, to + i * V + j, V, true);
+  }
 }
 
 template <class T>
@@ -116,7 +121,7 @@ void forward(const Operands<T>& in, T* h, T* out) {
   });
 }
 
-// dx, and sums over the rows one after another: dU, dW [V, R], ddiag, dbias [V], dc.
+// dx, and sums over the rows one after another: the transposes [R, V] of dU and dW, ddiag, dbias [V], dc.
 template <class T>
 void backward(const Operands<T>& in, const T* g, const T* h, T* dx, T* totals) {
   const int64_t V = in.V, R = in.U.R, numbers = 2 * V * R + 2 * V + 1;
@@ -135,8 +140,8 @@ void backward(const Operands<T>& in, const T* g, const T* h, T* dx, T* totals) {
       }
       shrink(dm, n, V, in.W, dh);
       stretch(dh, n, V, in.U, dz, true);
-      outer(dm, h + row * R, n, V, R, panel, dW);
-      outer(z, dh, n, V, R, panel, dU);
+      outer(h + row * R, dm, n, V, R, panel, dW);
+      outer(dh, z, n, V, R, panel, dU);
       for (int64_t i = 0; i < n; ++i) {
         const int64_t at = (row + i) * V;
         norm(T()).backward(dz + i * V, nullptr, g + at, in.x + at, nullptr, V, in.eps, false, dx + at, nullptr, nullptr);
@@ -174,8 +179,8 @@ struct LowRankStep : torch::autograd::Function<LowRankStep> {
     const Tensor up = g[0].contiguous(), dx = at::empty_like(s[0]), totals = at::empty({2 * V * R + 2 * V + 1}, s[0].options());
     up.scalar_type() == at::kDouble ? gradients<double>(ctx, s, up, dx, totals) : gradients<float>(ctx, s, up, dx, totals);
     const auto part = [&](int64_t at, const Tensor& like) { return totals.narrow(0, at, like.numel()).clone().view(like.sizes()); };
-    variable_list grads{
-        dx, part(0, s[2]), part(V * R, s[3]), part(2 * V * R, s[4]), part(2 * V * R + V, s[5]), part(2 * V * R + 2 * V, s[6])};
+    const auto turned = [&](int64_t at) { return totals.narrow(0, at, V * R).view({R, V}).t().contiguous(); };
+    variable_list grads{dx, turned(0), turned(V * R), part(2 * V * R, s[4]), part(2 * V * R + V, s[5]), part(2 * V * R + 2 * V, s[6])};
     grads.resize(8);
     return grads;
   }
@@ -198,8 +203,8 @@ void check(const Tensor& x, const LowRankMap& map, const Tensor& c) {
 }  // namespace
 
 bool maps_low_rank(const Tensor& x, int64_t rank) {
-  return x.is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble) &&
-         rank <= std::min(kHighestRank, panels(double()).columns) && tensor::capability() != tensor::Capability::scalar;
+  return x.is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble) && rank <= kHighestRank &&
+         tensor::capability() != tensor::Capability::scalar;
 }
 
 Tensor low_rank_step(const Tensor& x, const LowRankMap& map, const Tensor& c, double eps) {

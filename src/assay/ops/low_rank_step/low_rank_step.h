@@ -14,7 +14,7 @@ struct LowRankMap {
 
 // x [..., V] float32 or float64; c one number; all of one dtype. `normalize`, two products and `residual` by tiles of rows that stay in the second-level
 // cache (README). Products are of the dtype whatever `train.precision` says: with so few columns they are not what takes the time. Saved for backward:
-// x and z U [..., R]. Differentiable once. A kernel of the CPU with AVX2 or AVX-512, R at most 64 and a panel's columns: `maps_low_rank` says where.
+// x and z U [..., R]. Differentiable once. A kernel of the CPU with AVX2 or AVX-512, R at most 64: `maps_low_rank` says where.
 Tensor low_rank_step(const Tensor& x, const LowRankMap& map, const Tensor& c, double eps);
 bool maps_low_rank(const Tensor& x, int64_t rank);
 
