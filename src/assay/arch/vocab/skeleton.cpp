@@ -17,6 +17,7 @@
 #include "assay/ops/decay_attention/decay_attention.h"
 #include "assay/ops/loss_head/loss_head.h"
 #include "assay/ops/normalize/normalize.h"
+#include "assay/ops/propagation/propagation.h"
 #include "assay/ops/residual/residual.h"
 
 namespace assay::arch::vocab {
@@ -152,6 +153,13 @@ Tensor Skeleton::attend(const Tensor& q_in, const Tensor& k_in, const Tensor& v_
   const Tensor o = wide(q).matmul(*S);
   *S = *S * at::sigmoid(decay_logit).view({1, -1, 1, 1}) + wide(k).transpose(2, 3).matmul(wide(v));
   return o.to(v.scalar_type());
+}
+
+Tensor Skeleton::copy_step(const Tensor& x_BTV, const Tensor& gain, const Tensor& scale_V, const Tensor& decay_logit) {
+  const bool plain = memory_ == nullptr && !scores_.reversed_mask && scores_.score_scale == 1;
+  if (plain && ops::propagates(x_BTV, bf16())) return ops::propagation(x_BTV, scale_V, decay_logit, gain, common_.rms_eps, bf16());
+  const auto [z_BTV, scaled_BTV, x] = ops::normalize(x_BTV, scale_V, common_.rms_eps, narrow(x_BTV));
+  return ops::residual(x, {.m = attend(scaled_BTV, z_BTV, z_BTV, decay_logit)}, gain);
 }
 
 Tensor Skeleton::convolve(const Tensor& z_BTV, const Tensor& weight, const Tensor& bias) {

@@ -65,6 +65,8 @@ class Skeleton : public Model {
   // Decay attention: o_t = sum_{s<t} lambda^(t-s-1) (q_t.k_s) v_s, lambda = sigmoid(decay_logit). One head: q, k [B, T, c], v [B, T, d],
   // decay_logit of one element. Several: [B, H, T, n] and decay_logit [H].
   Tensor attend(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& decay_logit);
+  // x + gain DLA(z scale, z, z; decay_logit), z = rho(x): a half-step that copies the state itself, as one op where there is one.
+  Tensor copy_step(const Tensor& x_BTV, const Tensor& gain, const Tensor& scale_V, const Tensor& decay_logit);
   // y_t = b + sum_j w_j z_{t-(kernel-1)+j}, channel by channel; w [V, 1, kernel].
   Tensor convolve(const Tensor& z_BTV, const Tensor& weight, const Tensor& bias);
   // y_t = sum_{s<t} d^(t-s) z_s with d [V] in (0, 1).

@@ -1,6 +1,7 @@
 // v8: decay attention between whole vocabulary vectors, then a low-rank plus diagonal map from the vocabulary to itself.
 // Source: the vocabulary-space family, variant 8 (published as v8_graph, "word graph").
 #include "assay/arch/vocab/skeleton.h"
+#include "assay/ops/low_rank_step/low_rank_step.h"
 #include "assay/ops/normalize/normalize.h"
 #include "assay/ops/residual/residual.h"
 
@@ -64,15 +65,18 @@ class LowRankVV final : public Skeleton {
 
   // (z_t q).(z_s k) = (z_t q k).z_s: both diagonals on one side, so that keys and values are the state itself.
   Tensor propagate(const Hop& h, const Tensor& x_BTV) {
-    const auto [z_BTV, scaled_BTV, x] = ops::normalize(x_BTV, h.q_scale_V * h.k_scale_V, common().rms_eps, narrow(x_BTV));
-    return ops::residual(x, {.m = attend(scaled_BTV, z_BTV, z_BTV, h.decay_logit)}, h.prop_scale * h.prop_out_scale);
+    return copy_step(x_BTV, h.prop_scale * h.prop_out_scale, h.q_scale_V * h.k_scale_V, h.decay_logit);
   }
 
   Tensor interact(const Hop& h, const Tensor& x_BTV) const {
+    const Tensor gain = h.interact_scale * h.int_out_scale;
+    // A token at a time the matrices would be copied into panels for one row.
+    if (x_BTV.size(1) > 1 && ops::maps_low_rank(x_BTV, h.U_VR.size(1)))
+      return ops::low_rank_step(x_BTV, {h.U_VR, h.V_VR, h.diag_V, h.bias_V, activation_}, gain, common().rms_eps);
     const auto [z_BTV, unscaled, x] = ops::normalize(x_BTV, {}, common().rms_eps, narrow(x_BTV));
     const ops::Branch branch{
         .m = linear(times(z_BTV, h.U_VR), h.V_VR), .bias = h.bias_V, .diag = h.diag_V, .z = z_BTV, .activation = activation_};
-    return ops::residual(x, branch, h.interact_scale * h.int_out_scale);
+    return ops::residual(x, branch, gain);
   }
 
   ops::Pointwise activation_;

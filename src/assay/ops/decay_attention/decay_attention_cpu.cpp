@@ -1,6 +1,6 @@
 // Row tiles over the causal half: the T x T table never exists, tiles above the diagonal are never computed, and keys so far
-// away that their weight is below the smallest normal float are skipped (their weight is taken as 0). Products read and write where their
-// matrices lie.
+// away that their weight is below the smallest normal float are skipped (their weight is taken as 0). In the operands' own precision by our own
+// products, which stop at the diagonal; in bfloat16 by the library's.
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros.h>
@@ -10,6 +10,7 @@
 #include <cmath>
 #include <limits>
 
+#include "assay/ops/causal_tiles.h"
 #include "assay/ops/decay_attention/decay_attention.h"
 #include "assay/ops/head_tasks.h"
 #include "assay/tensor/tiles.h"
@@ -21,12 +22,10 @@ using tensor::operand_of;
 using tensor::Precision;
 using tensor::product_into;
 
-// Rows of a tile: the scores of all keys stay in the second-level cache. A bfloat16 product of few rows costs little more than preparing its operands,
-// so that fewer and larger tiles win, although more of their scores lie in the future (on AMX: 1.7, 1.3 and 1.2 ms a head for 64, 128 and 256 rows at
-// T = 256 and 1024 channels, 23, 16 and 13 ms at T = 1024).
-constexpr int64_t kRows = 64, kRowsOfBf16 = 256;
-
-int64_t rows_of_tile(const Tensor& operand) { return operand.scalar_type() == at::kBFloat16 ? kRowsOfBf16 : kRows; }
+// Rows of a tile. Our own products leave out the future to the row, so that few tiles cost nothing; a panel of their right operand is copied once a tile.
+// A bfloat16 product of few rows costs little more than preparing its operands, so that fewer and larger tiles win there too, although more of their
+// scores lie in the future (on AMX: 1.7, 1.3 and 1.2 ms a head for 64, 128 and 256 rows at T = 256 and 1024 channels, 23, 16 and 13 ms at T = 1024).
+constexpr int64_t kRows = 256;
 
 // lambda^n for n = 0 .. T-1, as far as it is a normal number.
 template <class T>
@@ -41,16 +40,12 @@ std::vector<T> decay_powers(double logit, int64_t length) {
   return powers;
 }
 
-struct Tile {
-  int64_t row, rows, key, keys;  // rows [row, row + rows) against keys [key, key + keys)
-};
-
 // The keys that any row of the tile can see: s <= t - 1 for the last row, s >= t - reach for the first.
-std::vector<Tile> tiles(int64_t length, int64_t most, int64_t reach) {
+std::vector<Tile> tiles(int64_t length, int64_t reach) {
   std::vector<Tile> all;
-  for (int64_t row = 0; row < length; row += most) {
-    const int64_t rows = std::min(most, length - row), key = std::max<int64_t>(0, row - reach);
-    all.push_back({row, rows, key, row + rows - key});
+  for (int64_t row = 0; row < length; row += kRows) {
+    const int64_t rows = std::min(kRows, length - row), key = std::max<int64_t>(0, row - reach);
+    all.push_back({row, rows, key, row + rows - key, reach});
   }
   return all;
 }
@@ -92,17 +87,74 @@ double weigh_both(T* p, T* g, const Tile& tile, const std::vector<T>& powers) {
   return total;
 }
 
+struct Head {
+  Tensor q, k, v;
+};
+
+// Where the library multiplies bfloat16 operands as they are, and where ours would be without vectors.
+template <class T>
+bool by_library(Precision p) {
+  const bool bf16 = std::is_same_v<T, float> && p == Precision::bf16 && tensor::product_choice().native_bf16;
+  return bf16 || tensor::capability() == tensor::Capability::scalar;
+}
+
+// An operand of our own products: in T, rows contiguous; with bf16 rounded, so that the products are those of rounded operands.
+template <class T>
+Tensor dense(const Tensor& a, Precision p) {
+  constexpr auto type = c10::CppTypeToScalarType<T>::value;
+  const Tensor exact = type == at::kFloat && p == Precision::bf16 ? a.to(at::kBFloat16).to(type) : a.to(type);
+  return exact.stride(1) == 1 ? exact : exact.contiguous();
+}
+template <class T>
+Tensor result_in(const Tensor& out) {  // the result itself, or where it is made before it is rounded
+  constexpr auto type = c10::CppTypeToScalarType<T>::value;
+  return out.scalar_type() == type ? out : at::empty(out.sizes(), out.options().dtype(type));
+}
+void hand_over(const Tensor& made, const Tensor& out) {
+  if (!made.is_same(out)) Tensor(out).copy_(made);
+}
+
+// Tasks are (batch, head) pairs; a single pair leaves the threads to its products, whose sums do not depend on them.
+template <class T>
+void forward_head(const Head& in, const std::vector<T>& powers, Precision p, const Tensor& result) {
+  const Tensor q = dense<T>(in.q, p), k = dense<T>(in.k, p), v = dense<T>(in.v, p), out = result_in<T>(result);
+  const Tensor memory = tile_memory(kRows, q.size(0), q.options());
+  for (const Tile& t : tiles(q.size(0), static_cast<int64_t>(powers.size()))) {
+    const Tensor scores = tile_in(memory, t.rows, t.keys);
+    score_tile<T>(RowsIn<T>(q), RowsIn<T>(k), t, scores.mutable_data_ptr<T>());
+    weigh(scores.mutable_data_ptr<T>(), t, powers);
+    rows_of_tile<T>(dense<T>(scores, p).template const_data_ptr<T>(), RowsIn<T>(v), t, RowsOut<T>(out));
+  }
+  hand_over(out, result);
+}
+
+template <class T>
+double backward_head(const Tensor& g_head, const Head& in, const std::vector<T>& powers, Precision p, const Head& to) {
+  double distance_sum = 0;
+  const Tensor g = dense<T>(g_head, p), q = dense<T>(in.q, p), k = dense<T>(in.k, p), v = dense<T>(in.v, p);
+  const Head d{result_in<T>(to.q), result_in<T>(to.k), result_in<T>(to.v)};
+  const Tensor memory_p = tile_memory(kRows, q.size(0), q.options()), memory_g = tile_memory(kRows, q.size(0), q.options());
+  for (const Tile& t : tiles(q.size(0), static_cast<int64_t>(powers.size()))) {
+    const Tensor qk = tile_in(memory_p, t.rows, t.keys), gv = tile_in(memory_g, t.rows, t.keys);
+    score_tile<T>(RowsIn<T>(q), RowsIn<T>(k), t, qk.mutable_data_ptr<T>());
+    score_tile<T>(RowsIn<T>(g), RowsIn<T>(v), t, gv.mutable_data_ptr<T>());
+    distance_sum += weigh_both(qk.mutable_data_ptr<T>(), gv.mutable_data_ptr<T>(), t, powers);
+    const Tensor wp = dense<T>(qk, p), wg = dense<T>(gv, p);
+    rows_of_tile<T>(wg.const_data_ptr<T>(), RowsIn<T>(k), t, RowsOut<T>(d.q));
+    columns_of_tile<T>(wg.const_data_ptr<T>(), RowsIn<T>(q), t, RowsOut<T>(d.k));
+    columns_of_tile<T>(wp.const_data_ptr<T>(), RowsIn<T>(g), t, RowsOut<T>(d.v));
+  }
+  hand_over(d.q, to.q), hand_over(d.k, to.k), hand_over(d.v, to.v);
+  return distance_sum;
+}
+
 at::TensorOptions wide(const Tensor& t) { return t.scalar_type() == at::kBFloat16 ? t.options().dtype(at::kFloat) : t.options(); }
 
-// Tasks are (batch, head) pairs: their results do not depend on how many threads there are, except where a single pair leaves the
-// threads to the product library.
 template <class T>
-void forward_head(const Tensor& q_head, const Tensor& k_head, const Tensor& v_head, const std::vector<T>& powers, Precision p,
-                  const Tensor& out) {
-  const Tensor q = operand_of(q_head, p), k = operand_of(k_head, p), v = operand_of(v_head, p);
-  const int64_t rows = rows_of_tile(q);
-  const Tensor memory = tile_memory(rows, q.size(0), wide(q_head));
-  for (const Tile& t : tiles(q.size(0), rows, static_cast<int64_t>(powers.size()))) {
+void forward_head_by_library(const Head& in, const std::vector<T>& powers, Precision p, const Tensor& out) {
+  const Tensor q = operand_of(in.q, p), k = operand_of(in.k, p), v = operand_of(in.v, p);
+  const Tensor memory = tile_memory(kRows, q.size(0), wide(q));
+  for (const Tile& t : tiles(q.size(0), static_cast<int64_t>(powers.size()))) {
     const Tensor scores = tile_in(memory, t.rows, t.keys);
     product_into(scores, q.narrow(0, t.row, t.rows), k.narrow(0, t.key, t.keys).t(), p);
     weigh(scores.data_ptr<T>(), t, powers);
@@ -110,25 +162,19 @@ void forward_head(const Tensor& q_head, const Tensor& k_head, const Tensor& v_he
   }
 }
 
-struct HeadGrads {
-  Tensor q, k, v;
-};
-
 // The gradients of keys and values are sums over the tiles, made in their own memory where the operands are bfloat16.
 template <class T>
-double backward_head(const Tensor& g_head, const Tensor& q_head, const Tensor& k_head, const Tensor& v_head, const std::vector<T>& powers,
-                     Precision p, const HeadGrads& to) {
+double backward_head_by_library(const Tensor& g_head, const Head& in, const std::vector<T>& powers, Precision p, const Head& to) {
   double distance_sum = 0;
-  const Tensor g = operand_of(g_head, p), q = operand_of(q_head, p), k = operand_of(k_head, p), v = operand_of(v_head, p);
-  const int64_t rows = rows_of_tile(q);
-  const auto all = tiles(q.size(0), rows, static_cast<int64_t>(powers.size()));
+  const Tensor g = operand_of(g_head, p), q = operand_of(in.q, p), k = operand_of(in.k, p), v = operand_of(in.v, p);
+  const auto all = tiles(q.size(0), static_cast<int64_t>(powers.size()));
   const bool several = all.size() > 1;
   const auto summed = [&](const Tensor& t) {
     if (!several) return t;
     return t.scalar_type() == at::kBFloat16 ? at::zeros(t.sizes(), wide(t)) : t.zero_();
   };
-  const HeadGrads d{to.q, summed(to.k), summed(to.v)};
-  const Tensor memory_p = tile_memory(rows, q.size(0), wide(q)), memory_g = tile_memory(rows, q.size(0), wide(q));
+  const Head d{to.q, summed(to.k), summed(to.v)};
+  const Tensor memory_p = tile_memory(kRows, q.size(0), wide(q)), memory_g = tile_memory(kRows, q.size(0), wide(q));
   for (const Tile& t : all) {
     const Tensor q_t = q.narrow(0, t.row, t.rows), g_t = g.narrow(0, t.row, t.rows);
     const Tensor k_t = k.narrow(0, t.key, t.keys), v_t = v.narrow(0, t.key, t.keys);
@@ -141,8 +187,7 @@ double backward_head(const Tensor& g_head, const Tensor& q_head, const Tensor& k
     product_into(d.k.narrow(0, t.key, t.keys), scores.t(), q_t, p, several);
     product_into(d.v.narrow(0, t.key, t.keys), operand_of(qk, p).t(), g_t, p, several);
   }
-  if (!d.k.is_same(to.k)) to.k.copy_(d.k);
-  if (!d.v.is_same(to.v)) to.v.copy_(d.v);
+  hand_over(d.k, to.k), hand_over(d.v, to.v);
   return distance_sum;
 }
 
@@ -158,7 +203,11 @@ template <class T>
 Tensor forward(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& decay_logit, Precision p) {
   const auto powers = powers_of_heads<T>(decay_logit, q.size(2));
   const Tensor out = at::empty_like(v, v.options(), at::MemoryFormat::Contiguous);
-  for_each_head(q, [&](int64_t b, int64_t h) { forward_head<T>(q[b][h], k[b][h], v[b][h], powers[static_cast<size_t>(h)], p, out[b][h]); });
+  for_each_head(q, [&](int64_t b, int64_t h) {
+    const Head in{q[b][h], k[b][h], v[b][h]};
+    const auto& head_powers = powers[static_cast<size_t>(h)];
+    by_library<T>(p) ? forward_head_by_library<T>(in, head_powers, p, out[b][h]) : forward_head<T>(in, head_powers, p, out[b][h]);
+  });
   return out;
 }
 
@@ -171,8 +220,10 @@ DecayAttentionGrads backward(const Tensor& g, const Tensor& q, const Tensor& k, 
   const int64_t heads = q.size(1);
   std::vector<double> sums(static_cast<size_t>(q.size(0) * heads));
   for_each_head(q, [&](int64_t b, int64_t h) {
+    const Head in{q[b][h], k[b][h], v[b][h]}, to{dq[b][h], dk[b][h], dv[b][h]};
+    const auto& head_powers = powers[static_cast<size_t>(h)];
     sums[static_cast<size_t>(b * heads + h)] =
-        backward_head<T>(g[b][h], q[b][h], k[b][h], v[b][h], powers[static_cast<size_t>(h)], p, {dq[b][h], dk[b][h], dv[b][h]});
+        by_library<T>(p) ? backward_head_by_library<T>(g[b][h], in, head_powers, p, to) : backward_head<T>(g[b][h], in, head_powers, p, to);
   });
   const Tensor logits = decay_logit.contiguous();
   for (int64_t h = 0; h < heads; ++h) {
