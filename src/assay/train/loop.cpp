@@ -415,7 +415,7 @@ results::Summary Run::run(const std::string& directory) {
     pause_clock();
     const bool interrupted = e.code() == core::Exit::interrupted;
     results::write_summary(directory, summary(interrupted ? "interrupted" : "failed", static_cast<int>(e.code()), e.what()));
-    throw e;
+    throw;  // as it came: its type is lost in a copy
   }
   const results::Summary s = summary("done", 0, "");
   results::write_summary(directory, s);
