@@ -10,7 +10,7 @@
 #include "assay/audit/audit.h"
 #include "assay/core/log.h"
 #include "assay/core/random.h"
-#include "assay/train/loop.h"
+#include "assay/train/start.h"
 #include "audit/mutants.h"
 #include "train/helpers.h"
 

@@ -5,10 +5,10 @@
 #include "assay/core/error.h"
 #include "assay/core/file.h"
 #include "assay/core/log.h"
-#include "assay/train/loop.h"
 #include "assay/train/ngram_run.h"
 #include "assay/train/resume_options.h"
 #include "assay/train/signals.h"
+#include "assay/train/start.h"
 
 namespace assay::cli {
 namespace {
