@@ -11,7 +11,8 @@ results::Summary train_new(RunConfig& config, const std::string& directory);
 
 // Goes on from the newest checkpoint that verifies, or from the start where there is none, bit for bit as if never stopped: threads and product
 // library are those of the checkpoint; the data must have the recorded hash. `overrides` may move the limits (train.steps,
-// train.tokens, train.seconds) and neutral options; ConfigError for others.
+// train.tokens, train.seconds) and neutral options; ConfigError for others. A run that is done and gets no update more is left as it is.
+// DataError where there are checkpoints and none verifies.
 results::Summary resume(const std::string& directory, const std::vector<std::string>& overrides);
 
 // config.toml and env.json of a new run; ConfigError where a directory is in use already.
