@@ -319,6 +319,9 @@ results::Summary Run::run(const std::string& directory) {
   progress_ = std::make_unique<core::Progress>(config_.name, total_ > 0 ? total_ : 0);
   session_start_ = counters_.elapsed;
   catch_signals();
+  if (machine_.device.is_cpu())
+    core::info(config_.name + ": products by " + machine_.product + " on " + std::to_string(machine_.threads) +
+               (machine_.threads == 1 ? " thread" : " threads"));
   resume_clock();
   try {
     step_ = std::make_unique<StaticStep>(
