@@ -10,7 +10,7 @@
 #include "assay/audit/audit.h"
 #include "assay/core/log.h"
 #include "assay/core/random.h"
-#include "assay/train/loop.h"
+#include "assay/train/start.h"
 #include "audit/mutants.h"
 #include "train/helpers.h"
 
@@ -206,8 +206,6 @@ TEST_CASE("a report survives its JSON form, and its fingerprint follows options,
 }
 
 TEST_CASE("results are kept in the user's cache and taken from there; a damaged file is made anew") {
-  const testing::Scratch dir;
-  setenv("XDG_CACHE_HOME", dir.path().c_str(), 1);
   core::set_quiet(true);
   train::RunConfig config(arch::find_architecture("gpt2"));
   for (const char* a : {"train.seq_len=8", "model.n_layer=1", "model.n_embd=8", "model.n_head=2"})
@@ -218,10 +216,9 @@ TEST_CASE("results are kept in the user's cache and taken from there; a damaged 
   const audit::Report first = audit::audit(config, request, at::kCPU), second = audit::audit(config, request, at::kCPU);
   CHECK(first.pass());
   CHECK(second.seconds() == first.seconds());  // the same measurement, not a second one
-  const std::string file = dir / ("assay/audits/" + first.fingerprint + ".json");
+  const std::string file = core::user_cache() + "/audits/" + first.fingerprint + ".json";
   REQUIRE(std::filesystem::exists(file));
   std::filesystem::resize_file(file, 40);
   CHECK(audit::audit(config, request, at::kCPU).pass());
   CHECK(std::filesystem::file_size(file) > 40);
-  unsetenv("XDG_CACHE_HOME");
 }

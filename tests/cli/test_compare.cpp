@@ -38,6 +38,17 @@ TEST_CASE("compare's JSON document has the keys that the manual names") {
         std::vector<std::string>{"piece", "pieces", "tokens", "a_loss", "b_loss", "difference", "standard_error", "meaning"});
 }
 
+TEST_CASE("compare cautions against runs whose products another library computed") {
+  const Pair pair;
+  CHECK(json_of(&cli::run_compare, {pair.a, pair.b}).at("cautions").size() == 0);
+  results::Summary s = summary("v8", 1, 2.25);
+  s.product_backend = "mixed";
+  results::write_summary(pair.b, s);
+  const core::Value cautions = json_of(&cli::run_compare, {pair.a, pair.b}).at("cautions");
+  REQUIRE(cautions.size() == 1);
+  CHECK(contains(cautions.as_array()[0].as_string(), "products by aten and mixed"));
+}
+
 TEST_CASE("compare refuses runs on different data with exit 2, and says why pieces are not compared") {
   const Pair pair;
   std::filesystem::remove(pair.b + "/validation.json");

@@ -4,7 +4,11 @@
 #include <doctest/doctest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <filesystem>
+
 #include "assay/core/error.h"
+#include "assay/core/file.h"
+#include "assay/core/log.h"
 #include "assay/core/random.h"
 #include "assay/tensor/device.h"
 #include "assay/tensor/tiles.h"
@@ -121,6 +125,40 @@ TEST_CASE("a product goes into a part of a matrix and touches nothing else, for 
       CHECK(relative(whole, want) < 1e-2);
     }
   });
+}
+
+TEST_CASE("what auto finds is kept for this processor and number of threads, and measured anew where that is damaged") {
+  const std::string folder = core::user_cache() + "/products";
+  std::filesystem::remove_all(folder);
+  const std::string first = tensor::name_of(tensor::product_choice_from("auto"));
+  const std::vector<std::string> names = core::list_directory(folder);
+  REQUIRE(names.size() == 1);
+  const std::string file = folder + "/" + names[0];
+  const std::string kept = core::read_file(file);
+  // Another answer than the one that was measured shows who gives it.
+  const std::string other = first == "aten" ? "aten+bf16" : "aten";
+  const auto put = [&](const std::string& text) { core::write_file(core::real_files(), file, text); };
+  std::string changed = kept;
+  changed.replace(changed.find("\"" + first + "\""), first.size() + 2, "\"" + other + "\"");
+  put(changed);
+  CHECK(tensor::name_of(tensor::product_choice_from("auto")) == other);
+  for (const std::string& damaged : {std::string(), kept.substr(0, 20), std::string("{\"product\": \"mixed\"}"), std::string("[]")}) {
+    INFO(damaged);
+    put(damaged);
+    tensor::product_choice_from("auto");
+    CHECK(core::read_file(file).size() >= 40);  // whole again
+  }
+  changed = kept;
+  changed.replace(changed.find(first), first.size(), "onednm");
+  put(changed);
+  CHECK_NOTHROW(tensor::product_choice_from("auto"));
+  // A place that cannot be written is no error.
+  std::filesystem::remove_all(folder);
+  core::write_file(core::real_files(), folder, "in the way");
+  core::set_log_level(core::Level::error);
+  CHECK_NOTHROW(tensor::product_choice_from("auto"));
+  core::set_log_level(core::Level::info);
+  std::filesystem::remove(folder);
 }
 
 TEST_CASE("the choice has a name that gives it back, and unknown names are refused") {

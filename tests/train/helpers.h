@@ -11,7 +11,7 @@
 
 #include "assay/core/file.h"
 #include "assay/results/run_directory.h"
-#include "assay/train/loop.h"
+#include "assay/train/start.h"
 #include "core/scratch.h"
 
 namespace assay::testing {

@@ -1,7 +1,10 @@
-// kill -9 at random moments: whatever was half done, `--resume` ends with the weights and metrics of an undisturbed run.
+// kill -9 at random moments: whatever was half done, `--resume` ends with the weights and metrics of an undisturbed run. And a signal that
+// asks to stop never interrupts a thread that multiplies.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <csignal>
+#include <fstream>
 
 #include "assay/core/file.h"
 #include "assay/core/random.h"
@@ -50,7 +53,36 @@ std::string metrics_without_time(const std::string& directory) {
   return all;
 }
 
+// The signals that each thread of a process blocks, as a mask.
+std::vector<uint64_t> blocked_by_thread(pid_t process) {
+  std::vector<uint64_t> masks;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/" + std::to_string(process) + "/task")) {
+    std::ifstream status(task.path() / "status");
+    for (std::string line; std::getline(status, line);)
+      if (line.starts_with("SigBlk:")) masks.push_back(std::stoull(line.substr(7), nullptr, 16));
+  }
+  return masks;
+}
+
 }  // namespace
+
+TEST_CASE("signals that stop a run reach one thread, which does nothing else") {
+  const testing::Scratch dir;
+  std::vector<std::string> words = train_command(dir / "run");
+  *(std::find(words.begin(), words.end(), "--steps") + 1) = "1000000";
+  *(std::find(words.begin(), words.end(), "--threads") + 1) = "3";
+  const pid_t child = start(words);
+  while (!core::file_exists(dir / "run/metrics.jsonl") || core::file_size(dir / "run/metrics.jsonl") < 400) usleep(2000);
+  const std::vector<uint64_t> masks = blocked_by_thread(child);
+  CHECK(masks.size() >= 3);
+  for (const int s : {SIGINT, SIGTERM, SIGUSR1, SIGUSR2}) {
+    INFO(s);
+    CHECK(std::count_if(masks.begin(), masks.end(), [&](uint64_t m) { return (m >> (s - 1) & 1) == 0; }) == 1);
+  }
+  kill(child, SIGTERM);
+  CHECK(wait_for(child) == 6);
+  CHECK(results::read_summary(dir / "run")->status == "interrupted");
+}
 
 TEST_CASE("twenty kills -9 at random moments: the resumed run equals an undisturbed one") {
   const testing::Scratch dir;

@@ -82,7 +82,6 @@ TEST_CASE("ten kills -9 of a campaign and its workers: the same verdicts and num
   const testing::Scratch dir;
   const std::string recipe = dir / "recipe.toml";
   core::write_file(core::real_files(), recipe, kRecipe);
-  setenv("XDG_CACHE_HOME", (dir / "cache").c_str(), 1);
   REQUIRE(wait_for(start(command(recipe, dir / "straight"))) == 0);
 
   const core::Stream random(static_cast<uint64_t>(getpid()), "kill campaign");
@@ -106,5 +105,4 @@ TEST_CASE("ten kills -9 of a campaign and its workers: the same verdicts and num
   CHECK(figures(dir / "killed") == figures(dir / "straight"));
   const core::Value results = core::parse_json(core::read_file(dir / "straight/results.json"), "results");
   CHECK(results.at("arms").as_array()[2].at("verdict").as_string() == "refused");
-  unsetenv("XDG_CACHE_HOME");
 }

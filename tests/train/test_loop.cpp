@@ -180,6 +180,45 @@ TEST_CASE("a signal finishes the update, saves and says how to go on; the resume
   CHECK(rows(dir / "straight") == rows(dir / "stopped"));
 }
 
+TEST_CASE("a run that is done is left as it is by a resumption that trains nothing") {
+  const Scratch dir;
+  train::train_new(*tiny_run("gpt2", {"train.steps=3"}), dir / "run");
+  train::train_new(*tiny_run("gpt2", {"train.steps=0", "train.seconds=0.05"}), dir / "timed");
+  for (const std::string name : {"run", "timed"}) {
+    INFO(name);
+    const auto files = [&] {
+      std::string all;
+      for (const char* file : {"config.toml", "metrics.jsonl", "summary.json", "log.txt"})
+        all += core::read_file(dir / (name + "/" + file));
+      return all;
+    };
+    const std::string before = files();
+    for (const std::vector<std::string>& words : {std::vector<std::string>{}, {"optim.lr=5"}, {"train.keep_checkpoints=1"}}) {
+      const results::Summary s = train::resume(dir / name, words);
+      CHECK(s.status == "done");
+      CHECK(files() == before);
+    }
+  }
+  CHECK(train::resume(dir / "run", {"train.steps=4", "optim.lr=0.005"}).steps == 4);
+}
+
+TEST_CASE("a run of which no checkpoint verifies, or whose config.toml says nothing, is not resumed") {
+  const Scratch dir;
+  train::train_new(*tiny_run("gpt2", {"train.steps=3"}), dir / "run");
+  const std::string summary = core::read_file(dir / "run/summary.json");
+  std::filesystem::resize_file(train::open_checkpoint(dir / "run").directory + "/model.safetensors", 100);
+  CHECK_THROWS_WITH_AS(train::resume(dir / "run", {"train.steps=9"}), doctest::Contains("none of its checkpoints verifies"),
+                       core::DataError);
+  CHECK(core::read_file(dir / "run/summary.json") == summary);
+  std::filesystem::remove_all(dir / "run/checkpoints");
+  CHECK(train::resume(dir / "run", {}).steps == 3);
+  for (const char* content : {"", "name = \"x\"\n", "arch = 3\nname = \"x\"\n", "arch = \"gpt2\"\nname = \"x\"\n[tarin]\nsteps = 3\n"}) {
+    INFO(std::string(content));
+    core::write_file(core::real_files(), dir / "run/config.toml", content);
+    CHECK_THROWS_WITH_AS(train::resume(dir / "run", {}), doctest::Contains((dir / "run/config.toml").c_str()), core::ConfigError);
+  }
+}
+
 TEST_CASE("a run that is to keep no checkpoint has them while it lasts and none once it is done") {
   const Scratch dir;
   const auto with = tiny_run("gpt2", {"train.steps=9", "optim.schedule=constant"});

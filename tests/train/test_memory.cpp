@@ -1,8 +1,10 @@
+#include <ATen/ops/empty.h>
 #include <doctest/doctest.h>
 
 #include "assay/arch/architecture.h"
 #include "assay/core/error.h"
 #include "assay/core/log.h"
+#include "assay/tensor/failure.h"
 #include "assay/train/memory.h"
 
 using namespace assay;
@@ -44,8 +46,23 @@ TEST_CASE("what cannot fit is refused with the bytes wanted, those free and the 
   core::set_log_level(core::Level::error);
   CHECK_NOTHROW(train::require_memory(items, 70'000'000'000));
   core::set_log_level(core::Level::info);
-  CHECK_THROWS_WITH_AS(
-      train::require_memory(items, 50'000'000'000),
-      doctest::Contains("about 80.00 GB of device memory are wanted, 50.00 GB are free: states 60.00 GB, moments 20.00 GB"),
-      core::ResourceError);
+  CHECK_THROWS_WITH_AS(train::require_memory(items, 50'000'000'000),
+                       doctest::Contains("about 80.00 GB of memory are wanted, 50.00 GB are free: states 60.00 GB, moments 20.00 GB"),
+                       core::ResourceError);
+}
+
+TEST_CASE("memory that the CPU does not have is an error of resources, whoever asks for it") {
+  try {
+    at::empty({int64_t{1} << 50});
+    FAIL("a petabyte");
+  } catch (const std::exception& e) {
+    const core::Error ours = tensor::to_error(e);
+    CHECK(ours.code() == core::Exit::resource);
+    CHECK(std::string(ours.what()) ==
+          "[memory] can't allocate memory: you tried to allocate 4503599627370496 bytes. Error code 12 (Cannot allocate memory)");
+  }
+  train::RunConfig c(arch::find_architecture("gpt2"));
+  for (const char* word : {"model.n_embd=65536", "model.n_layer=1000"}) c.settings.set_assignment(word, core::Source::command_line);
+  CHECK_THROWS_WITH_AS(arch::build(*c.architecture, c.model_options(), {1024, 128}, {}),
+                       doctest::Contains("[memory] the parameters up to '"), core::ResourceError);
 }

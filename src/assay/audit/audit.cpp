@@ -67,10 +67,8 @@ std::string code_hash() {
 
 // "" where the user has no place for it.
 std::string cache_file(const std::string& fingerprint) {
-  const char* xdg = std::getenv("XDG_CACHE_HOME");
-  const char* home = std::getenv("HOME");
-  const std::string root = xdg != nullptr && *xdg != '\0' ? xdg : home != nullptr && *home != '\0' ? std::string(home) + "/.cache" : "";
-  return root.empty() ? "" : root + "/assay/audits/" + fingerprint + ".json";
+  const std::string root = core::user_cache();
+  return root.empty() ? "" : root + "/audits/" + fingerprint + ".json";
 }
 
 std::optional<Report> cached(const std::string& file, const std::string& fingerprint) {

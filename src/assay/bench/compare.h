@@ -1,7 +1,7 @@
 #pragma once
 #include <functional>
 
-#include "assay/train/loop.h"
+#include "assay/train/start.h"
 
 namespace assay::bench {
 

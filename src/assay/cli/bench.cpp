@@ -17,6 +17,7 @@
 #include "assay/report/forms.h"
 #include "assay/report/roofline.h"
 #include "assay/tensor/device.h"
+#include "assay/train/signals.h"
 
 namespace assay::cli {
 namespace {
@@ -220,6 +221,7 @@ int exit_of(const Value& rows) {
 }
 
 int run_comparison(Request& r) {
+  train::set_signals_apart();
   std::vector<std::unique_ptr<train::RunConfig>> configs;
   for (const std::string& n : split_names(r.compared)) configs.push_back(configured(r, n));
   const Value v = bench::compare_timed(configs, r.minutes, r.out.empty() ? comparison_directory() : r.out);

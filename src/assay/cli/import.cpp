@@ -8,7 +8,7 @@
 #include "assay/core/error.h"
 #include "assay/export/model_file.h"
 #include "assay/train/checkpoint.h"
-#include "assay/train/loop.h"
+#include "assay/train/start.h"
 
 namespace assay::cli {
 namespace {

@@ -139,6 +139,7 @@ int run_show(const std::vector<std::string>& args) {
   line.option("--vocab", vocab, "vocabulary of the data");
   line.assignments(assignments, "options, to see what they change");
   if (!line.parse(args)) return 0;
+  if (vocab < 1 || vocab > 65536) throw core::ConfigError("show", "--vocab must be 1 to 65536, got " + std::to_string(vocab));
   if (const auto* component = arch::decoder::find_component(name)) {
     if (!preset.empty()) throw core::ConfigError("show", "'" + name + "' is a component; presets are an architecture's");
     show_component(*component, assignments, vocab, line.json);

@@ -5,9 +5,10 @@
 #include "assay/core/error.h"
 #include "assay/core/file.h"
 #include "assay/core/log.h"
-#include "assay/train/loop.h"
 #include "assay/train/ngram_run.h"
 #include "assay/train/resume_options.h"
+#include "assay/train/signals.h"
+#include "assay/train/start.h"
 
 namespace assay::cli {
 namespace {
@@ -55,6 +56,7 @@ int run_train(const std::vector<std::string>& args) {
               "lr.base_from_checkpoint=true: as the published trainer did)");
   line.flag("--dry-run", dry, "check everything, print what would run, create nothing");
   if (!line.parse(args)) return 0;
+  train::set_signals_apart();
 
   results::Summary s;
   std::string directory = resumed;

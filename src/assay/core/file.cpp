@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
@@ -169,6 +170,13 @@ std::string read_file(const std::string& path, uint64_t limit) {
 bool file_exists(const std::string& path) { return std::filesystem::is_regular_file(status_of(path)); }
 
 bool directory_exists(const std::string& path) { return std::filesystem::is_directory(status_of(path)); }
+
+std::string user_cache() {
+  const char* xdg = std::getenv("XDG_CACHE_HOME");
+  if (xdg != nullptr && *xdg != '\0') return std::string(xdg) + "/assay";
+  const char* home = std::getenv("HOME");
+  return home != nullptr && *home != '\0' ? std::string(home) + "/.cache/assay" : "";
+}
 
 uint64_t file_size(const std::string& path) { return InputFile(path).size(); }
 

@@ -116,6 +116,9 @@ uint64_t file_size(const std::string& path);                       // DataError 
 std::vector<std::string> list_directory(const std::string& path);  // sorted names; DataError where absent
 void make_directories(FileSystem& fs, const std::string& path);    // like mkdir -p
 
+// Where this program keeps what can be made again: $XDG_CACHE_HOME/assay, ~/.cache/assay; "" where the user has neither.
+std::string user_cache();
+
 // An exclusive lock on a run directory (flock on `<dir>/.lock`, holding pid and start time). ConfigError where another
 // live process holds it, naming that process, or where there is no such directory. Released by the kernel when the holder dies.
 class DirectoryLock {

@@ -69,6 +69,9 @@ Value cautions(const Run& a, const Run& b) {
     out.push_back("trained on " + std::to_string(a.summary.tokens) + " and " + std::to_string(b.summary.tokens) + " tokens");
   if (a.summary.seed != b.summary.seed)
     out.push_back("seeds " + std::to_string(a.summary.seed) + " and " + std::to_string(b.summary.seed) + ": not a pair of one seed");
+  if (a.summary.product_backend != b.summary.product_backend && a.summary.device == "cpu" && b.summary.device == "cpu")
+    out.push_back("products by " + a.summary.product_backend + " and " + b.summary.product_backend +
+                  ": other roundings alone can lead a run elsewhere, as another seed does (train.product fixes them)");
   if (a.summary.data_hash.empty() || b.summary.data_hash.empty()) out.push_back("the data of a run is not known to be the other's");
   return out;
 }

@@ -12,6 +12,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 #include "assay/core/error.h"
 
@@ -57,6 +58,14 @@ int cuda_index(std::string_view name) {
 void keep_freed_memory() {
   mallopt(M_MMAP_THRESHOLD, 32 << 20);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
+}
+
+int64_t available_memory() {
+  std::ifstream in("/proc/meminfo");
+  std::string name, unit;
+  for (int64_t kilobytes = 0; in >> name >> kilobytes; std::getline(in, unit))
+    if (name == "MemAvailable:") return kilobytes * 1024;
+  return -1;
 }
 
 // Repeatability comes first: no TF32, deterministic algorithms where torch has a choice. That mode also fills every new tensor with NaN, a
@@ -106,7 +115,7 @@ int64_t peak_bytes(const at::Device& device) {
 
 int64_t capability(const at::Device& device) { return device.is_cuda() ? cuda_library().capability(device.index()) : 0; }
 
-int64_t free_bytes(const at::Device& device) { return device.is_cuda() ? cuda_library().free_bytes(device.index()) : -1; }
+int64_t free_bytes(const at::Device& device) { return device.is_cuda() ? cuda_library().free_bytes(device.index()) : available_memory(); }
 
 std::unique_ptr<Graph> capture(const at::Device& device, const std::function<void()>& work) {
   return device.is_cuda() ? cuda_library().capture(work) : nullptr;

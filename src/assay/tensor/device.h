@@ -19,7 +19,8 @@ int64_t peak_bytes(const at::Device& device);
 // Compute capability of a CUDA device, 90 for 9.0; 0 of the CPU.
 int64_t capability(const at::Device& device);
 
-// Bytes that a new tensor may take on a CUDA device: what the driver has left and what our allocator holds unused. -1 on the CPU.
+// Bytes that a new tensor may take: on a CUDA device what the driver has left and what our allocator holds unused; on the CPU what the kernel
+// can give without swapping, -1 where it does not say.
 int64_t free_bytes(const at::Device& device);
 
 // What `assay --version` says: torch, devices, CPU capability.

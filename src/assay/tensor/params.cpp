@@ -1,12 +1,14 @@
 #include "assay/tensor/params.h"
 
 #include <ATen/ops/full.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <numeric>
 #include <stdexcept>
 
 #include "assay/core/error.h"
+#include "assay/tensor/device.h"
 
 namespace assay::tensor {
 namespace {
@@ -14,6 +16,19 @@ namespace {
 constexpr int64_t kAlignment = 16;  // elements: 64 bytes of float
 
 int64_t padded(int64_t n) { return (n + kAlignment - 1) / kAlignment * kAlignment; }
+
+// Before the kernel ends the process, or another one. `first`: elements of the parameters before this one, which are there already; `seal` will
+// want all of them twice again. Small ones are not worth the question.
+void require_memory(const Params::Entry& e, int64_t first, double element, bool on_cpu) {
+  constexpr double kSmall = 64 << 20;
+  const auto own = static_cast<double>(e.numel), all = static_cast<double>(first) + own;
+  if (own * element < kSmall) return;
+  const double wanted = element * (own + (on_cpu ? 2 * all : 0));
+  const auto free = static_cast<double>(free_bytes(at::kCPU));
+  if (free < 0 || wanted <= free) return;
+  throw core::ResourceError("memory", fmt::format("the parameters up to '{}' and their gradients want {:.2f} GB more, {:.2f} GB are free",
+                                                  e.name, wanted / 1e9, free / 1e9));
+}
 
 }  // namespace
 
@@ -23,6 +38,7 @@ Tensor Params::add(const std::string& name, std::vector<int64_t> shape, const In
   Entry e{name, std::move(shape), init, treatment, 0, 1, {}};
   for (int64_t d : e.shape) e.numel *= d;
   if (!entries_.empty()) e.offset = entries_.back().offset + padded(entries_.back().numel);
+  require_memory(e, e.offset, static_cast<double>(c10::elementSize(dtype_)), device_.is_cpu());
   e.value = at::empty(e.shape, at::TensorOptions().dtype(dtype_));
   fill(e.value, init, seed_, name);
   entries_.push_back(e);

@@ -1,7 +1,9 @@
 #include "assay/tensor/product.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/addmm.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/ones.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -12,6 +14,8 @@
 #include "assay/core/error.h"
 #include "assay/core/options.h"
 #include "assay/tensor/first_order.h"
+#include "assay/tensor/init.h"
+#include "assay/tensor/product_cache.h"
 #include "assay/tensor/tiles.h"
 
 namespace assay::tensor {
@@ -67,12 +71,22 @@ Tensor affine_on_cpu(const Tensor& x, const Tensor& w, const Tensor& bias, Preci
   return by_onednn(!x.is_contiguous()) ? onednn_product(x, w.t(), bias) : at::addmm(bias, x, w.t());
 }
 
-double seconds_of(const std::function<Tensor()>& f) {
-  double best = 1e9;
-  for (int i = 0; i < 4; ++i) {
+// Whether `one` is faster than `other` by a tenth, and its time. They take turns, so that whatever else the machine does slows both, and the best of
+// many turns counts.
+struct Race {
+  double seconds = 0, other = 0;
+  bool won(double by = 0.9) const { return seconds < by * other; }
+};
+Race race(const std::function<Tensor()>& one, const std::function<Tensor()>& other, int turns = 9) {
+  const auto seconds_of = [](const std::function<Tensor()>& f) {
     const auto start = std::chrono::steady_clock::now();
     f();
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
+  Race best{1e9, 1e9};
+  for (int i = 0; i < turns; ++i) {
+    best.seconds = std::min(best.seconds, seconds_of(one));
+    best.other = std::min(best.other, seconds_of(other));
   }
   return best;
 }
@@ -167,22 +181,24 @@ const char* name_of(Precision p) { return p == Precision::bf16 ? "bf16" : "fp32"
 
 ProductChoice measure_products() {
   const at::NoGradGuard no_grad;
-  const Tensor a = at::ones({256, 512}), b = at::ones({512, 512}), a16 = a.to(at::kBFloat16), b16 = b.to(at::kBFloat16);
+  Tensor a = at::empty({256, 512}), b = at::empty({512, 512});
+  fill(a, uniform(1), 0, "measured products, left");
+  fill(b, uniform(1), 0, "measured products, right");
+  const Tensor a16 = a.to(at::kBFloat16), b16 = b.to(at::kBFloat16);
+  const auto aten = [&] { return at::mm(a, b); };
+  const auto onednn = [&] { return onednn_product(a, b); };
   ProductChoice best;
-  double fp32 = seconds_of([&] { return at::mm(a, b); });
-  // oneDNN against at::mm; a tie stays with the default.
-  const auto faster = [](double onednn, double aten) { return onednn < 0.9 * aten; };
-  if (runs([&] { return onednn_product(a, b); })) {
-    const double rows = seconds_of([&] { return onednn_product(a, b); });
-    if (faster(rows, fp32)) {
-      const bool strided = faster(seconds_of([&] { return onednn_product(a.t(), a); }), seconds_of([&] { return at::mm(a.t(), a); }));
-      best.fp32 = strided ? ProductBackend::onednn : ProductBackend::mixed, fp32 = rows;
-    }
+  aten();                                          // a library's first product sets it up
+  if (runs(onednn) && race(onednn, aten).won()) {  // a tie stays with the default
+    const bool strided = race([&] { return onednn_product(a.t(), a); }, [&] { return at::mm(a.t(), a); }).won();
+    best.fp32 = strided ? ProductBackend::onednn : ProductBackend::mixed;
   }
+  const auto fp32 = [&] { return best.fp32 == ProductBackend::aten ? aten() : onednn(); };
+  const auto bf16 = [&] { return at::mm(a16, b16); };
   // A processor without bf16 instructions emulates them a hundred times slower: one small product tells.
   const auto small16 = [&] { return at::mm(a16.narrow(0, 0, 16), b16); };
   const auto small32 = [&] { return at::mm(a.narrow(0, 0, 16), b); };
-  if (seconds_of(small16) < 2 * seconds_of(small32)) best.native_bf16 = seconds_of([&] { return at::mm(a16, b16); }) < fp32;
+  best.native_bf16 = race(small16, small32, 3).won(2) && race(bf16, fp32).won();
   return best;
 }
 
@@ -191,8 +207,25 @@ std::string name_of(ProductChoice c) {
   return std::string(fp32) + (c.native_bf16 ? "+bf16" : "");
 }
 
+namespace {
+
+// What was measured here once, or is now.
+ProductChoice usual_products() {
+  const int64_t threads = at::get_num_threads();
+  const std::string kept = kept_products(threads);
+  if (!kept.empty() && kept != "auto") try {
+      return product_choice_from(kept);
+    } catch (const core::ConfigError&) {  // of another build, or a processor that goes by the same name
+    }
+  const ProductChoice measured = measure_products();
+  keep_products(threads, name_of(measured));
+  return measured;
+}
+
+}  // namespace
+
 ProductChoice product_choice_from(std::string_view name) {
-  if (name == "auto") return measure_products();
+  if (name == "auto") return usual_products();
   for (const ProductBackend fp32 : {ProductBackend::aten, ProductBackend::onednn, ProductBackend::mixed}) {
     for (const bool native_bf16 : {false, true}) {
       const ProductChoice c{fp32, native_bf16};

@@ -21,7 +21,8 @@ struct ProductChoice {
 
 // Times both on products of the size and layouts that models use (about 50 ms in all). A library that cannot run here never wins.
 ProductChoice measure_products();
-// "aten", "onednn" or "mixed", each also with "+bf16"; "auto" measures. ConfigError for another name or one that this processor cannot run.
+// "aten", "onednn" or "mixed", each also with "+bf16"; "auto" is what was measured first on such a machine (product_cache.h), so that the same command
+// gives the same model. ConfigError for another name or one that this processor cannot run.
 ProductChoice product_choice_from(std::string_view name);
 std::string name_of(ProductChoice c);
 void set_product_choice(ProductChoice c);

@@ -4,103 +4,38 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
 #include <utility>
 
 #include "assay/core/error.h"
-#include "assay/core/file.h"
 #include "assay/core/hash.h"
-#include "assay/core/log.h"
-#include "assay/data/loader.h"
 #include "assay/tensor/device.h"
 #include "assay/tensor/failure.h"
-#include "assay/train/checkpoint.h"
 #include "assay/train/evaluate.h"
 #include "assay/train/memory.h"
-#include "assay/train/rate_log.h"
-#include "assay/train/resume_options.h"
 #include "assay/train/signals.h"
-#include "assay/train/static_step.h"
 
 namespace assay::train {
-namespace {
 
 using core::Value;
 
-// Everything that a run holds while it runs.
-class Run {
- public:
-  Run(RunConfig& config, data::Corpus corpus, const Machine& machine)
-      : config_(config),
-        machine_(machine),
-        corpus_(std::move(corpus)),
-        built_(build_model(config, machine, corpus_.vocab_size)),
-        optimizer_(optim::make_optimizer(*built_.params, config.optim)),
-        loader_(*corpus_.train, config.rows(), config.train.seq_len, data::order_from(config.data.order),
-                static_cast<uint64_t>(config.train.seed)),
-        total_(config.total_steps()) {
-    require_memory(predict_memory(config, built_.params->count(), corpus_.vocab_size), tensor::free_bytes(machine.device));
-    counters_.threads = machine.threads;
-    counters_.product = machine.product;
-    counters_.data_hash = corpus_.hash;
-    counters_.fingerprint = config.fingerprint();
-    if (data::validation_windows(*corpus_.val, config.train.seq_len) == 0)
-      throw core::DataError("train", corpus_.name + ": the validation part has " + std::to_string(corpus_.val->size()) +
-                                         " tokens; one window needs train.seq_len + 1 = " + std::to_string(config.train.seq_len + 1));
-  }
-
-  Value plan() const;
-  void start_from(const FoundCheckpoint& found);
-  void limits_moved() { limits_moved_ = true; }
-  void go_on_otherwise(const Continuation& how);
-  results::Summary run(const std::string& directory);
-
- private:
-  bool finished(double* multiplier);
-  void warm_up();
-  void update(double multiplier);
-  void settle();
-  void validate();
-  void save();
-  void report_training(double lr, const Tensor& before);
-  void write(const Value& row);
-  Value activation_rms();
-  std::vector<data::Rows> micro_batches(int64_t first) const;
-  arch::Pass pass(int64_t batch) const { return {true, static_cast<uint64_t>(config_.train.seed), batch}; }
-  results::Summary summary(const std::string& status, int exit_code, const std::string& error) const;
-  double clock() const { return counters_.elapsed + (core::monotonic_seconds() - started_); }
-  void open_metrics();
-  void take_up(const Value& resumed);
-  int64_t batch_of(int64_t step) const { return (step - data_from_) * config_.train.accumulation; }
-  void pause_clock() { counters_.elapsed = clock(); }
-  void resume_clock() { started_ = core::monotonic_seconds(); }
-  bool keeps_weights() const { return config_.train.keep_checkpoints > 0; }
-  bool due(int64_t every) const { return every > 0 && counters_.step % every == 0; }
-  int64_t tokens() const { return counters_.step * config_.tokens_per_step(); }
-
-  RunConfig& config_;
-  Machine machine_;
-  data::Corpus corpus_;
-  arch::Built built_;
-  std::unique_ptr<optim::Optimizer> optimizer_;
-  data::Loader loader_;
-  std::unique_ptr<StaticStep> step_;
-  int64_t total_;
-  Counters counters_;
-  Continuation continuation_;
-  int64_t data_from_ = 0;  // the step that read the first batch
-  double started_ = 0;
-  int64_t validated_at_ = -1, saved_at_ = -1, session_steps_ = 0;
-  double session_start_ = 0;
-  bool limits_moved_ = false;
-  std::optional<double> train_loss_, grad_norm_, val_loss_, val_bits_, val_accuracy_;
-  std::optional<stats::EntropyRule> entropy_;
-  std::string directory_;
-  core::FileSystem& fs_ = core::real_files();
-  std::unique_ptr<core::LineLog> metrics_;
-  std::unique_ptr<RateLog> rates_;
-  std::unique_ptr<core::Progress> progress_;
-};
+Run::Run(RunConfig& config, data::Corpus corpus, const Machine& machine)
+    : config_(config),
+      machine_(machine),
+      corpus_(std::move(corpus)),
+      built_(build_model(config, machine, corpus_.vocab_size)),
+      optimizer_(optim::make_optimizer(*built_.params, config.optim)),
+      loader_(*corpus_.train, config.rows(), config.train.seq_len, data::order_from(config.data.order),
+              static_cast<uint64_t>(config.train.seed)),
+      total_(config.total_steps()) {
+  require_memory(predict_memory(config, built_.params->count(), corpus_.vocab_size), tensor::free_bytes(machine.device));
+  counters_.threads = machine.threads;
+  counters_.product = machine.product;
+  counters_.data_hash = corpus_.hash;
+  counters_.fingerprint = config.fingerprint();
+  if (data::validation_windows(*corpus_.val, config.train.seq_len) == 0)
+    throw core::DataError("train", corpus_.name + ": the validation part has " + std::to_string(corpus_.val->size()) +
+                                       " tokens; one window needs train.seq_len + 1 = " + std::to_string(config.train.seq_len + 1));
+}
 
 Value Run::plan() const {
   const arch::Cost cost = config_.architecture->cost(config_.model_options(), {corpus_.vocab_size, config_.train.seq_len});
@@ -142,8 +77,6 @@ void Run::start_from(const FoundCheckpoint& found) {
   data_from_ = counters_.step - counters_.micro_batch / config_.train.accumulation;
   saved_at_ = counters_.step;
 }
-
-void Run::go_on_otherwise(const Continuation& how) { continuation_ = how; }
 
 // A row of kind `resumed`, of this resumption or of an earlier one: it decides what the rows behind it mean, and the run is no longer the one
 // that its configuration alone describes.
@@ -386,6 +319,9 @@ results::Summary Run::run(const std::string& directory) {
   progress_ = std::make_unique<core::Progress>(config_.name, total_ > 0 ? total_ : 0);
   session_start_ = counters_.elapsed;
   catch_signals();
+  if (machine_.device.is_cpu())
+    core::info(config_.name + ": products by " + machine_.product + " on " + std::to_string(machine_.threads) +
+               (machine_.threads == 1 ? " thread" : " threads"));
   resume_clock();
   try {
     step_ = std::make_unique<StaticStep>(
@@ -415,86 +351,12 @@ results::Summary Run::run(const std::string& directory) {
     pause_clock();
     const bool interrupted = e.code() == core::Exit::interrupted;
     results::write_summary(directory, summary(interrupted ? "interrupted" : "failed", static_cast<int>(e.code()), e.what()));
-    throw e;
+    throw;  // as it came: its type is lost in a copy
   }
   const results::Summary s = summary("done", 0, "");
   results::write_summary(directory, s);
   if (!keeps_weights()) remove_old_checkpoints(fs_, directory, 0);
   return s;
-}
-
-results::Summary run_in(Run& run, const std::string& directory) {
-  core::log_to_file(directory + "/log.txt");
-  try {
-    results::Summary s = run.run(directory);
-    core::log_to_file("");
-    return s;
-  } catch (...) {
-    core::log_to_file("");
-    throw;
-  }
-}
-
-}  // namespace
-
-void write_run_files(const RunConfig& config, const std::string& directory) {
-  core::FileSystem& fs = core::real_files();
-  core::write_file(fs, directory + "/config.toml", core::to_toml(config.to_document()));
-  core::write_file(fs, directory + "/env.json", core::to_json(results::environment(ASSAY_VERSION, tensor::torch_version()), 2) + "\n");
-}
-
-void require_unused(const std::string& directory) {
-  if (core::directory_exists(directory) && !core::list_directory(directory).empty())
-    throw core::ConfigError("train", directory + " already holds something; use --resume " + directory + " to go on, or another --out");
-}
-
-Value dry_run(RunConfig& config) {
-  config.check();
-  config.resolve_corpus();
-  const Machine machine = prepare_machine(config.train);
-  return Run(config, data::open_corpus(config.data), machine).plan();
-}
-
-results::Summary train_new(RunConfig& config, const std::string& directory) {
-  require_unused(directory);
-  config.check();
-  config.resolve_corpus();
-  const Machine machine = prepare_machine(config.train);
-  config.train.threads = machine.threads;  // a run that is resumed elsewhere goes on with what it began with
-  config.train.product = machine.product;
-  Run run(config, data::open_corpus(config.data), machine);
-  core::make_directories(core::real_files(), directory);
-  const core::DirectoryLock lock(directory);
-  write_run_files(config, directory);
-  return run_in(run, directory);
-}
-
-results::Summary resume(const std::string& directory, const std::vector<std::string>& overrides) {
-  const std::string path = directory + "/config.toml";
-  const core::DirectoryLock lock(directory);
-  const auto config = RunConfig::from_document(core::parse_toml(core::read_file(path, 1 << 20), path));
-  const Continuation how = read_overrides(*config, overrides);
-  remove_unfinished(core::real_files(), directory);
-  const auto found = newest_checkpoint(directory);
-  if (!found && config->train.keep_checkpoints == 0)
-    if (const auto ended = results::read_summary(directory); ended && ended->status == "done")
-      throw core::ConfigError("train",
-                              directory + ": the run is done and kept no weights (train.keep_checkpoints=0), so that it cannot go on");
-  if (found) {  // the same arithmetic as before, whatever this machine would choose today
-    config->train.threads = found->counters().threads;
-    config->train.product = found->counters().product;
-  }
-  config->check();
-  const Machine machine = prepare_machine(config->train);
-  Run run(*config, data::open_corpus(config->data), machine);
-  if (found) run.start_from(*found);
-  if (const int64_t reads = config->total_steps() * config->tokens_per_step();
-      reads > static_cast<int64_t>(config->data.corpus_tokens) && data::is_embedded(config->data.path))
-    core::warn("the corpus was generated for " + std::to_string(config->data.corpus_tokens) + " tokens; a longer run reads it again");
-  if (!overrides.empty()) run.limits_moved();
-  run.go_on_otherwise(how);
-  core::info(found ? "resuming from " + found->directory : "no checkpoint in " + directory + " yet: starting from the beginning");
-  return run_in(run, directory);
 }
 
 }  // namespace assay::train

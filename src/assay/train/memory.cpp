@@ -43,8 +43,8 @@ void require_memory(const std::vector<MemoryItem>& items, int64_t free) {
     list += fmt::format("{}{} {:.2f} GB", list.empty() ? "" : ", ", item.name, item.bytes / 1e9);
   }
   if (free < 0 || total <= static_cast<double>(free)) return;
-  const std::string what = fmt::format("about {:.2f} GB of device memory are wanted, {:.2f} GB are free: {}", total / 1e9,
-                                       static_cast<double>(free) / 1e9, list);
+  const std::string what =
+      fmt::format("about {:.2f} GB of memory are wanted, {:.2f} GB are free: {}", total / 1e9, static_cast<double>(free) / 1e9, list);
   if (kCertain * total <= static_cast<double>(free)) return core::warn("[train] " + what);
   throw core::ResourceError("train", what + "; lower train.batch (train.accumulation keeps the tokens of an update) or train.seq_len");
 }

@@ -7,7 +7,7 @@
 #include "assay/core/log.h"
 #include "assay/data/ngram.h"
 #include "assay/train/evaluate.h"
-#include "assay/train/loop.h"
+#include "assay/train/start.h"
 
 namespace assay::train {
 namespace {

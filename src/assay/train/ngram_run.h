@@ -13,7 +13,7 @@ bool is_ngram(std::string_view architecture);
 const arch::ArchInfo& ngram_info();
 std::unique_ptr<RunConfig> ngram_config(std::string_view architecture);  // ConfigError for an order outside 1..16
 
-// As train_new and dry_run (loop.h). ConfigError where the run is limited by time.
+// As train_new and dry_run (start.h). ConfigError where the run is limited by time.
 results::Summary run_ngram(RunConfig& config, const std::string& directory);
 core::Value dry_run_ngram(RunConfig& config);
 
