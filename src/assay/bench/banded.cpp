@@ -85,7 +85,7 @@ Value band_row(const Setting& s, const Band& band, const Tensor& x, const Tensor
   v["density"] = band.density();
   v["tile_density"] = tile_density;
   v["ms"] = t.median_ms;
-  v["spread_ms"] = t.spread_ms;
+  v["spread_ms"] = t.spread();
   v["tile_ms"] = tile_ms;
   v["byte_ms"] = byte_ms;
   v["floor_ms"] = floor_ms;

@@ -102,7 +102,7 @@ core::Value bench_generation(train::RunConfig& config, const GenerationOptions& 
     c["context"] = contexts[i];
     c["tokens_per_s"] = 1e3 * static_cast<double>(config.rows()) / t.median_ms;
     c["ms"] = t.median_ms;
-    c["spread_ms"] = t.spread_ms;
+    c["spread_ms"] = t.spread();
     c["memory_bytes"] = bytes[i];
     v["contexts"].push_back(std::move(c));
   }
