@@ -95,6 +95,7 @@ core::Value bench(train::RunConfig& config, const BenchOptions& options) {
         throw core::NumericsError("bench", "update " + std::to_string(r.number) + " is not finite; an update that fails has no speed");
     if (group >= groups.warmup) total.push_back(ms);
   }
+  progress.update(groups.warmup + groups.samples, "done");
   const int64_t peak = tensor::peak_bytes(machine.device);  // before what only this command does: phases apart, a product of its own
   for (int64_t i = 0; i < std::min<int64_t>(options.steps, 5); ++i) {
     const train::Batch& b = batches[static_cast<size_t>(i) % batches.size()];

@@ -16,6 +16,12 @@ std::string digits(double x, int n) {
   return text;
 }
 
+// The library of this run's products: what a bf16 run would use beside it ("mixed+bf16") is no word about one in fp32.
+std::string products_of(const Value& v) {
+  const std::string name = v.at("product_backend").as_string();
+  return v.at("dtype").as_string() == "fp32" ? name.substr(0, name.find('+')) : name;
+}
+
 // "-" of too few samples.
 std::string spread_of(const Value& v, int n) { return v.at("spread_ms").is_null() ? "-" : digits(v.at("spread_ms").as_double(), n); }
 
@@ -26,7 +32,7 @@ void print_updates(const Value& v) {
   std::printf("%s on %s, %s, B=%lld T=%lld V=%lld, %lld threads, products by %s\n", v.at("name").as_string().c_str(),
               v.at("device").as_string().c_str(), v.at("dtype").as_string().c_str(), static_cast<long long>(v.at("batch").as_int()),
               static_cast<long long>(v.at("seq_len").as_int()), static_cast<long long>(v.at("vocab_size").as_int()),
-              static_cast<long long>(v.at("threads").as_int()), v.at("product_backend").as_string().c_str());
+              static_cast<long long>(v.at("threads").as_int()), products_of(v).c_str());
   std::printf("  %.0f tokens/s, %.2f ms a step (+- %s, %lld samples)\n", number("tokens_per_s"), number("ms"), spread_of(v, 2).c_str(),
               static_cast<long long>(v.at("samples").as_int()));
   for (const auto& [name, t] : v.at("phases").as_object()) std::printf("    %-14s %8.2f ms\n", name.c_str(), t.at("median").as_double());
@@ -38,7 +44,7 @@ void print_generation(const Value& v) {
   std::printf("%s on %s, %s, B=%lld V=%lld, %lld threads, products by %s: token by token\n", v.at("name").as_string().c_str(),
               v.at("device").as_string().c_str(), v.at("dtype").as_string().c_str(), static_cast<long long>(v.at("batch").as_int()),
               static_cast<long long>(v.at("vocab_size").as_int()), static_cast<long long>(v.at("threads").as_int()),
-              v.at("product_backend").as_string().c_str());
+              products_of(v).c_str());
   for (const Value& c : v.at("contexts").as_array())
     std::printf("  after %6lld tokens: %8.0f tokens/s, %.3f ms a token (+- %s), memory of %.1f kB\n",
                 static_cast<long long>(c.at("context").as_int()), c.at("tokens_per_s").as_double(), c.at("ms").as_double(),
@@ -57,8 +63,7 @@ void print_ops(const Value& v) {
 void print_banded(const Value& v) {
   std::printf("banded product on %s, %s, %lld tokens, %lld threads, products by %s: forward and backward; a copy moves %.0f GB/s\n",
               v.at("device").as_string().c_str(), v.at("dtype").as_string().c_str(), static_cast<long long>(v.at("tokens").as_int()),
-              static_cast<long long>(v.at("threads").as_int()), v.at("product_backend").as_string().c_str(),
-              v.at("copy_gb_per_s").as_double());
+              static_cast<long long>(v.at("threads").as_int()), products_of(v).c_str(), v.at("copy_gb_per_s").as_double());
   for (const Value& m : v.at("matrices").as_array()) {
     std::printf("%s, %lld x %lld: dense %.3f ms (%.0f GFLOP/s), crossover at density %.3f\n", m.at("matrix").as_string().c_str(),
                 static_cast<long long>(m.at("out").as_int()), static_cast<long long>(m.at("in").as_int()), m.at("dense_ms").as_double(),
