@@ -71,6 +71,13 @@ TEST_CASE("whatever ends one run of a comparison is its row; an interruption end
   CHECK(core::file_exists(dir / "runs/comparison.json"));
   const auto stops = [](const train::RunConfig&, const std::string&) -> results::Summary { throw core::Interrupted("train", "stopped"); };
   CHECK_THROWS_AS(bench::compare_timed(configs, 1, dir / "again", stops), core::Interrupted);
+  int64_t started = 0;
+  const auto stops_by_code = [&](const train::RunConfig&, const std::string&) -> results::Summary {  // copied as its base
+    ++started;
+    throw core::Error(core::Exit::interrupted, "train", "stopped");
+  };
+  CHECK_THROWS_AS(bench::compare_timed(configs, 1, dir / "again", stops_by_code), core::Error);
+  CHECK(started == 1);
 }
 
 TEST_CASE("a comparison starts nothing where one of its runs would be refused") {

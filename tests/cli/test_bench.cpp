@@ -61,6 +61,11 @@ TEST_CASE("an option is refused by a mode that does not read it, with the option
   check_refused({"--ops", "--precision", "bf16"}, {"--precision is not read by --ops"});
   check_refused({"--banded", "--seq-len", "3"}, {"--seq-len is not read by --banded"});
   check_refused({"--suite", "--batch", "3"}, {"--batch is not read by --suite"});
+  check_refused({"v8", "train.steps=7"}, {"train.steps is not read by `assay bench NAME`", "model.*"});
+  check_refused({"v8", "data.path=foo"}, {"data.path is not read by"});
+  check_refused({"v8", "optim.warmup_steps=3"}, {"optim.warmup_steps is not read by"});
+  check_refused({"v9", "--generate", "optim.lr=3"}, {"optim.lr is not read by --generate"});
+  check_refused({"--compare", "v8", "train.tokens=3"}, {"train.tokens is not read by --compare"});
   for (const char* mode : {"--ops", "--banded", "--suite"}) check_refused({mode, "model.vocab_size=32"}, {"'model.vocab_size=32'", mode});
 }
 
@@ -88,7 +93,10 @@ TEST_CASE("an unknown name, option or flag is refused with the nearest one, befo
   CHECK_FALSE(core::directory_exists(dir / "runs"));
   check_refused({"--oops"}, {"'--oops'", "'--ops'"});
   check_refused({"gpt2", "--steps", "0"}, {"--steps must be at least 1"});
+  check_refused({"gpt2", "--steps", "99999999999"}, {"--steps must be at least 1 and at most"});
   check_refused({"gpt2", "--device", "cudda"}, {"cudda"});
+  check_refused({"--compare", "v8,,gpt2"}, {"empty name"});
+  check_refused({"--banded", "--tokens", "0"}, {"--tokens must be at least 1, got 0"});
 }
 
 TEST_CASE("bench NAME prints its document and its text") {
@@ -97,6 +105,8 @@ TEST_CASE("bench NAME prints its document and its text") {
       has(v, {"name", "device", "dtype", "tokens_per_s", "ms", "spread_ms", "captured", "phases", "peak_bytes", "flops_per_token", "gflops",
               "product_gflops", "floor_fraction", "batch", "seq_len", "vocab_size", "parameters", "threads", "product_backend"}));
   CHECK(v.at("tokens_per_s").as_double() > 0);
+  CHECK(v.at("samples").as_int() == 2);
+  CHECK(v.at("spread_ms").is_null());  // of two samples
   const Ran r = bench(tiny_updates({kArch}));
   CHECK(r.code == 0);
   for (const char* part : {"tokens/s", "forward_ms", "peak"}) CHECK(contains(r.out, part));
@@ -121,6 +131,10 @@ TEST_CASE("--profile counts the work of each phase and writes the picture") {
     CHECK(contains(page, part));
   CHECK(core::file_exists(dir / "trace.json"));
   check_refused(tiny_updates({"--profile", kArch, "--out", dir / "profile.png"}), {"ends with .html"});
+  check_refused(tiny_updates({"--profile", kArch, "--trace", dir / "none/trace.json"}), {"--trace: ", "does not exist"});
+  check_refused(tiny_updates({"--profile", kArch, "--trace", dir.path()}), {"--trace: ", "is a directory"});
+  CHECK(core::list_directory(dir.path()) == Words{"profile.html", "trace.json"});
+  CHECK_FALSE(contains(bench(tiny_updates({"--profile", kArch})).error, "gpuGetDeviceCount"));
 }
 
 TEST_CASE("--generate, --banded and --ops print their documents") {

@@ -313,4 +313,9 @@ TEST_CASE("a name without a near one is answered with at most twenty known ones"
   CHECK(contains(text, "name_19 and 5 more"));
   CHECK_FALSE(contains(text, "\x1b"));
   CHECK(contains(core::unknown_name("thing", "q", {}), "there are none"));
+  CHECK(contains(core::unknown_name("thing", "band", {"banded_mlp", "husband", "sort"}), "did you mean 'banded_mlp'?"));
+  CHECK(contains(core::unknown_name("thing", "ban", {"banded_mlp", "banded_product"}), "did you mean one of banded_mlp, banded_product?"));
+  CHECK(contains(core::unknown_name("thing", "sban", {"husbandry", "sort"}), "did you mean 'husbandry'?"));
+  CHECK(contains(core::unknown_name("thing", "v99", {"linear_attention"}, {"v9"}), "did you mean 'v9'?"));
+  CHECK(core::unknown_name("thing", "xyz", {"linear_attention"}, {"v9"}).ends_with("known: linear_attention"));
 }

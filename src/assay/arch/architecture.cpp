@@ -26,14 +26,16 @@ std::vector<std::string> aliases_of(const ArchInfo& a) {
 }
 
 const ArchInfo& find_architecture(std::string_view name) {
-  std::vector<std::string> known;
+  std::vector<std::string> known, aliases;
   for (const ArchInfo* a : architectures()) {
     known.emplace_back(a->name);
     if (a->name == name) return *a;
-    for (const std::string& alias : aliases_of(*a))
+    for (const std::string& alias : aliases_of(*a)) {
       if (alias == name) return *a;
+      aliases.push_back(alias);
+    }
   }
-  throw core::ConfigError("model", core::unknown_name("architecture", name, known));
+  throw core::ConfigError("model", core::unknown_name("architecture", name, known, aliases));
 }
 
 void require_option(const ArchInfo& a, std::string_view option) {

@@ -8,6 +8,7 @@
 
 #include "assay/bench/time_calls.h"
 #include "assay/core/error.h"
+#include "assay/core/log.h"
 #include "assay/ops/banded_product/band_blocks.h"
 #include "assay/ops/banded_product/banded_windows.h"
 #include "assay/tensor/product.h"
@@ -18,6 +19,8 @@ namespace {
 
 using core::Value;
 using ops::Band;
+
+constexpr int64_t kBandwidths = 7;  // halves of the longer side
 
 struct Setting {
   at::Device device;
@@ -85,7 +88,7 @@ Value band_row(const Setting& s, const Band& band, const Tensor& x, const Tensor
   v["density"] = band.density();
   v["tile_density"] = tile_density;
   v["ms"] = t.median_ms;
-  v["spread_ms"] = t.spread_ms;
+  v["spread_ms"] = t.spread();
   v["tile_ms"] = tile_ms;
   v["byte_ms"] = byte_ms;
   v["floor_ms"] = floor_ms;
@@ -106,10 +109,11 @@ double crossover(const Value& bands, double dense_ms) {
   return 1;
 }
 
-Value matrix(const Setting& s, const std::string& name, int64_t out, int64_t in) {
+Value matrix(const Setting& s, const std::string& name, int64_t out, int64_t in, const std::function<void(const std::string&)>& report) {
   const Tensor x = s.random(s.tokens, in), g = s.random(s.tokens, out);
   const Tensor w = at::randn({out, in}, at::TensorOptions().device(s.device));
   const auto product = [&](const Tensor& rows, const Tensor& weights) { return tensor::linear(rows, weights, {}, s.precision); };
+  report(name + ", dense");
   const double dense_ms = time_calls(s.device, true, [&] { pass(x, w, g, product); }).median_ms;
   Value v = Value::object();
   v["matrix"] = name;
@@ -119,8 +123,10 @@ Value matrix(const Setting& s, const std::string& name, int64_t out, int64_t in)
   v["dense_gflops"] = 6.0 * static_cast<double>(s.tokens * out * in) / dense_ms / 1e6;
   v["bands"] = Value::array();
   const int64_t wide = std::max(out, in);
-  for (int64_t bandwidth = wide / 64; bandwidth <= wide; bandwidth *= 2)
+  for (int64_t bandwidth = wide >> (kBandwidths - 1); bandwidth <= wide; bandwidth *= 2) {
+    report(name + ", bandwidth " + std::to_string(bandwidth));
     v["bands"].push_back(band_row(s, {out, in, bandwidth}, x, g, dense_ms));
+  }
   v["crossover_density"] = crossover(v.at("bands"), dense_ms);
   return v;
 }
@@ -144,8 +150,12 @@ core::Value bench_banded(const BandedOptions& options) {
   v["width"] = options.width;
   v["copy_gb_per_s"] = s.copy_gb_per_s;
   v["matrices"] = Value::array();
-  v["matrices"].push_back(matrix(s, "fc1", 4 * options.width, options.width));
-  v["matrices"].push_back(matrix(s, "fc2", options.width, 4 * options.width));
+  core::Progress progress("banded", 2 * (1 + kBandwidths));
+  int64_t done = 0;
+  const auto report = [&](const std::string& note) { progress.update(done++, note); };
+  v["matrices"].push_back(matrix(s, "fc1", 4 * options.width, options.width, report));
+  v["matrices"].push_back(matrix(s, "fc2", options.width, 4 * options.width, report));
+  report("done");
   return v;
 }
 

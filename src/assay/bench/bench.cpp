@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
 
 #include "assay/bench/random_rows.h"
 #include "assay/bench/stopwatch.h"
@@ -21,6 +22,29 @@ namespace {
 
 using core::Value;
 
+Value timing(const Timing& t) {
+  Value v = Value::object();
+  v["median"] = t.median_ms;
+  v["spread"] = t.spread();
+  return v;
+}
+
+}  // namespace
+
+Timing summarize(std::vector<double> ms) {
+  if (ms.empty()) throw std::logic_error("bench: nothing was timed, so there is no median");
+  std::sort(ms.begin(), ms.end());
+  const auto at_share = [&](double share) { return ms[static_cast<size_t>(std::lround(share * static_cast<double>(ms.size() - 1)))]; };
+  Timing t{.median_ms = at_share(0.5), .samples = static_cast<int64_t>(ms.size())};
+  if (ms.size() >= 3) t.spread_ms = 0.5 * (at_share(0.75) - at_share(0.25));
+  return t;
+}
+
+UpdateGroups update_groups(const BenchOptions& options, bool cuda) {
+  const int64_t together = cuda ? 5 : 1;
+  return {together, (options.warmup + together - 1) / together, options.steps};
+}
+
 void require_green(const arch::Built& built, const train::Batch& batch) {
   const double loss = train::accumulate_gradients(built, {&batch, 1});
   const Tensor first = built.params->grads().clone();
@@ -29,21 +53,6 @@ void require_green(const arch::Built& built, const train::Batch& batch) {
     throw core::NumericsError("bench", "loss or gradients are not finite; a wrong result has no speed");
   if (loss != again || !at::equal(first, built.params->grads()))
     throw core::NumericsError("bench", "two passes over the same batch differ; a result that does not repeat has no speed");
-}
-
-Value timing(const Timing& t) {
-  Value v = Value::object();
-  v["median"] = t.median_ms;
-  v["spread"] = t.spread_ms;
-  return v;
-}
-
-}  // namespace
-
-Timing summarize(std::vector<double> ms) {
-  std::sort(ms.begin(), ms.end());
-  const auto at_share = [&](double share) { return ms[static_cast<size_t>(std::lround(share * static_cast<double>(ms.size() - 1)))]; };
-  return {at_share(0.5), 0.5 * (at_share(0.75) - at_share(0.25))};
 }
 
 core::Value bench(train::RunConfig& config, const BenchOptions& options) {
@@ -61,6 +70,10 @@ core::Value bench(train::RunConfig& config, const BenchOptions& options) {
     batches.push_back(train::to_batch(rows.back(), machine.device));
   }
   require_green(built, batches[0]);
+  const tensor::Precision precision = tensor::precision_from(config.train.precision);
+  // What the product reaches depends on what else the machine does, from second to second, as the updates' time does: so before and after them. On
+  // a GPU after them alone, for its operands would be the peak of memory.
+  const double rate_before = machine.device.is_cuda() ? 0 : product_rate(machine.device, precision);
 
   // Whole updates first, as training runs them; then the same with a wait after each phase, which costs a GPU its run-ahead.
   std::vector<double> total, forward, backward, update;
@@ -68,21 +81,24 @@ core::Value bench(train::RunConfig& config, const BenchOptions& options) {
   train::StaticStep step(
       built, *optimizer,
       {config.rows(), config.train.seq_len, 1, config.optim.clip, train::nonfinite_from(config.train.nonfinite), config.train.capture});
-  const int64_t together = machine.device.is_cuda() ? 5 : 1;  // updates between two waits
-  for (int64_t n = 0; n < options.warmup + options.steps;) {
-    const int64_t begin = n;
+  const UpdateGroups groups = update_groups(options, machine.device.is_cuda());
+  core::Progress progress(std::string(config.architecture->name), groups.warmup + groups.samples);
+  int64_t n = 0;
+  for (int64_t group = 0; group < groups.warmup + groups.samples; ++group) {
+    progress.update(group, "timing updates");
     watch.restart();
-    for (int64_t i = 0; i < together; ++i, ++n)
+    for (int64_t i = 0; i < groups.together; ++i, ++n)
       step.run({&rows[static_cast<size_t>(n) % rows.size()], 1}, config.optim.lr, {n}, {.training = true, .batch = n});
-    const double ms = watch.lap_ms() / static_cast<double>(together);
+    const double ms = watch.lap_ms() / static_cast<double>(groups.together);
     for (const train::StaticStep::Result& r : step.collect())
       if (!r.applied)
-        throw core::NumericsError("bench", "update " + std::to_string(r.number) + " is not finite; a wrong result has no speed");
-    if (begin >= options.warmup) total.push_back(ms);
+        throw core::NumericsError("bench", "update " + std::to_string(r.number) + " is not finite; an update that fails has no speed");
+    if (group >= groups.warmup) total.push_back(ms);
   }
+  progress.update(groups.warmup + groups.samples, "done");
   const int64_t peak = tensor::peak_bytes(machine.device);  // before what only this command does: phases apart, a product of its own
-  for (int64_t n = 0; n < std::min<int64_t>(options.steps, 5); ++n) {
-    const train::Batch& b = batches[static_cast<size_t>(n) % batches.size()];
+  for (int64_t i = 0; i < std::min<int64_t>(options.steps, 5); ++i) {
+    const train::Batch& b = batches[static_cast<size_t>(i) % batches.size()];
     watch.restart();
     built.params->grads().zero_();
     const Tensor loss = built.model->training_loss(b.ids_BT, b.targets_BT);
@@ -96,15 +112,15 @@ core::Value bench(train::RunConfig& config, const BenchOptions& options) {
   const Timing whole = summarize(total);
   const double tokens = static_cast<double>(config.rows() * config.train.seq_len);
   const double flops = config.architecture->cost(model, {vocab, config.train.seq_len}).training_flops;
-  const tensor::Precision precision = tensor::precision_from(config.train.precision);
-  const double rate = product_rate(machine.device, precision), gflops = flops * tokens / 1e6 / whole.median_ms;
+  const double rate = std::max(rate_before, product_rate(machine.device, precision)), gflops = flops * tokens / 1e6 / whole.median_ms;
   Value v = Value::object();
   v["name"] = config.architecture->name;
   v["device"] = config.train.device;
   v["dtype"] = config.train.precision;
   v["tokens_per_s"] = tokens / whole.median_ms * 1e3;
   v["ms"] = whole.median_ms;
-  v["spread_ms"] = whole.spread_ms;
+  v["spread_ms"] = whole.spread();
+  v["samples"] = whole.samples;
   v["captured"] = step.captured();
   v["phases"] = Value::object();
   v["phases"]["forward_ms"] = timing(summarize(forward));

@@ -89,10 +89,9 @@ core::Value compare_timed(const std::vector<std::unique_ptr<train::RunConfig>>& 
     results::Summary s;
     try {
       s = train_one(*c, run);
-    } catch (const core::Interrupted&) {
-      throw;
     } catch (const std::exception& any) {
       const core::Error e = tensor::to_error(any);
+      if (e.code() == core::Exit::interrupted) throw;  // by its code: on its way here an error may have been copied as its base
       core::warn(name + ": " + e.what());
       s = failed(run, e);
     }

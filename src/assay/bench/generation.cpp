@@ -7,6 +7,7 @@
 
 #include "assay/bench/stopwatch.h"
 #include "assay/core/error.h"
+#include "assay/core/log.h"
 #include "assay/core/random.h"
 #include "assay/train/session.h"
 
@@ -72,6 +73,9 @@ core::Value bench_generation(train::RunConfig& config, const GenerationOptions& 
   if (!built.model->recurrent())
     throw core::ConfigError("bench", std::string(config.architecture->name) +
                                          " has no recurrent form with these options: it reads its context anew for each token");
+  const int64_t turns = (options.tokens + kTurn - 1) / kTurn;
+  core::Progress progress(std::string(config.architecture->name), turns);
+  progress.update(0, "reading the context");
   Reader early{built, config.rows(), vocab, {}, {}};
   early.read(options.early);
   require_parallel_form(early);
@@ -81,12 +85,15 @@ core::Value bench_generation(train::RunConfig& config, const GenerationOptions& 
   const std::array<int64_t, 2> contexts = {options.early, options.late}, bytes = {early.memory_bytes(), late.memory_bytes()};
   std::array<std::vector<double>, 2> ms;
   Stopwatch watch(machine.device);
-  for (int64_t n = 0; n < options.tokens; n += kTurn)
+  for (int64_t n = 0; n < options.tokens; n += kTurn) {
+    progress.update(n / kTurn, "going on");
     for (size_t i = 0; i < 2; ++i) {
       watch.restart();
       readers[i]->read(std::min(kTurn, options.tokens - n));
       ms[i].push_back(watch.lap_ms() / static_cast<double>(std::min(kTurn, options.tokens - n)));
     }
+  }
+  progress.update(turns, "done");
   Value v = Value::object();
   v["name"] = config.architecture->name;
   v["device"] = config.train.device;
@@ -102,7 +109,7 @@ core::Value bench_generation(train::RunConfig& config, const GenerationOptions& 
     c["context"] = contexts[i];
     c["tokens_per_s"] = 1e3 * static_cast<double>(config.rows()) / t.median_ms;
     c["ms"] = t.median_ms;
-    c["spread_ms"] = t.spread_ms;
+    c["spread_ms"] = t.spread();
     c["memory_bytes"] = bytes[i];
     v["contexts"].push_back(std::move(c));
   }

@@ -2,9 +2,11 @@
 
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/profiler_kineto.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <map>
 
 #include "assay/bench/call_counter.h"
@@ -12,6 +14,8 @@
 #include "assay/bench/stopwatch.h"
 #include "assay/bench/time_calls.h"
 #include "assay/core/error.h"
+#include "assay/core/file.h"
+#include "assay/core/log.h"
 #include "assay/tensor/device.h"
 #include "assay/train/memory.h"
 #include "assay/train/step.h"
@@ -20,7 +24,8 @@ namespace assay::bench {
 namespace {
 
 using core::Value;
-using torch::autograd::profiler::KinetoEvent;
+namespace kineto = torch::autograd::profiler;
+using kineto::KinetoEvent;
 
 struct Cost {
   int64_t calls = 0;
@@ -100,7 +105,7 @@ Value phase_row(const char* name, const Timing& t, const Work& w, const Ceilings
   Value v = Value::object();
   v["name"] = name;
   v["ms"] = t.median_ms;
-  v["spread_ms"] = t.spread_ms;
+  v["spread_ms"] = t.spread();
   v["flops"] = w.flops;
   v["bytes"] = w.bytes;
   v["gflops"] = w.flops / t.median_ms / 1e6;
@@ -111,10 +116,26 @@ Value phase_row(const char* name, const Timing& t, const Work& w, const Ceilings
   return v;
 }
 
+// The library tells no one that it could not write, and goes by a name of its own on the way.
+void save_trace(kineto::ProfilerResult& result, const std::string& path) {
+  const std::string beside = path + ".tmp-" + std::to_string(::getpid());
+  result.save(beside);
+  core::FileSystem& fs = core::real_files();
+  if (!core::file_exists(beside) || core::file_size(beside) == 0) {
+    for (const std::string& left : {beside, beside + ".tmp"}) fs.remove_all(left);
+    throw core::ResourceError("bench", "--trace: " + path + " cannot be written");
+  }
+  try {
+    fs.rename(beside, path);
+  } catch (const core::Error&) {
+    fs.remove_all(beside);
+    throw core::ResourceError("bench", "--trace: " + path + " cannot be written");
+  }
+}
+
 }  // namespace
 
 Value profile(train::RunConfig& config, const ProfileOptions& options) {
-  namespace kineto = torch::autograd::profiler;
   namespace api = torch::profiler::impl;
   if (options.steps < 1) throw core::ConfigError("bench", "--profile wants at least one step");
   config.check();
@@ -142,11 +163,14 @@ Value profile(train::RunConfig& config, const ProfileOptions& options) {
   const auto update = [&] {
     for (const Phase& p : phases) p.run();
   };
+  require_green(built, batch);
+  core::Progress progress(std::string(config.architecture->name), 2 * options.steps);
   for (int i = 0; i < 3; ++i) update();
 
   std::array<std::vector<double>, phases.size()> ms;
   Stopwatch watch(machine.device);
   for (int64_t n = 0; n < options.steps; ++n) {
+    progress.update(n, "timing phases");
     watch.restart();
     for (size_t i = 0; i < phases.size(); ++i) {
       phases[i].run();
@@ -168,14 +192,16 @@ Value profile(train::RunConfig& config, const ProfileOptions& options) {
   const bool cuda = machine.device.is_cuda();
   std::set<api::ActivityType> activities{api::ActivityType::CPU};
   if (cuda) activities.insert(api::ActivityType::CUDA);
+  if (!cuda) ::setenv("KINETO_LOG_LEVEL", "99", 0);  // else it says on stderr that there is no GPU
   const api::ProfilerConfig wanted(api::ProfilerState::KINETO);
   tensor::synchronize(machine.device);
   kineto::prepareProfiler(wanted, activities);
   kineto::enableProfiler(wanted, activities);
   for (int64_t i = 0; i < options.steps; ++i) update();
+  progress.update(2 * options.steps, "done");
   tensor::synchronize(machine.device);
   const auto result = kineto::disableProfiler();
-  if (!options.trace.empty()) result->save(options.trace);
+  if (!options.trace.empty()) save_trace(*result, options.trace);
 
   const Ceilings ceilings{copy_rate(machine.device), product_rate(machine.device, tensor::precision_from(config.train.precision))};
   Value v = Value::object();

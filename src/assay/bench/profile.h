@@ -17,7 +17,7 @@ struct ProfileOptions {
 //   floor_ms       the longer of flops at product_gflops and bytes at copy_gb_per_s;  floor_fraction: floor_ms / ms
 //   entries        by kernels on a GPU, by operators' own time on the CPU, most expensive first, from torch's profiler; ms: their sum, a step.
 //                  flops and bytes are null for kernels, and for operators that only call others, make views or allocate
-// ResourceError where memory does not suffice, as `bench`.
+// Only behind require_green of bench.h. ResourceError where memory does not suffice, as `bench`, or where the trace cannot be written.
 core::Value profile(train::RunConfig& config, const ProfileOptions& options);
 
 }  // namespace assay::bench

@@ -16,7 +16,7 @@ Timing time_calls(const at::Device& device, const std::function<void()>& call); 
 double copy_rate(const at::Device& device);
 
 // GFLOP/s of one large product of random operands in the step's precision (8192^3 on CUDA, 1024^3 on the CPU): what a step's arithmetic is
-// compared with.
+// compared with, so the best of three bursts.
 double product_rate(const at::Device& device, tensor::Precision precision);
 
 }  // namespace assay::bench

@@ -14,6 +14,7 @@
 #include "assay/cli/run_options.h"
 #include "assay/core/error.h"
 #include "assay/core/file.h"
+#include "assay/core/output_path.h"
 #include "assay/report/forms.h"
 #include "assay/report/roofline.h"
 #include "assay/tensor/device.h"
@@ -25,6 +26,8 @@ namespace {
 using core::ConfigError;
 using core::Value;
 
+struct Mode;
+
 // The command line as it was given.
 struct Request {
   CommandLine line{"bench", "Time training updates of an architecture on random tokens, behind a check that its results repeat."};
@@ -34,6 +37,7 @@ struct Request {
   bench::GenerationOptions generation;
   bench::BandedOptions banded;
   std::string name, compared, out;
+  const Mode* mode = nullptr;
   double minutes = 10;
   bool ops = false, banded_mode = false, profiled = false, generate = false, suite = false, quick = false;
 
@@ -45,14 +49,11 @@ struct Request {
 struct Mode {
   const char* flag;  // "" : an architecture's name alone
   bool named;        // wants the name of an architecture
-  bool assigned;     // takes KEY=VALUE words
   std::vector<const char*> options;
+  std::vector<const char*> settings;  // what it reads of KEY=VALUE words, as refuse_unread has it; empty: it takes none
   int (*run)(Request& r);
 
   std::string title() const { return *flag == '\0' ? "`assay bench NAME`" : flag; }
-  bool reads(const char* option) const {
-    return std::any_of(options.begin(), options.end(), [&](const char* o) { return std::string_view(o) == option; });
-  }
 };
 
 int run_updates(Request& r);
@@ -63,23 +64,52 @@ int run_banded(Request& r);
 int run_ops(Request& r);
 int run_suite_mode(Request& r);
 
+// Random tokens and a constant learning rate: no data, no schedule, no limits of a run.
+const std::vector<const char*> kTimed = {"model",
+                                         "optim",
+                                         "-optim.schedule",
+                                         "-optim.warmup_steps",
+                                         "-optim.min_lr_ratio",
+                                         "-optim.warmdown_steps",
+                                         "-optim.warmup_updates",
+                                         "train.batch",
+                                         "train.batch_tokens",
+                                         "train.seq_len",
+                                         "train.seed",
+                                         "train.init_salt",
+                                         "train.device",
+                                         "train.precision",
+                                         "train.threads",
+                                         "train.product",
+                                         "train.nonfinite",
+                                         "train.capture"};
+const std::vector<const char*> kGenerated = {"model",        "train.batch",     "train.seed",    "train.init_salt",
+                                             "train.device", "train.precision", "train.threads", "train.product"};
+// --minutes and one validation at the end take the place of these.
+const std::vector<const char*> kCompared = {
+    "model", "optim", "train", "data", "-train.steps", "-train.tokens", "-train.seconds", "-train.checkpoint_every", "-train.val_every"};
+
 const std::vector<Mode>& modes() {
   static const std::vector<Mode> table = {
-      {"", true, true, {"--preset", "--steps", "--warmup", "--batch", "--seq-len", "--device", "--precision", "--threads"}, run_updates},
+      {"", true, {"--preset", "--steps", "--warmup", "--batch", "--seq-len", "--device", "--precision", "--threads"}, kTimed, run_updates},
       {"--profile",
        true,
-       true,
        {"--preset", "--steps", "--batch", "--seq-len", "--device", "--precision", "--threads", "--trace", "--out"},
+       kTimed,
        run_profile},
-      {"--generate", true, true, {"--preset", "--steps", "--batch", "--device", "--precision", "--threads", "--context"}, run_generation},
+      {"--generate",
+       true,
+       {"--preset", "--steps", "--batch", "--device", "--precision", "--threads", "--context"},
+       kGenerated,
+       run_generation},
       {"--compare",
        false,
-       true,
        {"--preset", "--batch", "--seq-len", "--device", "--precision", "--threads", "--minutes", "--data", "--out"},
+       kCompared,
        run_comparison},
-      {"--banded", false, false, {"--width", "--tokens", "--device", "--precision", "--threads"}, run_banded},
-      {"--ops", false, false, {"--device", "--quick"}, run_ops},
-      {"--suite", false, false, {"--device", "--steps", "--warmup", "--threads", "--quick"}, run_suite_mode},
+      {"--banded", false, {"--width", "--tokens", "--device", "--precision", "--threads"}, {}, run_banded},
+      {"--ops", false, {"--device", "--quick"}, {}, run_ops},
+      {"--suite", false, {"--device", "--steps", "--warmup", "--threads", "--quick"}, {}, run_suite_mode},
   };
   return table;
 }
@@ -94,7 +124,8 @@ void Request::declare() {
   line.flag("--ops", ops, "time the fused ops alone, against the device's copy bandwidth");
   line.flag("--suite", suite, "the models and shapes of docs/performance.md, each in a process of its own, then the ops");
   declare_preset(line, options.preset);
-  line.option("--steps", updates.steps, "timed updates (20; --profile: 3); --generate: tokens at each context (64)");
+  line.option("--steps", updates.steps,
+              "timed samples (20; --profile: 3): updates, on a GPU five each; --generate: tokens at each context (64)");
   line.option("--warmup", updates.warmup, "updates before that (3)");
   line.option("--batch", options.batch, "train.batch: sequences");
   line.option("--seq-len", options.seq_len, "train.seq_len: tokens of a sequence");
@@ -135,15 +166,14 @@ void require_read(const Request& r, const Mode& mode) {
     throw ConfigError("bench", "'" + core::printable(r.name, 80) + "' stands beside " + mode.title() +
                                    (mode.run == run_comparison ? "; name all architectures there, separated by commas"
                                                                : ", which takes no architecture"));
-  for (const Mode& other : modes())
-    for (const char* option : other.options) {
-      if (!r.given(option) || mode.reads(option)) continue;
-      std::string readers;
-      for (const Mode& m : modes())
-        if (m.reads(option)) readers += (readers.empty() ? "" : ", ") + m.title();
-      throw ConfigError("bench", std::string(option) + " is not read by " + mode.title() + "; it is of " + readers);
-    }
-  if (!mode.assigned && !r.options.assignments.empty())
+  std::vector<CommandLine::Way> ways;
+  size_t chosen = 0;
+  for (const Mode& m : modes()) {
+    if (&m == &mode) chosen = ways.size();
+    ways.push_back({m.title(), m.options});
+  }
+  r.line.refuse_unread(ways, chosen);
+  if (mode.settings.empty() && !r.options.assignments.empty())
     throw ConfigError("bench", "'" + core::printable(r.options.assignments.front(), 80) + "' is not read by " + mode.title() +
                                    ", which builds no architecture of its own");
 }
@@ -155,8 +185,16 @@ int show(const Request& r, const Value& v, const Print& print) {
   return 0;
 }
 
+constexpr int64_t kMostSteps = 1000000;
+
 void require_counts(const Request& r) {
-  if (r.updates.steps < 1 || r.updates.warmup < 0) throw ConfigError("bench", "--steps must be at least 1 and --warmup at least 0");
+  const auto in = [](const char* option, int64_t value, int64_t least) {
+    if (value < least || value > kMostSteps)
+      throw ConfigError("bench", std::string(option) + " must be at least " + std::to_string(least) + " and at most " +
+                                     std::to_string(kMostSteps) + ", got " + std::to_string(value));
+  };
+  in("--steps", r.updates.steps, 1);
+  in("--warmup", r.updates.warmup, 0);
 }
 
 std::unique_ptr<train::RunConfig> configured(const Request& r, const std::string& architecture) {
@@ -172,6 +210,7 @@ std::unique_ptr<train::RunConfig> configured(const Request& r, const std::string
   flag("--threads", "train.threads", r.options.threads);
   flag("--data", "data.path", r.options.data);
   assign(*config, r.options.assignments);
+  refuse_unread(*config, "bench", r.mode->title(), r.mode->settings);
   require_counts(r);
   return config;
 }
@@ -182,6 +221,8 @@ int run_profile(Request& r) {
   if (r.given("--out") && !r.out.ends_with(".html"))
     throw ConfigError("bench",
                       "--profile --out writes a page; wanted a file that ends with .html, got '" + core::printable(r.out, 200) + "'");
+  if (r.given("--out")) core::require_file_place("bench", "--out", r.out);
+  if (r.given("--trace")) core::require_file_place("bench", "--trace", r.profile.trace);
   if (r.given("--steps")) r.profile.steps = r.updates.steps;
   const Value v = bench::profile(*configured(r, r.name), r.profile);
   if (!r.out.empty()) core::write_file(core::real_files(), r.out, report::html_form(report::roofline_document(v)));
@@ -207,7 +248,9 @@ std::vector<std::string> split_names(const std::string& text) {
   std::vector<std::string> names;
   for (size_t begin = 0; begin <= text.size();) {
     const size_t comma = std::min(text.find(',', begin), text.size());
-    if (comma > begin) names.push_back(text.substr(begin, comma - begin));
+    if (comma == begin)
+      throw ConfigError("bench", "--compare: '" + core::printable(text, 200) + "' has an empty name; wanted names separated by commas");
+    names.push_back(text.substr(begin, comma - begin));
     begin = comma + 1;
   }
   return names;
@@ -222,6 +265,7 @@ int exit_of(const Value& rows) {
 
 int run_comparison(Request& r) {
   train::set_signals_apart();
+  if (r.given("--out")) core::require_directory_place("bench", "--out", r.out);
   std::vector<std::unique_ptr<train::RunConfig>> configs;
   for (const std::string& n : split_names(r.compared)) configs.push_back(configured(r, n));
   const Value v = bench::compare_timed(configs, r.minutes, r.out.empty() ? comparison_directory() : r.out);
@@ -230,6 +274,8 @@ int run_comparison(Request& r) {
 }
 
 int run_banded(Request& r) {
+  if (r.given("--tokens") && r.banded.tokens < 1)
+    throw ConfigError("bench", "--tokens must be at least 1, got " + std::to_string(r.banded.tokens));
   train::TrainConfig& machine = r.banded.machine;
   if (r.given("--device")) machine.device = r.options.device;
   if (r.given("--precision")) machine.precision = r.options.precision;
@@ -263,9 +309,9 @@ int run_bench(const std::vector<std::string>& args) {
   Request r;
   r.declare();
   if (!r.line.parse(args)) return 0;
-  const Mode& mode = mode_of(r);
-  require_read(r, mode);
-  return mode.run(r);
+  r.mode = &mode_of(r);
+  require_read(r, *r.mode);
+  return r.mode->run(r);
 }
 
 }  // namespace assay::cli

@@ -8,6 +8,7 @@
 #include "assay/cli/commands.h"
 #include "assay/core/error.h"
 #include "assay/core/log.h"
+#include "assay/core/output_path.h"
 #include "assay/lab/executor.h"
 #include "assay/lab/real_calibration.h"
 #include "assay/results/run_directory.h"
@@ -88,6 +89,11 @@ int run_calibrate(const std::vector<std::string>& args) {
   line.option("--planted", real.planted, "of --real: share by which a score is lowered afterwards, to see whether it is found (0.03)");
   line.epilog("Exit code 1: a rate that is asserted (docs/statistics.md) does not hold.\n");
   if (!line.parse(args)) return 0;
+  line.refuse_unread({{"the simulation", {"--quick", "--campaigns", "--seed"}}, {"--real", {"--out", "--jobs", "--planted"}}},
+                     line.given("--real") ? 1 : 0);
+  if (quick && line.given("--campaigns"))
+    throw core::ConfigError("calibrate", "--quick and --campaigns both say how many campaigns; give one");
+  if (line.given("--out")) core::require_directory_place("calibrate", "--out", real.directory);
   if (line.given("--real")) return run_real(line, real);
   if (line.given("--campaigns") && campaigns < 1)
     throw core::ConfigError("calibrate", "--campaigns must be at least 1, got " + std::to_string(campaigns));

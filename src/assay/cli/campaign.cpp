@@ -6,6 +6,7 @@
 #include "assay/cli/commands.h"
 #include "assay/core/error.h"
 #include "assay/core/log.h"
+#include "assay/core/output_path.h"
 #include "assay/lab/campaign.h"
 #include "assay/lab/executor.h"
 #include "assay/lab/table.h"
@@ -44,6 +45,7 @@ int run_campaign(const std::vector<std::string>& args) {
   if (!line.parse(args)) return 0;
   if (line.given("--jobs") && request.jobs < 1)
     throw core::ConfigError("campaign", "--jobs is " + std::to_string(request.jobs) + "; wanted at least 1");
+  if (line.given("--out")) core::require_directory_place("campaign", "--out", request.directory);
   core::set_quiet(line.quiet);
   request.program = lab::this_program();
   const lab::Outcome outcome = lab::run_campaign(request);

@@ -148,13 +148,35 @@ bool CommandLine::given(const std::string& name) const {
   return option != nullptr && option->count() > 0;
 }
 
+void CommandLine::refuse_unread(const std::vector<Way>& ways, size_t chosen) const {
+  const auto reads = [](const Way& w, std::string_view option) {
+    return std::any_of(w.reads.begin(), w.reads.end(), [&](const char* o) { return option == o; });
+  };
+  for (const Way& other : ways)
+    for (const char* option : other.reads) {
+      if (!given(option) || reads(ways[chosen], option)) continue;
+      std::string readers;
+      for (const Way& w : ways)
+        if (reads(w, option)) readers += (readers.empty() ? "" : ", ") + w.title;
+      throw ConfigError(impl_->name, std::string(option) + " is not read by " + ways[chosen].title + "; it is of " + readers);
+    }
+}
+
 bool CommandLine::parse(const std::vector<std::string>& args) {
   std::vector<std::string> words = impl_->assigned ? impl_->without_assignments(args) : args;
   std::reverse(words.begin(), words.end());  // the library takes them from the back
   try {
     impl_->app.parse(std::move(words));
   } catch (const CLI::CallForHelp&) {
-    std::fputs(impl_->app.help().c_str(), stdout);
+    const std::string text = impl_->app.help();
+    if (std::find(args.begin(), args.end(), "--json") == args.end()) {
+      std::fputs(text.c_str(), stdout);
+      return false;
+    }
+    core::Value v = core::Value::object();
+    v["command"] = impl_->name;
+    v["help"] = text;
+    std::printf("%s\n", core::to_json(v, 2).c_str());
     return false;
   } catch (const CLI::ParseError& e) {
     impl_->refuse_extras();

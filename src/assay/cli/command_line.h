@@ -29,6 +29,14 @@ class CommandLine {
   // missing or unreadable value, a word too many.
   bool parse(const std::vector<std::string>& args);
 
+  // The options that each way of using a command reads, beside those that are in no list. ConfigError for one that was given and that
+  // the chosen way does not read: it names the option, the way and the ways that read it.
+  struct Way {
+    std::string title;
+    std::vector<const char*> reads;
+  };
+  void refuse_unread(const std::vector<Way>& ways, size_t chosen) const;
+
   bool json = false;   // --json: one document on stdout
   bool quiet = false;  // --quiet: no progress
 

@@ -30,7 +30,7 @@ int run_eval(const std::vector<std::string>& args) {
   line.assignments(assignments, "train.val_tokens=N, train.seq_len=N, data.val_path=FILE, ...");
   if (!line.parse(args)) return 0;
   if (line.given("--data")) assignments.push_back("data.path=" + data);
-  const OpenedRun run = open_run(directory, device, assignments);
+  const OpenedRun run = open_run(directory, device, assignments, "eval", validation_options());
   const train::TrainConfig& c = run.config->train;
   const data::KnownEntropy* known = run.corpus.val_entropy ? &*run.corpus.val_entropy : nullptr;
   const train::Evaluation e = train::evaluate(run.built, {*run.corpus.val, run.corpus.tokenizer.get(), known, c.seq_len,

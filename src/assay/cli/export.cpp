@@ -4,6 +4,7 @@
 #include "assay/cli/commands.h"
 #include "assay/cli/run_options.h"
 #include "assay/core/error.h"
+#include "assay/core/output_path.h"
 #include "assay/export/model_file.h"
 #include "assay/train/checkpoint.h"
 #include "assay/train/evaluate.h"
@@ -92,8 +93,9 @@ int run_export(const std::vector<std::string>& args) {
   if (out.empty()) throw core::ConfigError("export", "--out: wanted a file; it is missing");
   if (!(rules.scale_floor > 0 && rules.scale_floor < 1e6)) throw core::ConfigError("export", "--scale-floor must lie in (0, 1e6)");
   if (rules.keep < 0) throw core::ConfigError("export", "--keep must be 0 or more");
+  core::require_file_place("export", "--out", out);
   const bool plain = out.ends_with(".safetensors");
-  OpenedRun run = open_run(directory, device, assignments);
+  OpenedRun run = open_run(directory, device, assignments, "export", validation_options());
 
   ModelFile m;
   m.config = run.config->to_document();

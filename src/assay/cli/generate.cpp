@@ -3,14 +3,18 @@
 #include "assay/cli/commands.h"
 #include "assay/cli/run_options.h"
 #include "assay/core/error.h"
+#include "assay/core/log.h"
 #include "assay/inspect/generate.h"
 
 namespace assay::cli {
 namespace {
 
+constexpr int64_t kMostTokens = 1000000;
+
 void check(const inspect::Sampling& s, int64_t seed) {
   const auto bad = [](const std::string& what) { throw core::ConfigError("generate", what); };
-  if (s.tokens < 1) bad("--tokens must be at least 1, got " + std::to_string(s.tokens));
+  if (s.tokens < 1 || s.tokens > kMostTokens)
+    bad("--tokens must be at least 1 and at most " + std::to_string(kMostTokens) + ", got " + std::to_string(s.tokens));
   if (!(s.temperature >= 0 && s.temperature < 1e6)) bad("--temperature must be 0 or more, got " + std::to_string(s.temperature));
   if (s.top_k < 0) bad("--top-k must be 0 (all) or more, got " + std::to_string(s.top_k));
   if (!(s.top_p > 0 && s.top_p <= 1)) bad("--top-p must lie in (0, 1], got " + std::to_string(s.top_p));
@@ -42,7 +46,9 @@ int run_generate(const std::vector<std::string>& args) {
   std::vector<uint16_t> ids = tokenizer->encode(prompt);
   if (tokenizer->bos() >= 0) ids.insert(ids.begin(), static_cast<uint16_t>(tokenizer->bos()));
   const size_t given = ids.size();
-  ids = inspect::generate(run.built, std::move(ids), run.config->train.seq_len, s, [](uint16_t) {});
+  core::Progress progress("generate", s.tokens);
+  int64_t done = 0;
+  ids = inspect::generate(run.built, std::move(ids), run.config->train.seq_len, s, [&](uint16_t) { progress.update(++done, "tokens"); });
   const std::vector<uint16_t> added(ids.begin() + static_cast<int64_t>(given), ids.end());
   const std::string text = tokenizer->decode(ids);
   if (line.json) {

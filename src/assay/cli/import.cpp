@@ -6,6 +6,7 @@
 #include "assay/cli/commands.h"
 #include "assay/cli/run_options.h"
 #include "assay/core/error.h"
+#include "assay/core/output_path.h"
 #include "assay/export/model_file.h"
 #include "assay/train/checkpoint.h"
 #include "assay/train/start.h"
@@ -75,6 +76,7 @@ int run_import(const std::vector<std::string>& args) {
   options.declare(line);
   if (!line.parse(args)) return 0;
   if (out.empty()) throw core::ConfigError("import", "--out: wanted a directory; it is missing");
+  core::require_directory_place("import", "--out", out);
   train::require_unused(out);
   const ModelFile m = exporting::read_model_file(file);
   const auto config = config_of(m, file, options, line);

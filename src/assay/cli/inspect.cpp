@@ -5,6 +5,7 @@
 #include "assay/cli/run_options.h"
 #include "assay/core/error.h"
 #include "assay/core/file.h"
+#include "assay/core/output_path.h"
 #include "assay/inspect/calibration.h"
 #include "assay/inspect/lens.h"
 #include "assay/inspect/scales.h"
@@ -42,6 +43,12 @@ inspect::Sharpness sharpness_of(const OpenedRun& run) {
   return inspect::sharpness(run.built, {&batch, 1});
 }
 
+std::string document(const char* key, core::Value rows) {
+  core::Value v = core::Value::object();
+  v[key] = std::move(rows);
+  return core::to_json(v, 2) + "\n";
+}
+
 }  // namespace
 
 int run_inspect(const std::vector<std::string>& args) {
@@ -63,12 +70,26 @@ int run_inspect(const std::vector<std::string>& args) {
             "tuned temperature");
   line.option("--device", device, "cpu, cuda or cuda:N; default: the run's");
   if (!line.parse(args)) return 0;
+  if (sharpness + scales + calibration > 1)
+    throw core::ConfigError("inspect", "--sharpness, --scales and --calibration are different looks; choose one");
+  line.refuse_unread({{"the register lens", {"--text", "--tokens", "--top", "--format", "--out"}},
+                      {"--sharpness", {}},
+                      {"--scales", {}},
+                      {"--calibration", {}}},
+                     sharpness     ? 1
+                     : scales      ? 2
+                     : calibration ? 3
+                                   : 0);
+  if (line.given("--text") && line.given("--tokens"))
+    throw core::ConfigError("inspect", "--tokens is of the validation text, and --text gives another");
+  for (const char* option : {"--format", "--out"})
+    if (line.json && line.given(option))
+      throw core::ConfigError("inspect", std::string(option) + " is for people; --json prints its document on stdout");
+  if (line.given("--out")) core::require_file_place("inspect", "--out", out);
   if (top < 1 || top > 100) throw core::ConfigError("inspect", "--top must lie in 1..100, got " + std::to_string(top));
   if (tokens < 1) throw core::ConfigError("inspect", "--tokens must be at least 1, got " + std::to_string(tokens));
   if (format != "text" && format != "html" && format != "fragment")
     throw core::ConfigError("inspect", core::unknown_name("format", format, {"text", "html", "fragment"}));
-  if (sharpness + scales + calibration > 1)
-    throw core::ConfigError("inspect", "--sharpness, --scales and --calibration are different looks; choose one");
   const OpenedRun run = open_run(directory, device, {});
   if (sharpness || scales || calibration) {
     std::string page;
@@ -78,10 +99,10 @@ int run_inspect(const std::vector<std::string>& args) {
     } else if (calibration) {
       const train::EvaluationRequest request{*run.corpus.val, nullptr, nullptr, run.config->train.seq_len, run.config->rows()};
       const std::vector<inspect::Calibration> all = inspect::calibrations(run.built, request, kCalibrationPositions);
-      page = line.json ? core::to_json(inspect::to_value(all), 2) + "\n" : inspect::to_text(all);
+      page = line.json ? document("calibration", inspect::to_value(all)) : inspect::to_text(all);
     } else {
       const std::vector<inspect::Scale> all = inspect::scales(run.built);
-      page = line.json ? core::to_json(inspect::to_value(all), 2) + "\n" : inspect::to_text(all);
+      page = line.json ? document("scales", inspect::to_value(all)) : inspect::to_text(all);
     }
     std::fwrite(page.data(), 1, page.size(), stdout);
     return 0;

@@ -34,7 +34,20 @@ constexpr Command table[] = {
     {"runs", "list runs by what was trained and measured", &run_runs},
 };
 
-void print_help() {
+void print_help(bool json) {
+  if (json) {
+    core::Value v = core::Value::object();
+    v["usage"] = "assay COMMAND [options]";
+    v["commands"] = core::Value::array();
+    for (const Command& c : commands()) {
+      core::Value one = core::Value::object();
+      one["name"] = c.name;
+      one["summary"] = c.summary;
+      v["commands"].push_back(std::move(one));
+    }
+    std::printf("%s\n", core::to_json(v, 2).c_str());
+    return;
+  }
   std::printf("assay: an architecture laboratory for language models\n\nusage: assay COMMAND [options]\n\n");
   for (const Command& c : commands()) std::printf("  %-10s %s\n", c.name, c.summary);
   std::printf("\n`assay COMMAND --help` explains a command; every command takes --json. `assay --version` says which torch and devices.\n");
@@ -56,12 +69,16 @@ int print_version(bool json) {
   return 0;
 }
 
-int dispatch(const std::vector<std::string>& words) {
-  if (words.empty() || words[0] == "--help" || words[0] == "-h" || words[0] == "help") {
-    print_help();
-    return words.empty() ? static_cast<int>(core::Exit::bad_input) : 0;
+int dispatch(std::vector<std::string> words) {
+  if (words.empty() || words[0].starts_with('-') || words[0] == "help") {  // of the program itself
+    const bool json = std::erase(words, "--json") > 0, none = words.empty();
+    if (none || words[0] == "--help" || words[0] == "-h" || words[0] == "help") {
+      print_help(json);
+      return none ? static_cast<int>(core::Exit::bad_input) : 0;
+    }
+    if (words[0] == "--version") return print_version(json);
+    if (json) throw core::ConfigError("assay", "--json stands behind the command, as in `assay list --json`");
   }
-  if (words[0] == "--version") return print_version(words.size() > 1 && words[1] == "--json");
   std::vector<std::string> known;
   for (const Command& c : commands()) {
     if (words[0] == c.name) return c.run({words.begin() + 1, words.end()});

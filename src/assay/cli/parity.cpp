@@ -71,7 +71,8 @@ int run_parity(const std::vector<std::string>& args) {
   line.rest("FILE", files, ".safetensors files: models, trajectories, optimizers; .json: cases of statistics");
   line.option("--device", device, "cpu, cuda or cuda:N");
   line.option("--dtype", dtype, "float32 or float64");
-  line.option("--product", product, "CPU product library: auto, aten, onednn or mixed");
+  line.option("--product", product,
+              "CPU product library: auto, aten, onednn, mixed, or one of these +bf16 as a run records it (aten+bf16, ...)");
   if (!line.parse(args)) return 0;
   if (dtype != "float32" && dtype != "float64")
     throw core::ConfigError("parity", core::unknown_name("dtype", dtype, {"float32", "float64"}));

@@ -6,6 +6,7 @@
 
 #include "assay/cli/command_line.h"
 #include "assay/cli/commands.h"
+#include "assay/core/output_path.h"
 #include "assay/report/forms.h"
 
 namespace assay::cli {
@@ -19,6 +20,7 @@ int run_report(const std::vector<std::string>& args) {
   line.epilog(
       "The campaign may still run: the report says what is missing. Figures for papers (svg) need the Python that scripts/setup installs.");
   if (!line.parse(args)) return 0;
+  if (line.given("--out")) (format == "svg" ? core::require_directory_place : core::require_file_place)("report", "--out", out);
   const report::Written written = report::write_report(directory, format, out);
   if (!line.json) {
     for (const std::string& file : written.files) std::printf("%s\n", file.c_str());

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "assay/core/error.h"
@@ -102,6 +103,26 @@ void assign(train::RunConfig& config, const std::vector<std::string>& assignment
   for (const std::string& a : assignments) config.settings.set_assignment(a, core::Source::command_line);
 }
 
+void refuse_unread(const train::RunConfig& config, std::string_view command, std::string_view reader,
+                   const std::vector<const char*>& read) {
+  const auto listed = [&](const std::string& entry) {
+    return std::any_of(read.begin(), read.end(), [&](const char* r) { return entry == r; });
+  };
+  const core::Value sources = config.settings.sources();
+  for (const auto& [path, source] : sources.as_object()) {
+    if (source.as_string() != core::name_of(core::Source::command_line)) continue;
+    if (listed(path) || (listed(path.substr(0, path.find('.'))) && !listed("-" + path))) continue;
+    std::string all;
+    for (const std::string entry : read) {
+      const std::string shown = entry.front() == '-'                   ? "not " + entry.substr(1)
+                                : entry.find('.') == std::string::npos ? entry + ".*"
+                                                                       : entry;
+      all += (all.empty() ? "" : ", ") + shown;
+    }
+    throw core::ConfigError(command, path + " is not read by " + std::string(reader) + "; it reads " + all);
+  }
+}
+
 void declare_preset(CommandLine& line, std::string& preset) {
   line.option("--preset", preset,
               "model options by name, such as trainer, constructor, reference, historical; `assay show NAME` lists them");
@@ -114,7 +135,15 @@ void apply_preset(train::RunConfig& config, const std::string& preset) {
   config.settings.set_document(document, core::Source::recipe);
 }
 
-OpenedRun open_run(const std::string& directory, const std::string& device, const std::vector<std::string>& assignments) {
+const std::vector<const char*>& validation_options() {
+  static const std::vector<const char*> read = {"data",          "-data.order",     "train.val_tokens",   "train.val_batch",
+                                                "train.seq_len", "train.batch",     "train.batch_tokens", "train.accumulation",
+                                                "train.device",  "train.precision", "train.threads",      "train.product"};
+  return read;
+}
+
+OpenedRun open_run(const std::string& directory, const std::string& device, const std::vector<std::string>& assignments,
+                   std::string_view command, const std::vector<const char*>& read) {
   const train::FoundCheckpoint found = train::open_checkpoint(directory);
   OpenedRun run;
   run.config = train::RunConfig::from_document(found.manifest.at("config"));
@@ -126,6 +155,7 @@ OpenedRun open_run(const std::string& directory, const std::string& device, cons
       throw core::ConfigError("checkpoint", "'" + a + "' cannot change: the checkpoint's weights belong to its model");
     run.config->settings.set_assignment(a, core::Source::command_line);
   }
+  if (!read.empty()) refuse_unread(*run.config, command, "`assay " + std::string(command) + "`", read);
   const train::Machine machine = train::prepare_machine(run.config->train);
   run.corpus = data::open_corpus(run.config->data);
   run.built = train::build_model(*run.config, machine, run.corpus.vocab_size);

@@ -19,6 +19,9 @@ struct RunOptions {
 
 // Sets KEY=VALUE words. ConfigError names the nearest option, or the architectures that have one of this name.
 void assign(train::RunConfig& config, const std::vector<std::string>& assignments);
+// Refuses options that the command line set and that are not among `read`: whole sections ("model"), single options ("train.batch"), and "-optim.schedule"
+// for one that is not read of a section that is. `reader`: what does not read them.
+void refuse_unread(const train::RunConfig& config, std::string_view command, std::string_view reader, const std::vector<const char*>& read);
 // Declares --preset for a command that does not take all of RunOptions.
 void declare_preset(CommandLine& line, std::string& preset);
 // The options of the architecture's preset, weaker than anything that is set later; "" changes nothing.
@@ -30,6 +33,10 @@ struct OpenedRun {
   data::Corpus corpus;
   arch::Built built;
 };
-OpenedRun open_run(const std::string& directory, const std::string& device, const std::vector<std::string>& assignments);
+// `read`: the options that the command reads, as for refuse_unread; others of its assignments are refused.
+OpenedRun open_run(const std::string& directory, const std::string& device, const std::vector<std::string>& assignments,
+                   std::string_view command = "", const std::vector<const char*>& read = {});
+// What a loss on the validation text reads.
+const std::vector<const char*>& validation_options();
 
 }  // namespace assay::cli

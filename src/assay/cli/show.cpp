@@ -93,14 +93,14 @@ void print(const Value& v, const train::RunConfig& config) {
 
 // As arch::find_architecture, with components among the names that may have been meant.
 const arch::ArchInfo& shown_architecture(const std::string& name) {
-  std::vector<std::string> known;
+  std::vector<std::string> known, aliases;
   for (const arch::ArchInfo* a : arch::architectures()) {
     known.emplace_back(a->name);
-    for (const std::string& alias : arch::aliases_of(*a)) known.push_back(alias);
+    for (const std::string& alias : arch::aliases_of(*a)) aliases.push_back(alias);
   }
   for (const auto* c : arch::decoder::components()) known.emplace_back(c->name);
-  if (std::find(known.begin(), known.end(), name) == known.end())
-    throw core::ConfigError("show", core::unknown_name("architecture or component", name, known));
+  const auto in = [&](const std::vector<std::string>& names) { return std::find(names.begin(), names.end(), name) != names.end(); };
+  if (!in(known) && !in(aliases)) throw core::ConfigError("show", core::unknown_name("architecture or component", name, known, aliases));
   return arch::find_architecture(name);
 }
 

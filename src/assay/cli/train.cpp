@@ -5,6 +5,7 @@
 #include "assay/core/error.h"
 #include "assay/core/file.h"
 #include "assay/core/log.h"
+#include "assay/core/output_path.h"
 #include "assay/train/ngram_run.h"
 #include "assay/train/resume_options.h"
 #include "assay/train/signals.h"
@@ -63,8 +64,8 @@ int run_train(const std::vector<std::string>& args) {
   if (!resumed.empty()) {
     std::vector<std::string> overrides = options.assignments;
     if (line.given("--steps")) overrides.push_back("train.steps=" + std::to_string(options.steps));
-    for (const char* flag :
-         {"--arch", "--config", "--data", "--seed", "--batch", "--seq-len", "--device", "--precision", "--threads", "--name"})
+    for (const char* flag : {"--arch", "--preset", "--config", "--data", "--seed", "--batch", "--seq-len", "--device", "--precision",
+                             "--threads", "--name", "--out", "--dry-run"})
       if (line.given(flag))
         throw core::ConfigError("train", std::string(flag) + " cannot be given with --resume: the run keeps what it began with");
     s = train::resume(resumed, overrides);
@@ -72,6 +73,7 @@ int run_train(const std::vector<std::string>& args) {
     for (const std::string& a : options.assignments)
       if (train::is_resume_switch(std::string_view(a).substr(0, a.find('='))))
         throw core::ConfigError("train", "'" + a + "' says how a run goes on: give it together with --resume DIR");
+    if (line.given("--out")) core::require_directory_place("train", "--out", out);
     const auto config = options.resolve(line, true);
     const bool ngram = config->architecture == &train::ngram_info();
     if (dry) {

@@ -37,6 +37,24 @@ size_t distance(const std::string& a, const std::string& b) {
   return rows[a.size() % 3][b.size()];
 }
 
+// Names that begin with the word; where none does, names that contain it. One letter says nothing.
+std::vector<std::string> containing(std::string_view word, const std::vector<std::string>& names) {
+  const std::string low = word.size() <= 256 ? lowered(word) : std::string();
+  std::vector<std::string> begin, hold;
+  for (const std::string& name : names) {
+    const size_t at = low.size() < 2 ? std::string::npos : lowered(name).find(low);
+    if (at != std::string::npos) (at == 0 ? begin : hold).push_back(name);
+  }
+  return begin.empty() ? hold : begin;
+}
+
+std::string listed(const std::vector<std::string>& names) {
+  std::string out;
+  for (size_t i = 0; i < std::min(names.size(), kListed); ++i) out += (i ? ", " : "") + names[i];
+  if (names.size() > kListed) out += " and " + std::to_string(names.size() - kListed) + " more";
+  return out;
+}
+
 }  // namespace
 
 std::string nearest(std::string_view word, const std::vector<std::string>& known) {
@@ -55,14 +73,16 @@ std::string nearest(std::string_view word, const std::vector<std::string>& known
   return best;
 }
 
-std::string unknown_name(std::string_view what, std::string_view word, const std::vector<std::string>& known) {
+std::string unknown_name(std::string_view what, std::string_view word, const std::vector<std::string>& known,
+                         const std::vector<std::string>& also) {
   std::string out = "unknown " + std::string(what) + " '" + printable(word, 80) + "'; ";
-  if (const std::string near = nearest(word, known); !near.empty()) return out + "did you mean '" + near + "'?";
+  std::vector<std::string> all = known;
+  all.insert(all.end(), also.begin(), also.end());
+  if (const std::string near = nearest(word, all); !near.empty()) return out + "did you mean '" + near + "'?";
+  if (const std::vector<std::string> longer = containing(word, all); longer.size() == 1) return out + "did you mean '" + longer[0] + "'?";
+  else if (!longer.empty()) return out + "did you mean one of " + listed(longer) + "?";
   if (known.empty()) return out + "there are none";
-  out += "known: ";
-  for (size_t i = 0; i < std::min(known.size(), kListed); ++i) out += (i ? ", " : "") + known[i];
-  if (known.size() > kListed) out += " and " + std::to_string(known.size() - kListed) + " more";
-  return out;
+  return out + "known: " + listed(known);
 }
 
 }  // namespace assay::core

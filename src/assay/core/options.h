@@ -208,7 +208,9 @@ Value difference(const Value& a, const Value& b);
 
 // The closest of `known` to `word` (Damerau-Levenshtein, at most a third of the length), or "".
 std::string nearest(std::string_view word, const std::vector<std::string>& known);
-// "unknown <what> 'wrd'; did you mean 'word'?" - or, without a near name, a list of the known ones (at most 20).
-std::string unknown_name(std::string_view what, std::string_view word, const std::vector<std::string>& known);
+// "unknown <what> 'wrd'; did you mean 'word'?" - without a near name those that begin with the word or contain it, without these a list of the
+// known ones (at most 20). `also`: names that may be meant and are not listed, such as aliases.
+std::string unknown_name(std::string_view what, std::string_view word, const std::vector<std::string>& known,
+                         const std::vector<std::string>& also = {});
 
 }  // namespace assay::core

@@ -247,6 +247,9 @@ std::pair<std::vector<std::string>, std::vector<std::string>> split_documents(st
 Corpus open_corpus(const DataConfig& config) {
   check_exists(config.path);
   const SourceKind kind = source_kind(config.path);
+  if (kind == SourceKind::shards &&
+      !core::file_exists(find_shards(config.path, "train").front()))  // before what stands beside them is asked for
+    throw core::ConfigError("data", "path: " + config.path + " does not exist");
   Corpus corpus;
   corpus.name = config.path;
   corpus.tokenizer = tokenizer_for(config, kind);

@@ -56,6 +56,8 @@ Noise noise_of(const PlanRequest& request) {
 }  // namespace
 
 Value plan_cost(const Recipe& recipe, const PlanRequest& request) {
+  for (const auto& [option, value] : {std::pair{"--effect", request.effect}, {"--seconds", request.seconds}})
+    if (value && !(*value > 0)) throw core::ConfigError("plan", std::string(option) + " must be above 0, got " + std::to_string(*value));
   Noise noise = noise_of(request);
   if (request.seconds) noise.seconds = request.seconds;
   const double m = static_cast<double>(std::max<size_t>(1, compared_arms(recipe).size()));
@@ -74,7 +76,7 @@ Value plan_cost(const Recipe& recipe, const PlanRequest& request) {
   v["seconds_per_run"] = noise.seconds ? Value(*noise.seconds) : Value();
   v["rows"] = Value::array();
   std::vector<double> effects = {0.5, 1, 1.5, 2};
-  if (request.effect) effects = {std::abs(*request.effect) / noise.planned};
+  if (request.effect) effects = {*request.effect / noise.planned};
   for (const double effect : effects) {
     question.effect = effect;
     const stats::Power p = stats::simulate_power(question);

@@ -128,10 +128,10 @@ Table numbers(const Value& profile) {
            {"floor / time", true}},
           {}};
   for (const Value& p : profile.at("phases").as_array())
-    t.rows.push_back({p.at("name").as_string(), decimals(number(p, "ms"), 2), decimals(number(p, "spread_ms"), 2),
-                      scaled_text(number(p, "flops")), bytes_text(number(p, "bytes")),
-                      p.at("flops_per_byte").is_number() ? decimals(number(p, "flops_per_byte"), 2) : "-", decimals(number(p, "gflops"), 1),
-                      decimals(number(p, "gb_per_s"), 1), decimals(number(p, "floor_ms"), 2),
+    t.rows.push_back({p.at("name").as_string(), decimals(number(p, "ms"), 2),
+                      p.at("spread_ms").is_number() ? decimals(number(p, "spread_ms"), 2) : "-", scaled_text(number(p, "flops")),
+                      bytes_text(number(p, "bytes")), p.at("flops_per_byte").is_number() ? decimals(number(p, "flops_per_byte"), 2) : "-",
+                      decimals(number(p, "gflops"), 1), decimals(number(p, "gb_per_s"), 1), decimals(number(p, "floor_ms"), 2),
                       decimals(100 * number(p, "floor_fraction"), 0) + " %"});
   return t;
 }
