@@ -156,6 +156,20 @@ TEST_CASE("show of an unknown name knows architectures and components; a compone
   CHECK(program.run({"show", "sort", "--preset", "reference"}).code == 2);
 }
 
+TEST_CASE("an option that is given twice and a name that leaves runs/ are refused") {
+  const Program program;
+  const auto refused = [&](Words words, const std::string& part) {
+    words.insert(words.begin(), {"train", "--arch", "gpt2", "--data", "uniform", "--dry-run"});
+    const Outcome outcome = program.run(words);
+    CHECK(outcome.code == 2);
+    CHECK_MESSAGE(contains(outcome.err, part), outcome.err);
+  };
+  refused({"train.steps=3", "train.steps=4"}, "train.steps is given twice, by train.steps=3 and by train.steps=4");
+  refused({"train.steps=3", "--steps", "4"}, "train.steps is given twice, by --steps and by train.steps=3");
+  refused({"steps=3", "train.steps=3"}, "train.steps is given twice");
+  refused({"--name", "../evil"}, "the name of the run is '../evil'");
+}
+
 TEST_CASE("results that cannot be written are an error") {
   const Program program;
   for (const std::vector<std::string>& arguments : {std::vector<std::string>{"list"}, {"list", "--json"}}) {

@@ -126,9 +126,10 @@ TEST_CASE("a resumed run goes on with its data; loader.reset_on_resume starts th
   CHECK(batch_that_came("again") == 4);
   CHECK(weights(dir / "on") != weights(dir / "again"));
   // Told nothing more, the run goes on as it was told before: two further updates in one part or two.
-  train::resume(dir / "again", {"train.steps=10"});
+  const results::Summary further = train::resume(dir / "again", {"train.steps=10"});
   CHECK(batch_that_came("again") == 6);
-  CHECK(train::resume(dir / "again", {"train.steps=8"}).fingerprint == again.fingerprint);
+  CHECK(train::resume(dir / "on", {"train.steps=10"}).fingerprint != further.fingerprint);
+  CHECK(train::resume(dir / "again", {"train.steps=8"}).fingerprint == further.fingerprint);  // which it has behind it
   CHECK_THROWS_WITH_AS(train::resume(dir / "on", {"loader.reset_on_resume=yes"}), doctest::Contains("true or false"), core::ConfigError);
 }
 
@@ -318,6 +319,8 @@ TEST_CASE("a used directory, a second process and an option that cannot change a
   train::train_new(*tiny_run("v8_lowrank_vv", {"train.steps=2"}), dir / "run");
   CHECK_THROWS_WITH_AS(train::train_new(*tiny_run("v8_lowrank_vv"), dir / "run"), doctest::Contains("--resume"), core::ConfigError);
   CHECK_THROWS_WITH_AS(train::resume(dir / "run", {"optim.beta1=0.5"}), doctest::Contains("cannot change"), core::ConfigError);
+  CHECK_THROWS_WITH_AS(train::resume(dir / "run", {"train.steps=3", "train.steps=4"}), doctest::Contains("train.steps is given twice"),
+                       core::ConfigError);
   const core::DirectoryLock lock(dir / "run");
   const pid_t child = fork();
   if (child == 0) {

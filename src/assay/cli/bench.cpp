@@ -200,8 +200,11 @@ void require_counts(const Request& r) {
 std::unique_ptr<train::RunConfig> configured(const Request& r, const std::string& architecture) {
   auto config = std::make_unique<train::RunConfig>(arch::find_architecture(architecture));
   apply_preset(*config, r.options.preset);
+  std::map<std::string, std::string> flags;
   const auto flag = [&](const char* given, const char* path, const Value& value) {
-    if (r.given(given)) config->settings.set(path, value, core::Source::command_line);
+    if (!r.given(given)) return;
+    config->settings.set(path, value, core::Source::command_line);
+    flags[path] = given;
   };
   flag("--batch", "train.batch", r.options.batch);
   flag("--seq-len", "train.seq_len", r.options.seq_len);
@@ -209,7 +212,7 @@ std::unique_ptr<train::RunConfig> configured(const Request& r, const std::string
   flag("--precision", "train.precision", r.options.precision);
   flag("--threads", "train.threads", r.options.threads);
   flag("--data", "data.path", r.options.data);
-  assign(*config, r.options.assignments);
+  assign(*config, r.options.assignments, std::move(flags));
   refuse_unread(*config, "bench", r.mode->title(), r.mode->settings);
   require_counts(r);
   return config;

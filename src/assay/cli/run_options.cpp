@@ -8,6 +8,7 @@
 #include "assay/core/error.h"
 #include "assay/core/file.h"
 #include "assay/core/log.h"
+#include "assay/core/name.h"
 #include "assay/core/reference_environment.h"
 #include "assay/train/checkpoint.h"
 #include "assay/train/ngram_run.h"
@@ -40,6 +41,15 @@ void require_model_options(const arch::ArchInfo& a, const std::vector<std::strin
   for (const std::string& text : assignments)
     for (const std::string section : {"model.", "compat."})
       if (text.starts_with(section)) arch::require_option(a, text.substr(section.size(), text.find('=') - section.size()));
+}
+
+// "train.steps" for "train.steps" and "steps"; a name that is none stays, for whoever refuses it.
+std::string option_of(const core::Settings& settings, const std::string& path) {
+  if (path.starts_with("compat.")) return "model." + path.substr(path.find('.') + 1);
+  if (path.find('.') != std::string::npos) return path;
+  for (const core::Bound& section : settings.sections())
+    if (section.schema().find(path) != nullptr) return section.schema().section() + "." + path;
+  return path;
 }
 
 }  // namespace
@@ -83,8 +93,14 @@ std::unique_ptr<train::RunConfig> RunOptions::resolve(const CommandLine& line, b
       core::warn("the environment sets " + unread + ", which " + std::string(config->architecture->name) + " does not read");
   if (config->name.empty()) config->name = environment_value(pairs, "RUN_ID");
 
+  if (!config->name.empty() && !core::is_name(config->name))
+    throw core::ConfigError("train", "the name of the run is '" + core::printable(config->name, 80) + "'; wanted " + core::kNameRule);
+
+  std::map<std::string, std::string> flags;
   const auto flag = [&](const char* option_name, const char* path, const core::Value& value) {
-    if (line.given(option_name)) config->settings.set(path, value, core::Source::command_line);
+    if (!line.given(option_name)) return;
+    config->settings.set(path, value, core::Source::command_line);
+    flags[path] = option_name;
   };
   flag("--data", "data.path", data);
   flag("--steps", "train.steps", steps);
@@ -94,13 +110,19 @@ std::unique_ptr<train::RunConfig> RunOptions::resolve(const CommandLine& line, b
   flag("--device", "train.device", device);
   flag("--precision", "train.precision", precision);
   flag("--threads", "train.threads", threads);
-  assign(*config, assignments);
+  assign(*config, assignments, std::move(flags));
   return config;
 }
 
-void assign(train::RunConfig& config, const std::vector<std::string>& assignments) {
+void assign(train::RunConfig& config, const std::vector<std::string>& assignments, std::map<std::string, std::string> flags) {
   require_model_options(*config.architecture, assignments);
-  for (const std::string& a : assignments) config.settings.set_assignment(a, core::Source::command_line);
+  for (const std::string& a : assignments) {
+    const auto [before, first] = flags.emplace(option_of(config.settings, a.substr(0, a.find('='))), a);
+    if (!first)
+      throw core::ConfigError("options", before->first + " is given twice, by " + core::printable(before->second, 80) + " and by " +
+                                             core::printable(a, 80) + "; which of them is meant?");
+    config.settings.set_assignment(a, core::Source::command_line);
+  }
 }
 
 void refuse_unread(const train::RunConfig& config, std::string_view command, std::string_view reader,

@@ -1,4 +1,5 @@
 #pragma once
+#include <map>
 #include <memory>
 
 #include "assay/cli/command_line.h"
@@ -17,8 +18,9 @@ struct RunOptions {
   std::unique_ptr<train::RunConfig> resolve(const CommandLine& line, bool environment) const;
 };
 
-// Sets KEY=VALUE words. ConfigError names the nearest option, or the architectures that have one of this name.
-void assign(train::RunConfig& config, const std::vector<std::string>& assignments);
+// Sets KEY=VALUE words. ConfigError names the nearest option, or the architectures that have one of this name; also where two words, or a word and
+// one of `flags` (option -> flag that set it), give one option.
+void assign(train::RunConfig& config, const std::vector<std::string>& assignments, std::map<std::string, std::string> flags = {});
 // Refuses options that the command line set and that are not among `read`: whole sections ("model"), single options ("train.batch"), and "-optim.schedule"
 // for one that is not read of a section that is. `reader`: what does not read them.
 void refuse_unread(const train::RunConfig& config, std::string_view command, std::string_view reader, const std::vector<const char*>& read);

@@ -6,16 +6,18 @@
 
 #include "assay/core/error.h"
 #include "assay/core/file.h"
+#include "assay/core/name.h"
 #include "assay/core/options.h"
 #include "assay/stats/metric.h"
 
 namespace assay::lab {
 namespace {
 
+using core::is_word;
+using core::kMaxName;
 using core::Value;
 
 constexpr int64_t kMaxSeeds = 10000;
-constexpr size_t kMaxName = 64;
 constexpr size_t kFewestValues = 3;   // of a grid: the best of two is always at an edge
 constexpr size_t kMostTrials = 1000;  // of an arm
 constexpr uint64_t kMaxBytes = uint64_t{1} << 20;
@@ -36,12 +38,6 @@ const std::vector<std::string> kArmKeys = {"name", "arch", "change", "solve", "s
 const std::vector<std::string> kMatches = {"tokens", "flops", "parameters"};
 const std::vector<std::string> kRules = {"sequential", "fixed"};
 const std::vector<std::string> kAudits = {"quick", "full", "none"};
-
-bool is_word(std::string_view text, std::string_view also) {
-  const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; };
-  return !text.empty() && plain(text.front()) &&
-         std::all_of(text.begin(), text.end(), [&](char c) { return plain(c) || also.find(c) != std::string_view::npos; });
-}
 
 bool has_control(std::string_view text) {
   return std::any_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
@@ -98,9 +94,7 @@ class Table {
   // A name that becomes a directory and a word of a command line.
   std::string name(const std::string& key) const {
     std::string out = text(key);
-    if (!is_word(out, "-.+") || out.size() > kMaxName)
-      fail(key, "'" + key + "' is '" + core::printable(out, kMaxName) + "'; wanted 1 to " + std::to_string(kMaxName) +
-                    " letters, digits and _ - . + that do not begin with a sign");
+    if (!core::is_name(out)) fail(key, "'" + key + "' is '" + core::printable(out, kMaxName) + "'; wanted " + core::kNameRule);
     return out;
   }
 

@@ -1,5 +1,6 @@
 #include "assay/train/resume_options.h"
 
+#include <map>
 #include <utility>
 
 #include "assay/core/error.h"
@@ -28,7 +29,11 @@ bool is_resume_switch(std::string_view option) { return option == kFirstBatch ||
 Continuation read_overrides(RunConfig& config, const std::vector<std::string>& overrides) {
   Continuation how;
   bool old_rate = false;
+  std::map<std::string, std::string> given;
   for (const std::string& o : overrides) {
+    if (const auto [before, first] = given.emplace(o.substr(0, o.find('=')), o); !first)
+      throw core::ConfigError("train",
+                              before->first + " is given twice, as " + before->second + " and as " + o + "; which of them is meant?");
     const std::string name = o.substr(0, o.find('=')), value = name.size() < o.size() ? o.substr(name.size() + 1) : "";
     if (name == kFirstBatch) how.from_first_batch = read_switch(name, value);
     else if (name == kOldRate) old_rate = read_switch(name, value);
