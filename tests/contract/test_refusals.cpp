@@ -101,6 +101,7 @@ TEST_CASE("--json is one object on stdout, and is refused beside what is for peo
   CHECK(document_of(program, {"--json", "--version"}).find("assay") != nullptr);
   CHECK(document_of(program, {"--json"}, 2).find("commands") != nullptr);
   CHECK(contains(document_of(program, {"train", "--help", "--json"}).at("help").as_string(), "--arch"));
+  CHECK(contains(document_of(program, {"data", "--help", "--json"}).at("help").as_string(), "fetch"));
   check_refused(program, {"--json", "list"}, {"--json stands behind the command"});
 }
 

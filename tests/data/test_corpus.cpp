@@ -177,11 +177,13 @@ TEST_CASE("what is no corpus is refused with what was wanted") {
   const Scratch scratch;
   CHECK(contains(refusal(at("gramar")), "did you mean 'grammar'"));
   CHECK(contains(refusal(at("")), "path"));
-  CHECK(contains(refusal(at(scratch.path())), "tokenizer"));
+  CHECK(contains(refusal(at(scratch.path())), "*_train_*.bin"));
+  CHECK(contains(refusal(at(scratch / "no.bin")), "does not exist"));
   DataConfig empty = at(scratch.path());
   empty.vocab_size = 10;
   CHECK(contains(refusal(empty), "*_train_*.bin"));
   write_tokens(scratch / "x_train_0.bin", {1});
+  CHECK(contains(refusal(at(scratch.path())), "no tokenizer beside it"));
   CHECK(contains(refusal(empty), "*_val_*.bin"));
   DataConfig missing = at(scratch / "no.bin");
   missing.vocab_size = 10;

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "assay/core/error.h"
+#include "assay/lab/cost.h"
 #include "assay/lab/recipe.h"
 #include "stand_in.h"
 
@@ -229,4 +230,14 @@ TEST_CASE("a recipe that is absent or a directory is refused") {
   const assay::lab_tests::StandIn dir;
   for (const std::string& path : {dir.at("absent.toml"), dir.path()})
     CHECK_THROWS_WITH_AS(read_recipe(path), doctest::Contains(path.c_str()), assay::core::DataError);
+}
+
+TEST_CASE("a plan for no effect, or of runs that take no time, is refused") {
+  const Recipe recipe = parse_recipe(head + body, "r.toml");
+  for (const double value : {0.0, -5.0}) {
+    CHECK_THROWS_WITH_AS(plan_cost(recipe, {.sd = 0.1, .effect = value}), doctest::Contains("--effect must be above 0"),
+                         assay::core::ConfigError);
+    CHECK_THROWS_WITH_AS(plan_cost(recipe, {.sd = 0.1, .seconds = value}), doctest::Contains("--seconds must be above 0"),
+                         assay::core::ConfigError);
+  }
 }

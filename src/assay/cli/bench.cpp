@@ -143,7 +143,8 @@ void Request::declare() {
   line.assignments(options.assignments, "any option of the architecture's run, e.g. model.vocab_size=1024");
   line.epilog(
       "docs/bench.md explains each mode, the options that it reads and its figures. Exit codes: 0 done, 2 an option that the mode does\n"
-      "not read or a value that is none, 3 a result was wrong or not finite, 4 no memory, 5 no such device, 7 some rows failed.");
+      "not read or a value that is none, 3 a result was wrong or not finite, 4 no memory or disk, 5 no such device, 6 stopped by a\n"
+      "signal, 7 some rows failed.");
 }
 
 // The one mode that was asked for.

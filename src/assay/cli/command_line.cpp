@@ -162,6 +162,13 @@ void CommandLine::refuse_unread(const std::vector<Way>& ways, size_t chosen) con
     }
 }
 
+std::string CommandLine::help_document(const std::string& command, const std::string& text) {
+  core::Value v = core::Value::object();
+  v["command"] = command;
+  v["help"] = text;
+  return core::to_json(v, 2) + "\n";
+}
+
 bool CommandLine::parse(const std::vector<std::string>& args) {
   std::vector<std::string> words = impl_->assigned ? impl_->without_assignments(args) : args;
   std::reverse(words.begin(), words.end());  // the library takes them from the back
@@ -169,14 +176,8 @@ bool CommandLine::parse(const std::vector<std::string>& args) {
     impl_->app.parse(std::move(words));
   } catch (const CLI::CallForHelp&) {
     const std::string text = impl_->app.help();
-    if (std::find(args.begin(), args.end(), "--json") == args.end()) {
-      std::fputs(text.c_str(), stdout);
-      return false;
-    }
-    core::Value v = core::Value::object();
-    v["command"] = impl_->name;
-    v["help"] = text;
-    std::printf("%s\n", core::to_json(v, 2).c_str());
+    const bool as_json = std::find(args.begin(), args.end(), "--json") != args.end();
+    std::fputs(as_json ? help_document(impl_->name, text).c_str() : text.c_str(), stdout);
     return false;
   } catch (const CLI::ParseError& e) {
     impl_->refuse_extras();

@@ -37,6 +37,8 @@ class CommandLine {
   };
   void refuse_unread(const std::vector<Way>& ways, size_t chosen) const;
 
+  static std::string help_document(const std::string& command, const std::string& text);  // what --help --json prints
+
   bool json = false;   // --json: one document on stdout
   bool quiet = false;  // --quiet: no progress
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <limits>
 #include <utility>
@@ -273,7 +274,10 @@ int run_data(const std::vector<std::string>& args) {
   using namespace data_command;
   if (args.empty())
     throw ConfigError("data", "an action is missing: make, fetch, info, encode, decode, baseline, train-tokenizer, verify or overlap");
-  if (args.front() == "--help" || args.front() == "-h") return print(help()), 0;
+  if (args.front() == "--help" || args.front() == "-h") {
+    print(std::find(args.begin(), args.end(), "--json") == args.end() ? help() : CommandLine::help_document("data", help()));
+    return 0;
+  }
   Arguments known;
   for (const Action& a : kActions) {
     if (args.front() == a.name) return a.run({args.begin() + 1, args.end()});
