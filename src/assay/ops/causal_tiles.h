@@ -7,14 +7,16 @@
 #include "assay/ops/panel_rows.h"
 #include "assay/tensor/aten.h"
 
-// Products around a tile of weights between positions, of which row t holds keys s with t - reach <= s < t alone: what lies in the future is not
-// computed. In parallel over panels, where the caller is not in a parallel region itself; each number is summed in the same order either way.
+// Products around a tile of weights between positions, of which row t holds keys s with t - reach <= s < t alone, or s <= t where a row sees itself: what
+// lies in the future is not computed, though up to kTileRows - 1 numbers behind a row's last are read and must be 0. In parallel over panels, where the
+// caller is not in a parallel region itself; each number is summed in the same order either way.
 namespace assay::ops {
 
 struct Tile {
   int64_t row, rows, key, keys;  // rows [row, row + rows) against keys [key, key + keys); in memory [rows, keys]
   int64_t reach;
-  int64_t own(int64_t i) const { return row + i - key; }  // the column of row i's own position, one past the last key that it sees
+  bool self = false;                                             // whether a row sees its own position
+  int64_t own(int64_t i) const { return row + i + self - key; }  // one past the last column that row i sees
 };
 
 inline const PanelRows<float>& panels(float) { return panel_rows().f32; }
@@ -24,7 +26,7 @@ inline const PanelRows<double>& panels(double) { return panel_rows().f64; }
 template <class T>
 struct RowsIn {
   explicit RowsIn(const Tensor& t) : RowsIn(t.const_data_ptr<T>(), t.stride(0), t.size(1)) {}
-  RowsIn(const T* first, int64_t stride, int64_t columns) : from(first), stride(stride), columns(columns) {}
+  RowsIn(const T* first, int64_t step, int64_t wide) : from(first), stride(step), columns(wide) {}
   const T* from;
   int64_t stride, columns;
 };
@@ -91,11 +93,11 @@ void columns_of_tile(const T* weights, const RowsIn<T>& g, const Tile& t, const 
       const int64_t depth = std::min(kPanelKeys, t.rows - i);
       rows.pack(g.from + (t.row + i) * g.stride + c, g.stride, depth, count, panel);
       for (int64_t j = 0, wide = 0; j < t.keys; j += wide) {
-        const int64_t before = t.own(0) - j;  // keys of earlier tiles
-        wide = std::min(kTileRows, before > 0 ? before : t.keys - j);
-        const int64_t first = std::clamp<int64_t>(1 - before - i, 0, depth);
-        const int64_t last = std::clamp<int64_t>(wide - before + t.reach - i, first, depth);
-        const bool add = before > 0 || i > 0;
+        const int64_t earlier = t.row - t.key - j;  // keys of earlier tiles
+        wide = std::min(kTileRows, earlier > 0 ? earlier : t.keys - j);
+        const int64_t first = std::clamp<int64_t>(j + 1 - t.own(0) - i, 0, depth);
+        const int64_t last = std::clamp<int64_t>(j + wide - t.own(0) + t.reach - i, first, depth);
+        const bool add = earlier > 0 || i > 0;
         if (last == first && add) continue;
         rows.product({weights + (i + first) * t.keys + j, 1, t.keys}, wide, panel + first * rows.columns, last - first, count,
                      out.to + (t.key + j) * out.stride + c, out.stride, add);
